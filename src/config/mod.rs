@@ -1,0 +1,187 @@
+//! What a container shall be, as one value that every front door lowers to.
+//!
+//! The model has room for all of the OCI runtime-spec 1.3 for Linux and for libcontainer's `container.json`. A `Config`
+//! is plain data: it holds nothing that was not checked (paths, id maps, names), and nothing about a host.
+//!
+//! Its JSON form (`nsplan config FILE`) is canonical: members in the order below, absent ones left out. A [`Pointer`]
+//! in a plan or an error points into that form; a [`SourceMap`] leads from there to the user's own words.
+//!
+//! Pure: may use `types` only.
+//!
+//! [`Pointer`]: crate::types::Pointer
+#![forbid(unsafe_code)]
+
+mod cgroup;
+mod defaults;
+mod extras;
+mod mount;
+mod net;
+mod process;
+mod seccomp;
+mod source;
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::Serialize;
+
+pub use cgroup::{
+    BlockIo, Cgroup, CgroupBase, CgroupDriver, CgroupPath, Cpu, DeviceRule, HugepageLimit,
+    InterfacePriority, Limit, Memory, PathComponent, PathComponentError, RdmaLimit, Resources,
+    ThrottleDevice, WeightDevice,
+};
+pub use extras::{Hook, Hooks, IntelRdt, MemoryPolicy, NetDevice, Personality};
+pub use mount::{BindSource, Device, DeviceLink, Mount, MountIdMap, MountKind, Relabel};
+pub use net::{Interface, Network, Route, Veth};
+pub use process::{
+    CapabilitySets, ConsoleSize, EnvVar, IoPriority, Process, Scheduler, User, UserSpec,
+};
+pub use seccomp::{Seccomp, SeccompAction, SeccompArg, SeccompOperator, SeccompRule};
+pub use source::{Origin, SourceMap};
+
+use crate::types::{HostPath, IdMap, NamespaceKind, Propagation, RootPath};
+
+/// What a container shall be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Config {
+    /// The root file system.
+    pub root: Root,
+    /// Which namespaces are created or joined; a kind that is absent is inherited.
+    pub namespaces: BTreeMap<NamespaceKind, NamespaceSource>,
+    /// Ids of a created user namespace. Empty in a created one: the planner maps the caller to root.
+    #[serde(skip_serializing_if = "IdMap::is_empty")]
+    pub uid_mappings: IdMap,
+    /// Group ids of a created user namespace.
+    #[serde(skip_serializing_if = "IdMap::is_empty")]
+    pub gid_mappings: IdMap,
+    /// Offsets of the clocks in a created time namespace.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub time_offsets: BTreeMap<Clock, TimeOffset>,
+    /// Host name, set in a created UTS namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// NIS domain name, set in a created UTS namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domainname: Option<String>,
+    /// Mounts below the root, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<Mount>,
+    /// Device nodes, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<Device>,
+    /// Symbolic links made after the nodes, an existing one is left alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub device_links: Vec<DeviceLink>,
+    /// Paths hidden from the container: a file under the null device, a directory under an empty one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub masked_paths: Vec<RootPath>,
+    /// Paths made read-only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub readonly_paths: Vec<RootPath>,
+    /// SELinux context of the container's file systems.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mount_label: Option<String>,
+    /// Network interfaces made for the container, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<Network>,
+    /// Routes added after all interfaces, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<Route>,
+    /// Host interfaces moved into the container: host name → wishes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub net_devices: BTreeMap<String, NetDevice>,
+    /// Control group; absent: the container stays in the caller's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<Cgroup>,
+    /// Kernel parameters, dotted names as `sysctl(8)` prints them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sysctl: BTreeMap<String, String>,
+    /// System call filter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seccomp: Option<Seccomp>,
+    /// Programs run at moments of the container's life.
+    #[serde(skip_serializing_if = "Hooks::is_empty")]
+    pub hooks: Hooks,
+    /// Intel Resource Director Technology.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intel_rdt: Option<IntelRdt>,
+    /// Execution domain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub personality: Option<Personality>,
+    /// NUMA memory policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_policy: Option<MemoryPolicy>,
+    /// Free text for others.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// The first process; absent when a config only prepares a container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
+}
+
+/// The root file system and how it becomes `/`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Root {
+    /// The directory on the host.
+    pub path: HostPath,
+    /// Whether `/` is read-only, after everything else has been mounted.
+    pub readonly: bool,
+    /// Whether the mounts that come with `path` are read-only too (Linux 5.12; by walking the mount table before).
+    pub readonly_recursive: bool,
+    /// How mounts of the host reach the container and back. `None` chooses private when the root is switched by
+    /// `pivot_root`, slave otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub propagation: Option<Propagation>,
+    /// How `/` is changed.
+    pub switch: RootSwitch,
+}
+
+/// How the container's root becomes `/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RootSwitch {
+    /// `pivot_root(2)`, then the old root is detached.
+    PivotRoot,
+    /// Move the mount over `/` and `chroot(2)`: for a root on a ramdisk. Dangerous: the old tree stays below.
+    MoveMount,
+}
+
+/// Where a namespace comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NamespaceSource {
+    /// A new one.
+    Create,
+    /// The one this file stands for (`/proc/PID/ns/*` or a bind mount of it).
+    Join(HostPath),
+}
+
+/// A clock that a time namespace can shift.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Clock {
+    /// `CLOCK_BOOTTIME`.
+    Boottime,
+    /// `CLOCK_MONOTONIC`.
+    Monotonic,
+}
+
+/// How far a clock is shifted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct TimeOffset {
+    /// Seconds, either sign.
+    pub secs: i64,
+    /// Nanoseconds on top, below one second.
+    pub nanosecs: u32,
+}
+
+impl Config {
+    /// Whether `kind` is created (neither joined nor inherited).
+    #[must_use]
+    pub fn creates(&self, kind: NamespaceKind) -> bool {
+        self.namespaces.get(&kind) == Some(&NamespaceSource::Create)
+    }
+}

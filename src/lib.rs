@@ -1,0 +1,7 @@
+//! nsplan starts Linux containers from a plan that can be read before it runs.
+#![cfg_attr(not(any(test, feature = "apply")), no_std)]
+
+extern crate alloc;
+
+pub mod config;
+pub mod types;
