@@ -4,4 +4,5 @@
 extern crate alloc;
 
 pub mod config;
+pub mod facts;
 pub mod types;

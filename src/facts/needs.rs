@@ -1,0 +1,28 @@
+//! Which facts a plan will ask for, so that a probe reads only those.
+
+use alloc::collections::BTreeSet;
+
+use crate::types::HostPath;
+
+/// The sections of [`HostFacts`](super::HostFacts) that are worth reading for one plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// `/etc/subuid`, `/etc/subgid` and the map helpers.
+    pub subids: bool,
+    /// The cgroup tree.
+    pub cgroup: bool,
+    /// The mount table.
+    pub mounts: bool,
+    /// `/etc/passwd` and `/etc/group` inside this root.
+    pub accounts: Option<HostPath>,
+    /// What these paths are.
+    pub paths: BTreeSet<HostPath>,
+}
+
+impl Needs {
+    /// Everything that does not depend on a config.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self { subids: true, cgroup: true, mounts: true, accounts: None, paths: BTreeSet::new() }
+    }
+}
