@@ -5,4 +5,5 @@ extern crate alloc;
 
 pub mod config;
 pub mod facts;
+pub mod plan;
 pub mod types;
