@@ -111,6 +111,13 @@ pub enum Refusal {
         /// Which.
         controller: &'static str,
     },
+    /// The controller exists, but the caller's cgroup cannot pass it on to a child.
+    ControllerNotDelegated {
+        /// Which.
+        controller: String,
+        /// The caller's cgroup.
+        directory: String,
+    },
     /// The controller exists, but not on this cgroup version, in this form.
     LimitUnsupported {
         /// The controller and the version that lacks it.
@@ -249,6 +256,9 @@ impl fmt::Display for Refusal {
             ),
             Self::ControllerMissing { controller } => {
                 write!(f, "no cgroup controller `{controller}` here to enforce it")
+            }
+            Self::ControllerNotDelegated { controller, directory } => {
+                write!(f, "the cgroup controller `{controller}` cannot be enabled below {directory}")
             }
             Self::LimitUnsupported { what } => write!(f, "{what}"),
             Self::LimitInvalid { expected } => write!(f, "expected {expected}"),
