@@ -6,3 +6,8 @@ extern crate alloc;
 pub mod config;
 pub mod facts;
 pub mod types;
+
+#[cfg(feature = "apply")]
+pub mod apply;
+#[cfg(feature = "apply")]
+mod sys;
