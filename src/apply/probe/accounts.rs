@@ -103,3 +103,36 @@ fn text_of(file: &OwnedFd, name: &str) -> Result<String, ProbeError> {
     Ok(String::from_utf8(bytes)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn without_openat2_plain_files_are_read_and_links_refused() {
+        let dir = std::env::temp_dir().join(format!("nsplan-walk-{}", std::process::id()));
+        fs::create_dir_all(dir.join("etc")).unwrap();
+        fs::write(dir.join("etc/passwd"), "a:x:1:1::/:\n").unwrap();
+        let root = HostPath::new(dir.to_str().unwrap()).unwrap();
+        let plain = read(&root, false);
+        symlink("passwd", dir.join("etc/group")).unwrap();
+        let last_is_link = read(&root, false).map_err(|error| error.to_string());
+        fs::rename(dir.join("etc"), dir.join("usr")).unwrap();
+        symlink("usr", dir.join("etc")).unwrap();
+        let first_is_link = read(&root, false).map_err(|error| error.to_string());
+        fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(plain, read_as("a:x:1:1::/:\n"));
+        assert!(last_is_link.is_err_and(|error| error.ends_with("/etc/group = ELOOP")));
+        assert!(first_is_link.is_err_and(|error| error.ends_with("/etc/passwd = ELOOP")));
+    }
+
+    fn read_as(passwd: &str) -> Result<AccountFacts, ProbeError> {
+        Ok(AccountFacts {
+            passwd: Some(passwd.to_owned()),
+            group: None,
+        })
+    }
+}

@@ -36,7 +36,10 @@ fn look_inside(reader: &mut Reader, unified: &mut Unified) -> Result<(), ProbeEr
         return Ok(());
     };
     unified.writable = is_writable(&dir);
-    unified.caller_controllers = words(reader, &dir, "cgroup.controllers")?;
+    unified.caller_controllers = match dir == unified.mount_point {
+        true => unified.controllers.clone(),
+        false => words(reader, &dir, "cgroup.controllers")?,
+    };
     unified.caller_subtree = words(reader, &dir, "cgroup.subtree_control")?;
     unified.caller_populated = is_populated(reader, &dir)?;
     Ok(())
@@ -57,7 +60,7 @@ fn words(reader: &mut Reader, dir: &HostPath, name: &str) -> Result<BTreeSet<Str
 
 /// Whether a cgroup holds processes. In a threaded one the list cannot be read, and counts as not empty.
 fn is_populated(reader: &mut Reader, dir: &HostPath) -> Result<bool, ProbeError> {
-    match reader.file(dir.child("cgroup.procs").as_str()) {
+    match reader.beginning(dir.child("cgroup.procs").as_str()) {
         Ok(text) => Ok(text.is_none_or(|text| !text.is_empty())),
         Err(ProbeError::Call { errno, .. }) if errno.0 == libc::EOPNOTSUPP => Ok(true),
         Err(error) => Err(error),

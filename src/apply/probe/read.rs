@@ -73,12 +73,16 @@ impl Reader {
 
     /// Any file by its absolute path; `None` if there is none, or the caller may not read it.
     pub(super) fn file(&mut self, path: &str) -> Result<Option<Cow<'_, str>>, ProbeError> {
-        match fill(
-            AT_FDCWD,
-            path,
-            &mut self.buffer,
-            !path.starts_with("/proc/"),
-        ) {
+        self.path(path, !path.starts_with("/proc/"))
+    }
+
+    /// As [`file`](Self::file), but no more than one read gives.
+    pub(super) fn beginning(&mut self, path: &str) -> Result<Option<Cow<'_, str>>, ProbeError> {
+        self.path(path, false)
+    }
+
+    fn path(&mut self, path: &str, to_end: bool) -> Result<Option<Cow<'_, str>>, ProbeError> {
+        match fill(AT_FDCWD, path, &mut self.buffer, to_end) {
             Ok(length) => Ok(Some(String::from_utf8_lossy(&self.buffer[..length]))),
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => Ok(None),
             Err(errno) => Err(ProbeError::call(format!("read {path}"), errno)),
