@@ -63,6 +63,10 @@ pub(super) fn plan(draft: &mut Draft<'_>) -> Cgroups {
             },
         }
     }
+    if cgroups.kill.is_none() && !draft.config.creates(NamespaceKind::Pid) {
+        let text = "what the program leaves running is not killed: there is neither a pid namespace nor a cgroup of the container's own";
+        draft.note(&at("/namespaces/pid"), text);
+    }
     if draft.config.creates(NamespaceKind::Cgroup) {
         let op = super::op::NamespaceOp::Unshare { kind: NamespaceKind::Cgroup };
         cgroups.init.push(step(Op::Namespace(op), &at("/namespaces/cgroup")));

@@ -6,7 +6,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{Feature, KernelVersion};
+use crate::facts::{AccountError, Feature, KernelVersion};
 use crate::types::{CapSet, Capability, HostPath, NamespaceKind, Pointer, Resource, RootPath};
 
 /// One refusal: which part of the config, and what about the host or the config forbids it.
@@ -158,13 +158,8 @@ pub enum Refusal {
         /// The target.
         path: RootPath,
     },
-    /// The container's accounts do not know the name.
-    AccountUnknown {
-        /// `user` or `group`.
-        what: &'static str,
-        /// The name.
-        name: String,
-    },
+    /// The user or group cannot be resolved with the container's accounts.
+    Account(AccountError),
     /// A hard limit above the caller's.
     LimitAboveHard {
         /// Which.
@@ -270,9 +265,7 @@ impl fmt::Display for Refusal {
             Self::PathDenied { path } => write!(f, "{path} may not be looked at by the caller"),
             Self::NotDirectory { path } => write!(f, "{path} is not a directory"),
             Self::UnsafeTarget { path } => write!(f, "nothing may be mounted on {path}"),
-            Self::AccountUnknown { what, name } => {
-                write!(f, "the container's accounts know no {what} `{name}`")
-            }
+            Self::Account(error) => error.fmt(f),
             Self::LimitAboveHard { resource, hard } => write!(
                 f,
                 "{resource} cannot be raised above the caller's hard limit of {hard} without CAP_SYS_RESOURCE"

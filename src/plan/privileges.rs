@@ -56,7 +56,7 @@ fn named(draft: &mut Draft<'_>, user: Option<&str>, group: Option<&str>, origin:
         draft.refuse(origin, Refusal::Contradiction { reason });
         return root;
     }
-    match facts::resolve_user(user, group, accounts) {
+    match facts::resolve(user, group, accounts, &facts::ExecUser::default()) {
         Ok(found) => ExecUser {
             uid: found.uid,
             gid: found.gid,
@@ -64,8 +64,7 @@ fn named(draft: &mut Draft<'_>, user: Option<&str>, group: Option<&str>, origin:
             home: Some(found.home),
         },
         Err(error) => {
-            let (what, name) = error.subject();
-            draft.refuse(origin, Refusal::AccountUnknown { what, name: name.into() });
+            draft.refuse(origin, Refusal::Account(error));
             root
         }
     }
