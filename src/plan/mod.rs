@@ -32,7 +32,7 @@ pub use bpf::Instruction;
 pub use error::{Note, PlanError, Refusal, UsernsBar};
 pub use hint::{apply_hint, plan_hint};
 pub use idmap::map_with_subids;
-pub use invariants::{Broken, invariants};
+pub use invariants::{Broken, Rule, invariants};
 pub use model::{Actor, MountApi, Plan, Resolver, Step, StepId, Topology, Undo};
 pub use op::{
     CgroupOp, IdKind, LabelModule, MountOp, NamespaceOp, NetworkOp, Op, PrivilegeOp, ProcessOp,

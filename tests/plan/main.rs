@@ -1,2 +1,8 @@
 //! The planner: configs × hosts become plans, without a privilege.
-mod smoke;
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod invariants;
+mod properties;
+mod strategies;
