@@ -15,10 +15,7 @@ use nsplan::types::{CapSet, NamespaceKind};
 
 fn files() -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/facts");
-    let mut files: Vec<_> = fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
 }
@@ -27,10 +24,7 @@ fn hosts() -> BTreeMap<String, HostFacts> {
     let read = |path: PathBuf| {
         let facts = HostFacts::from_json(&fs::read_to_string(&path).unwrap());
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        (
-            name,
-            facts.unwrap_or_else(|error| panic!("{}: {error}", path.display())),
-        )
+        (name, facts.unwrap_or_else(|error| panic!("{}: {error}", path.display())))
     };
     files().into_iter().map(read).collect()
 }
@@ -40,17 +34,12 @@ fn every_file_is_what_its_facts_are_written_as() {
     for path in files() {
         let text = fs::read_to_string(&path).unwrap();
         let facts = HostFacts::from_json(&text);
-        let again = facts
-            .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-            .to_json_pretty();
+        let again =
+            facts.unwrap_or_else(|error| panic!("{}: {error}", path.display())).to_json_pretty();
         if std::env::var_os("NSPLAN_BLESS").is_some() {
             fs::write(&path, &again).unwrap();
         } else {
-            assert!(
-                again == text,
-                "{}: NSPLAN_BLESS=1 would write it otherwise",
-                path.display()
-            );
+            assert!(again == text, "{}: NSPLAN_BLESS=1 would write it otherwise", path.display());
         }
     }
 }
@@ -84,19 +73,12 @@ fn all_hosts_are_there() {
 fn features_follow_from_the_version_unless_the_name_says_otherwise() {
     for (name, facts) in hosts() {
         let kernel = &facts.kernel;
-        assert_eq!(
-            KernelVersion::parse(&kernel.release),
-            Some(kernel.version),
-            "{name}"
-        );
+        assert_eq!(KernelVersion::parse(&kernel.release), Some(kernel.version), "{name}");
         if let Some(version) = name.strip_prefix("kernel-") {
             assert_eq!(kernel.version.to_string(), version, "{name}");
         }
-        let hidden: BTreeSet<_> = if name == "no-openat2" {
-            [Feature::Openat2].into()
-        } else {
-            BTreeSet::new()
-        };
+        let hidden: BTreeSet<_> =
+            if name == "no-openat2" { [Feature::Openat2].into() } else { BTreeSet::new() };
         let expected = &KernelFacts::features_since(kernel.version) - &hidden;
         assert_eq!(kernel.features, expected, "{name}");
         let has_time = kernel.namespaces.contains(&NamespaceKind::Time);
@@ -119,16 +101,8 @@ fn capabilities_are_those_of_the_kernel_and_of_the_caller() {
             caller.bounding.is_subset(all) && caller.permitted.is_subset(caller.bounding),
             "{name}"
         );
-        let expected = if caller.uid == 0 {
-            caller.bounding
-        } else {
-            CapSet::EMPTY
-        };
-        assert_eq!(
-            (caller.permitted, caller.effective),
-            (expected, expected),
-            "{name}"
-        );
+        let expected = if caller.uid == 0 { caller.bounding } else { CapSet::EMPTY };
+        assert_eq!((caller.permitted, caller.effective), (expected, expected), "{name}");
         let is_rootless = name.starts_with("rootless") || name.contains("userns");
         assert_eq!(caller.uid == 0, !is_rootless, "{name}");
     }
@@ -148,16 +122,9 @@ fn cgroup_trees_stand_in_the_mount_table() {
         let lines = nsplan::facts::parse_proc_cgroup(&memberships(&facts)).unwrap();
         let found = discover(&mounts, &lines, None, cgroup.systemd);
         let places = |hierarchies: &[nsplan::facts::Hierarchy]| {
-            hierarchies
-                .iter()
-                .map(|h| (h.mount_point.clone(), h.root.clone()))
-                .collect::<Vec<_>>()
+            hierarchies.iter().map(|h| (h.mount_point.clone(), h.root.clone())).collect::<Vec<_>>()
         };
-        assert_eq!(
-            places(&found.hierarchies),
-            places(&cgroup.hierarchies),
-            "{name}"
-        );
+        assert_eq!(places(&found.hierarchies), places(&cgroup.hierarchies), "{name}");
         let place = |found: Option<nsplan::facts::Unified>| found.map(|u| (u.mount_point, u.root));
         assert_eq!(place(found.unified), place(cgroup.unified), "{name}");
     }
@@ -195,10 +162,7 @@ fn hosts_refuse_what_their_names_say() {
     assert!(hosts["userns-restricted-lsm"].lsm.apparmor && hosts["lsm-selinux"].lsm.selinux);
     let none = hosts["rootless-no-subuid"].subids.as_ref().unwrap();
     assert!(none.uids.is_empty() && none.newuidmap.is_none());
-    assert_eq!(
-        hosts["rootless-subuid"].subids.as_ref().unwrap().uids[0].count,
-        65536
-    );
+    assert_eq!(hosts["rootless-subuid"].subids.as_ref().unwrap().uids[0].count, 65536);
 }
 
 #[test]
@@ -210,10 +174,7 @@ fn a_facts_file_of_another_schema_or_with_a_stray_field_is_refused() {
         "facts: schema 2: this program reads schema 1"
     );
     let stray = error(&text.replace("\"machine\"", "\"colour\": 1,\n    \"machine\""));
-    assert!(
-        stray.starts_with("facts:9:12: unknown field `colour`"),
-        "{stray}"
-    );
+    assert!(stray.starts_with("facts:9:12: unknown field `colour`"), "{stray}");
     assert!(error(&text.replace("CAP_CHOWN", "CAP_MEOW")).contains("expected a capability name"));
     assert_eq!(error("{"), "facts:1:1: EOF while parsing an object");
 }
