@@ -48,10 +48,7 @@ pub enum ProbeError {
 
 impl ProbeError {
     fn call(call: impl Into<String>, errno: NixErrno) -> Self {
-        Self::Call {
-            call: call.into(),
-            errno: Errno(errno as i32),
-        }
+        Self::Call { call: call.into(), errno: Errno(errno as i32) }
     }
 }
 
@@ -104,16 +101,10 @@ pub fn probe(needs: &Needs) -> Result<HostFacts, ProbeError> {
         subids = Some(subid_grants(&mut reader, &caller)?);
     }
     let accounts = match &needs.accounts {
-        Some(root) => Some(accounts::read(
-            root,
-            kernel.features.contains(&Feature::Openat2),
-        )?),
+        Some(root) => Some(accounts::read(root, kernel.features.contains(&Feature::Openat2))?),
         None => None,
     };
-    let paths = needs
-        .paths
-        .iter()
-        .map(|path| Ok((path.clone(), path_fact(path)?)));
+    let paths = needs.paths.iter().map(|path| Ok((path.clone(), path_fact(path)?)));
     Ok(HostFacts {
         schema: HostFacts::SCHEMA,
         kernel,
@@ -164,9 +155,8 @@ fn caller(reader: &mut Reader, status: &ProcStatus) -> Result<Caller, ProbeError
         caller.uid_map = parse_id_map(&reader.own("uid_map")?)?;
         caller.gid_map = parse_id_map(&reader.own("gid_map")?)?;
         // Linux before 3.19 has no such file and allows it.
-        caller.setgroups_allowed = reader
-            .own_if_any("setgroups")?
-            .is_none_or(|text| text.trim() != "deny");
+        caller.setgroups_allowed =
+            reader.own_if_any("setgroups")?.is_none_or(|text| text.trim() != "deny");
     }
     Ok(caller)
 }
@@ -177,12 +167,7 @@ fn rlimits() -> Result<BTreeMap<Resource, Rlimit>, ProbeError> {
         let (soft, hard) = getrlimit(nix_resource(resource))
             .map_err(|errno| ProbeError::call(format!("getrlimit({resource})"), errno))?;
         let limit = Rlimit { soft, hard };
-        if limit
-            != (Rlimit {
-                soft: u64::MAX,
-                hard: u64::MAX,
-            })
-        {
+        if limit != (Rlimit { soft: u64::MAX, hard: u64::MAX }) {
             limits.insert(resource, limit);
         }
     }
@@ -221,11 +206,7 @@ fn userns(reader: &mut Reader, lsm: &LsmFacts) -> Result<UsernsFacts, ProbeError
         let switch = reader.file("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")?;
         apparmor_restricted = switch.is_some_and(|text| text.trim() != "0");
     }
-    Ok(UsernsFacts {
-        max,
-        unprivileged_clone,
-        apparmor_restricted,
-    })
+    Ok(UsernsFacts { max, unprivileged_clone, apparmor_restricted })
 }
 
 fn lsm(reader: &mut Reader) -> Result<LsmFacts, ProbeError> {
@@ -233,10 +214,7 @@ fn lsm(reader: &mut Reader) -> Result<LsmFacts, ProbeError> {
     let selinux = statfs("/sys/fs/selinux").is_ok_and(|fs| {
         fs.filesystem_type() == SELINUX_MAGIC && !fs.flags().contains(FsFlags::ST_RDONLY)
     });
-    Ok(LsmFacts {
-        apparmor: apparmor.is_some_and(|text| text.starts_with('Y')),
-        selinux,
-    })
+    Ok(LsmFacts { apparmor: apparmor.is_some_and(|text| text.starts_with('Y')), selinux })
 }
 
 /// Reads the mount table. It comes a page at a time, and before Linux 5.8 a mount that went away between two pages could
@@ -262,9 +240,8 @@ fn mount_table(reader: &mut Reader, version: KernelVersion) -> Result<Vec<MountF
 
 fn login_name(reader: &mut Reader, uid: u32) -> Result<String, ProbeError> {
     let passwd = reader.file("/etc/passwd")?.unwrap_or_default();
-    let name = parse_passwd(&passwd)
-        .find(|entry| entry.uid == uid)
-        .map(|entry| entry.name.to_owned());
+    let name =
+        parse_passwd(&passwd).find(|entry| entry.uid == uid).map(|entry| entry.name.to_owned());
     Ok(name.unwrap_or_default())
 }
 
@@ -284,13 +261,12 @@ fn subid_grants(reader: &mut Reader, caller: &Caller) -> Result<SubidFacts, Prob
 /// The first program of that name on `PATH`, absolute parts only.
 fn helper(name: &str) -> Option<HostPath> {
     let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin:/usr/sbin:/sbin".to_owned());
-    path.split(':')
-        .filter_map(|dir| HostPath::new(dir).ok())
-        .map(|dir| dir.child(name))
-        .find(|path| {
+    path.split(':').filter_map(|dir| HostPath::new(dir).ok()).map(|dir| dir.child(name)).find(
+        |path| {
             access(path.as_str(), AccessFlags::X_OK).is_ok()
                 && stat(path.as_str()).is_ok_and(|it| file_type(it.st_mode) == SFlag::S_IFREG)
-        })
+        },
+    )
 }
 
 fn path_fact(path: &HostPath) -> Result<PathFact, ProbeError> {
@@ -302,10 +278,7 @@ fn path_fact(path: &HostPath) -> Result<PathFact, ProbeError> {
         }),
         Err(NixErrno::ENOENT | NixErrno::ENOTDIR | NixErrno::ELOOP) => Ok(PathFact::Missing),
         Err(NixErrno::EACCES) => Ok(PathFact::Denied),
-        Err(errno) => Err(ProbeError::call(
-            format!("stat({:?})", path.as_str()),
-            errno,
-        )),
+        Err(errno) => Err(ProbeError::call(format!("stat({:?})", path.as_str()), errno)),
     }
 }
 

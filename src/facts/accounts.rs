@@ -52,12 +52,7 @@ pub struct ExecUser {
 impl Default for ExecUser {
     /// Root, as container engines have it: uid 0, gid 0, no groups, home `/`.
     fn default() -> Self {
-        Self {
-            uid: 0,
-            gid: 0,
-            groups: Vec::new(),
-            home: "/".to_owned(),
-        }
+        Self { uid: 0, gid: 0, groups: Vec::new(), home: "/".to_owned() }
     }
 }
 
@@ -94,11 +89,7 @@ impl fmt::Display for AccountError {
                 return write!(f, "id {number} is above 4294967294, the last id");
             }
         };
-        let fault = if has_file {
-            "is not in"
-        } else {
-            "cannot be looked up without"
-        };
+        let fault = if has_file { "is not in" } else { "cannot be looked up without" };
         write!(f, "{what} `{name}` {fault} {file} of the root")
     }
 }
@@ -117,12 +108,7 @@ pub fn parse_passwd(text: &str) -> impl Iterator<Item = PasswdEntry<'_>> {
         let (uid, gid) = (id(fields.next()?)?, id(fields.next()?)?);
         let _gecos = fields.next();
         let home = fields.next().unwrap_or_default();
-        (!line.contains('\0')).then_some(PasswdEntry {
-            name,
-            uid,
-            gid,
-            home,
-        })
+        (!line.contains('\0')).then_some(PasswdEntry { name, uid, gid, home })
     })
 }
 
@@ -133,16 +119,8 @@ pub fn parse_group(text: &str) -> impl Iterator<Item = GroupEntry<'_>> {
         let name = fields.next().filter(|name| is_name(name))?;
         let _password = fields.next()?;
         let gid = id(fields.next()?)?;
-        let members = fields
-            .next()
-            .unwrap_or_default()
-            .split(',')
-            .filter(|name| !name.is_empty());
-        (!line.contains('\0')).then(|| GroupEntry {
-            name,
-            gid,
-            members: members.collect(),
-        })
+        let members = fields.next().unwrap_or_default().split(',').filter(|name| !name.is_empty());
+        (!line.contains('\0')).then(|| GroupEntry { name, gid, members: members.collect() })
     })
 }
 
@@ -156,11 +134,7 @@ fn is_number(text: &str) -> bool {
 
 /// An id in decimal digits alone; 4294967295 is "no id" to the kernel.
 fn id(text: &str) -> Option<u32> {
-    if is_number(text) {
-        text.parse().ok().filter(|id| *id != u32::MAX)
-    } else {
-        None
-    }
+    if is_number(text) { text.parse().ok().filter(|id| *id != u32::MAX) } else { None }
 }
 
 /// Finds the ids of `user` and `group`, each a name, a number or nothing (an empty text is nothing).
@@ -180,11 +154,7 @@ pub fn resolve(
     defaults: &ExecUser,
 ) -> Result<ExecUser, AccountError> {
     let mut found = defaults.clone();
-    let entry = find_user(
-        user.filter(|user| !user.is_empty()),
-        accounts,
-        &mut found.uid,
-    )?;
+    let entry = find_user(user.filter(|user| !user.is_empty()), accounts, &mut found.uid)?;
     if let Some(entry) = entry {
         found.gid = entry.gid;
         if !entry.home.is_empty() {
@@ -231,13 +201,9 @@ fn find_group(group: &str, accounts: &AccountFacts) -> Result<u32, AccountError>
         return number_of(group);
     }
     let mut entries = parse_group(accounts.group.as_deref().unwrap_or_default());
-    entries
-        .find(|entry| entry.name == group)
-        .map(|entry| entry.gid)
-        .ok_or_else(|| AccountError::UnknownGroup {
-            name: group.to_owned(),
-            has_file: accounts.group.is_some(),
-        })
+    entries.find(|entry| entry.name == group).map(|entry| entry.gid).ok_or_else(|| {
+        AccountError::UnknownGroup { name: group.to_owned(), has_file: accounts.group.is_some() }
+    })
 }
 
 fn groups_of(name: &str, accounts: &AccountFacts) -> Vec<u32> {
@@ -251,7 +217,5 @@ fn groups_of(name: &str, accounts: &AccountFacts) -> Vec<u32> {
 }
 
 fn number_of(number: &str) -> Result<u32, AccountError> {
-    id(number).ok_or_else(|| AccountError::OutOfRange {
-        number: number.to_owned(),
-    })
+    id(number).ok_or_else(|| AccountError::OutOfRange { number: number.to_owned() })
 }

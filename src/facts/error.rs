@@ -19,12 +19,7 @@ pub struct FactsError {
 impl FactsError {
     /// A line that should have been something else.
     pub(crate) fn expected(file: &'static str, line: usize, expected: &str) -> Self {
-        Self {
-            file,
-            line,
-            column: 0,
-            problem: alloc::format!("expected {expected}"),
-        }
+        Self { file, line, column: 0, problem: alloc::format!("expected {expected}") }
     }
 }
 

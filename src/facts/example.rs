@@ -46,7 +46,11 @@ impl HostFacts {
                 rlimits: BTreeMap::new(),
                 oom_score_adj: 0,
             },
-            userns: UsernsFacts { max: 10_000, unprivileged_clone: None, apparmor_restricted: false },
+            userns: UsernsFacts {
+                max: 10_000,
+                unprivileged_clone: None,
+                apparmor_restricted: false,
+            },
             lsm: LsmFacts::default(),
             subids: None,
             cgroup: example_tree(),

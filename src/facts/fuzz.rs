@@ -38,10 +38,8 @@ pub fn fuzz_text(data: &[u8]) {
     let _ = parse_status(&text);
     let _ = parse_stat(&text);
     let _ = parse_subids(&text, "alice", 1000);
-    let accounts = AccountFacts {
-        passwd: Some(text.clone().into()),
-        group: Some(text.clone().into()),
-    };
+    let accounts =
+        AccountFacts { passwd: Some(text.clone().into()), group: Some(text.clone().into()) };
     let (user, group) = text.split_once(':').unwrap_or((&text, ""));
     let _ = resolve(Some(user), Some(group), &accounts, &ExecUser::default());
     let _ = HostFacts::from_json(&text);

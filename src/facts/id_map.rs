@@ -33,23 +33,12 @@ fn parse_line(line: &str) -> Option<IdMapping> {
     let container_id = fields.next()?.ok()?;
     let host_id = fields.next()?.ok()?;
     let size = fields.next()?.ok()?;
-    fields.next().is_none().then_some(IdMapping {
-        container_id,
-        host_id,
-        size,
-    })
+    fields.next().is_none().then_some(IdMapping { container_id, host_id, size })
 }
 
 /// Whether this map gives every id its own number, as that of the first user namespace does. A namespace made inside
 /// may look the same; only the number of the namespace (`user:[4026531837]`) tells them apart.
 #[must_use]
 pub fn is_identity(map: &[IdMapping]) -> bool {
-    matches!(
-        map,
-        [IdMapping {
-            container_id: 0,
-            host_id: 0,
-            size: u32::MAX
-        }]
-    )
+    matches!(map, [IdMapping { container_id: 0, host_id: 0, size: u32::MAX }])
 }

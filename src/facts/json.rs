@@ -23,17 +23,9 @@ impl HostFacts {
     pub fn from_json(text: &str) -> Result<Self, FactsError> {
         let version: Version = serde_json::from_str(text).map_err(|error| place(&error))?;
         if version.schema != Self::SCHEMA {
-            let problem = format!(
-                "schema {}: this program reads schema {}",
-                version.schema,
-                Self::SCHEMA
-            );
-            return Err(FactsError {
-                file: FILE,
-                line: 0,
-                column: 0,
-                problem,
-            });
+            let problem =
+                format!("schema {}: this program reads schema {}", version.schema, Self::SCHEMA);
+            return Err(FactsError { file: FILE, line: 0, column: 0, problem });
         }
         serde_json::from_str(text).map_err(|error| place(&error))
     }
@@ -54,10 +46,5 @@ fn place(error: &serde_json::Error) -> FactsError {
     let message = error.to_string();
     let at = format!(" at line {} column {}", error.line(), error.column());
     let problem = message.strip_suffix(&at).unwrap_or(&message).into();
-    FactsError {
-        file: FILE,
-        line: error.line(),
-        column: error.column(),
-        problem,
-    }
+    FactsError { file: FILE, line: error.line(), column: error.column(), problem }
 }

@@ -45,12 +45,8 @@ pub fn parse_mountinfo(text: &str) -> Result<Vec<MountFact>, FactsError> {
 
 fn parse_line(line: &str) -> Result<MountFact, &'static str> {
     let mut fields = line.split(' ');
-    let mut number = |expected| {
-        fields
-            .next()
-            .and_then(|field| field.parse::<u32>().ok())
-            .ok_or(expected)
-    };
+    let mut number =
+        |expected| fields.next().and_then(|field| field.parse::<u32>().ok()).ok_or(expected);
     let id = number("the id of a mount")?;
     let parent = number("the id of the parent mount")?;
     let _device = fields.next().ok_or("a device number")?;
@@ -65,10 +61,7 @@ fn parse_line(line: &str) -> Result<MountFact, &'static str> {
             None => return Err("a lone `-` before the file system type"),
         }
     }
-    let fstype = fields
-        .next()
-        .filter(|name| !name.is_empty())
-        .ok_or("a file system type")?;
+    let fstype = fields.next().filter(|name| !name.is_empty()).ok_or("a file system type")?;
     let source = fields.next().ok_or("a mount source")?;
     let super_options: Vec<&str> = fields.collect();
     if super_options.is_empty() {
@@ -109,13 +102,9 @@ fn unescape(field: &str) -> String {
     let mut rest = field;
     while let Some(at) = rest.find('\\') {
         out.push_str(&rest[..at]);
-        let digits = rest
-            .get(at + 1..at + 4)
-            .filter(|d| d.bytes().all(|b| matches!(b, b'0'..=b'7')));
-        match digits
-            .and_then(|digits| u8::from_str_radix(digits, 8).ok())
-            .filter(u8::is_ascii)
-        {
+        let digits =
+            rest.get(at + 1..at + 4).filter(|d| d.bytes().all(|b| matches!(b, b'0'..=b'7')));
+        match digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()).filter(u8::is_ascii) {
             Some(byte) => {
                 out.push(char::from(byte));
                 rest = &rest[at + 4..];
@@ -150,12 +139,8 @@ impl MountFact {
     /// group, which facts do not keep, are written as 0.
     #[must_use]
     pub fn to_line(&self) -> String {
-        let mut words = if self.flags.contains(MountFlags::MS_RDONLY) {
-            ""
-        } else {
-            "rw"
-        }
-        .to_owned();
+        let mut words =
+            if self.flags.contains(MountFlags::MS_RDONLY) { "" } else { "rw" }.to_owned();
         for (name, _) in FLAGS.iter().filter(|(_, flag)| self.flags.contains(*flag)) {
             if !words.is_empty() {
                 words.push(',');

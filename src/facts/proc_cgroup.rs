@@ -40,11 +40,7 @@ pub fn parse_proc_cgroup(text: &str) -> Result<Vec<Membership>, FactsError> {
         .filter(|(_, line)| !line.is_empty())
         .map(|(at, line)| {
             parse_line(line).ok_or_else(|| {
-                FactsError::expected(
-                    "cgroup",
-                    at + 1,
-                    "id, controllers and a path, joined by `:`",
-                )
+                FactsError::expected("cgroup", at + 1, "id, controllers and a path, joined by `:`")
             })
         })
         .collect()
@@ -54,16 +50,8 @@ fn parse_line(line: &str) -> Option<Membership> {
     let mut fields = line.splitn(3, ':');
     let id = fields.next()?.parse().ok()?;
     let words = fields.next()?;
-    let path = fields
-        .next()
-        .filter(|path| path.starts_with('/'))?
-        .to_owned();
-    let mut membership = Membership {
-        id,
-        controllers: BTreeSet::new(),
-        name: None,
-        path,
-    };
+    let path = fields.next().filter(|path| path.starts_with('/'))?.to_owned();
+    let mut membership = Membership { id, controllers: BTreeSet::new(), name: None, path };
     for word in words.split(',').filter(|word| !word.is_empty()) {
         match word.strip_prefix("name=") {
             Some(name) => membership.name = Some(name.to_owned()),
@@ -76,9 +64,7 @@ fn parse_line(line: &str) -> Option<Membership> {
 /// Reads `cgroup.controllers` or `cgroup.subtree_control`: words between blanks.
 #[must_use]
 pub fn parse_controllers(text: &str) -> BTreeSet<String> {
-    text.split_ascii_whitespace()
-        .map(ToOwned::to_owned)
-        .collect()
+    text.split_ascii_whitespace().map(ToOwned::to_owned).collect()
 }
 
 /// Joins the mount table with the memberships of the caller and of the first process it sees.
@@ -120,11 +106,7 @@ pub fn discover(
             writable: false,
         })
         .collect();
-    CgroupFacts {
-        hierarchies,
-        unified,
-        systemd,
-    }
+    CgroupFacts { hierarchies, unified, systemd }
 }
 
 /// A mount of a hierarchy.
@@ -135,18 +117,11 @@ struct Seen {
 
 fn best_mount(mounts: &[MountFact], line: &Membership) -> Option<(usize, Seen)> {
     let mut first = None;
-    for (at, mount) in mounts
-        .iter()
-        .enumerate()
-        .filter(|(_, mount)| shows(mount, line))
-    {
+    for (at, mount) in mounts.iter().enumerate().filter(|(_, mount)| shows(mount, line)) {
         let Ok(mount_point) = HostPath::new(&mount.mount_point) else {
             continue;
         };
-        let seen = Seen {
-            mount_point,
-            root: mount.root.clone(),
-        };
+        let seen = Seen { mount_point, root: mount.root.clone() };
         if directory(&seen.mount_point, &seen.root, &line.path).is_some() {
             return Some((at, seen));
         }
@@ -161,13 +136,10 @@ fn shows(mount: &MountFact, line: &Membership) -> bool {
         return mount.fstype == "cgroup2";
     }
     mount.fstype == "cgroup"
-        && mount
-            .super_options
-            .split(',')
-            .any(|word| match word.strip_prefix("name=") {
-                Some(name) => line.name.as_deref() == Some(name),
-                None => line.controllers.contains(word),
-            })
+        && mount.super_options.split(',').any(|word| match word.strip_prefix("name=") {
+            Some(name) => line.name.as_deref() == Some(name),
+            None => line.controllers.contains(word),
+        })
 }
 
 fn path_of_init(init: Option<&[Membership]>, line: &Membership) -> String {
@@ -195,9 +167,7 @@ fn unified_at(seen: Seen, line: &Membership, init: Option<&[Membership]>) -> Uni
 fn directory(mount_point: &HostPath, root: &str, cgroup: &str) -> Option<HostPath> {
     let below = match root {
         "/" => cgroup,
-        _ => cgroup
-            .strip_prefix(root)
-            .filter(|rest| rest.is_empty() || rest.starts_with('/'))?,
+        _ => cgroup.strip_prefix(root).filter(|rest| rest.is_empty() || rest.starts_with('/'))?,
     };
     if below.split('/').any(|part| part == "..") {
         return None;

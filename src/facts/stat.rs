@@ -32,28 +32,13 @@ pub fn parse_stat(text: &str) -> Result<ProcStat, FactsError> {
 fn read(text: &str) -> Result<ProcStat, &'static str> {
     let name = text.find('(').ok_or("a program name in parentheses")?;
     let (head, tail) = text.split_at(text.rfind(')').ok_or("a program name in parentheses")?);
-    let pid = head
-        .get(..name)
-        .and_then(|pid| pid.trim().parse().ok())
-        .ok_or("a pid")?;
+    let pid = head.get(..name).and_then(|pid| pid.trim().parse().ok()).ok_or("a pid")?;
     let mut fields = tail[1..].split_ascii_whitespace();
-    let state = fields
-        .next()
-        .and_then(|state| state.chars().next())
-        .ok_or("a state")?;
-    let parent = fields
-        .next()
-        .and_then(|field| field.parse().ok())
-        .ok_or("the pid of the parent")?;
+    let state = fields.next().and_then(|state| state.chars().next()).ok_or("a state")?;
+    let parent =
+        fields.next().and_then(|field| field.parse().ok()).ok_or("the pid of the parent")?;
     // The parent is field 4 of the file, the start time field 22.
-    let start_time = fields
-        .nth(17)
-        .and_then(|field| field.parse().ok())
-        .ok_or("a start time in field 22")?;
-    Ok(ProcStat {
-        pid,
-        state,
-        parent,
-        start_time,
-    })
+    let start_time =
+        fields.nth(17).and_then(|field| field.parse().ok()).ok_or("a start time in field 22")?;
+    Ok(ProcStat { pid, state, parent, start_time })
 }

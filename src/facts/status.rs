@@ -48,23 +48,15 @@ pub fn parse_status(text: &str) -> Result<ProcStatus, FactsError> {
     }
     let missing = REQUIRED.iter().find(|(_, bit)| seen & bit == 0);
     match missing {
-        Some((key, _)) => Err(FactsError::expected(
-            "status",
-            0,
-            &alloc::format!("a line `{key}:`"),
-        )),
+        Some((key, _)) => {
+            Err(FactsError::expected("status", 0, &alloc::format!("a line `{key}:`")))
+        }
         None => Ok(status),
     }
 }
 
-const REQUIRED: [(&str, u8); 6] = [
-    ("Uid", 1),
-    ("Gid", 2),
-    ("Groups", 4),
-    ("CapPrm", 8),
-    ("CapEff", 16),
-    ("CapBnd", 32),
-];
+const REQUIRED: [(&str, u8); 6] =
+    [("Uid", 1), ("Gid", 2), ("Groups", 4), ("CapPrm", 8), ("CapEff", 16), ("CapBnd", 32)];
 
 /// Reads one line; the bit says which of the required ones it was.
 fn read_line(status: &mut ProcStatus, key: &str, value: &str) -> Result<u8, &'static str> {
@@ -85,18 +77,12 @@ fn read_line(status: &mut ProcStatus, key: &str, value: &str) -> Result<u8, &'st
         "NoNewPrivs" => status.no_new_privs = Some(value.trim() != "0"),
         _ => {}
     }
-    Ok(REQUIRED
-        .iter()
-        .find(|(name, _)| *name == key)
-        .map_or(0, |(_, bit)| *bit))
+    Ok(REQUIRED.iter().find(|(name, _)| *name == key).map_or(0, |(_, bit)| *bit))
 }
 
 /// The second of real, effective, saved and file-system id.
 fn effective_id(value: &str) -> Result<u32, &'static str> {
-    let id = value
-        .split_ascii_whitespace()
-        .nth(1)
-        .and_then(|id| id.parse().ok());
+    let id = value.split_ascii_whitespace().nth(1).and_then(|id| id.parse().ok());
     id.ok_or("four ids: real, effective, saved, file system")
 }
 

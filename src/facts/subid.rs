@@ -17,10 +17,8 @@ pub fn parse_subids(text: &str, name: &str, uid: u32) -> Vec<SubidRange> {
         .filter_map(|line| {
             let mut fields = line.trim().split(':');
             let owner = fields.next()?;
-            let range = SubidRange {
-                first: number(fields.next()?)?,
-                count: number(fields.next()?)?,
-            };
+            let range =
+                SubidRange { first: number(fields.next()?)?, count: number(fields.next()?)? };
             let fits = range.count > 0 && range.first.checked_add(range.count).is_some();
             (is_owner(owner, name, uid) && fits && fields.next().is_none()).then_some(range)
         })
@@ -40,8 +38,5 @@ fn is_owner(owner: &str, name: &str, uid: u32) -> bool {
 
 /// A number of decimal digits alone: no sign, no blank.
 fn number(field: &str) -> Option<u32> {
-    field
-        .bytes()
-        .all(|b| b.is_ascii_digit())
-        .then(|| field.parse().ok())?
+    field.bytes().all(|b| b.is_ascii_digit()).then(|| field.parse().ok())?
 }

@@ -33,12 +33,7 @@ impl From<Instruction> for (u8, u8, i16, i32) {
 
 impl From<(u8, u8, i16, i32)> for Instruction {
     fn from((code, registers, offset, immediate): (u8, u8, i16, i32)) -> Self {
-        Self {
-            code,
-            registers,
-            offset,
-            immediate,
-        }
+        Self { code, registers, offset, immediate }
     }
 }
 
@@ -144,7 +139,12 @@ mod tests {
     use crate::types::DeviceNumber;
 
     /// Runs a program the way the kernel does, over the handful of instructions it may hold.
-    fn run(program: &[Instruction], kind: DeviceKind, number: DeviceNumber, access: DeviceAccess) -> bool {
+    fn run(
+        program: &[Instruction],
+        kind: DeviceKind,
+        number: DeviceNumber,
+        access: DeviceAccess,
+    ) -> bool {
         let kind = if kind == DeviceKind::Block { 1 } else { 2 };
         let context = [kind | (access.bits() << 16), number.major, number.minor];
         let (mut registers, mut at) = ([0u32; 10], 0usize);
@@ -183,7 +183,12 @@ mod tests {
     }
 
     /// The meaning, said without a machine: every access asked for is decided by the last rule about it.
-    fn meaning(rules: &[DeviceRule], kind: DeviceKind, number: DeviceNumber, access: DeviceAccess) -> bool {
+    fn meaning(
+        rules: &[DeviceRule],
+        kind: DeviceKind,
+        number: DeviceNumber,
+        access: DeviceAccess,
+    ) -> bool {
         access.iter().all(|bit| {
             rules
                 .iter()

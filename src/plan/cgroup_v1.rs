@@ -50,7 +50,8 @@ fn devices(draft: &mut Draft<'_>, settings: &mut Vec<Setting>, rules: &[DeviceRu
     let Policy { allow, exceptions } = match device_rules::fold(rules) {
         Ok(policy) => policy,
         Err(index) => {
-            let what = "a device rule that takes a part out of an earlier one, which cgroup v1 cannot say";
+            let what =
+                "a device rule that takes a part out of an earlier one, which cgroup v1 cannot say";
             draft.refuse(&at_index("/cgroup/devices", index), Refusal::LimitUnsupported { what });
             return;
         }
@@ -113,7 +114,8 @@ fn block_io(draft: &mut Draft<'_>, settings: &mut Vec<Setting>, block_io: &Block
     if let Some(weight) = block_io.weight {
         settings.push(Setting::new("blkio", weight_file, weight, &place.key("weight")));
         if !has_cfq {
-            draft.note(&place.key("weight"), "the weight counts for devices with the BFQ scheduler");
+            draft
+                .note(&place.key("weight"), "the weight counts for devices with the BFQ scheduler");
         }
     }
     if let Some(weight) = block_io.leaf_weight {

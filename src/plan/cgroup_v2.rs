@@ -64,7 +64,11 @@ fn memory(draft: &mut Draft<'_>, settings: &mut Vec<Setting>, memory: &Memory) {
         (memory.kernel.is_some(), "kernel", "cgroup v2 has no limit for kernel memory alone"),
         (memory.kernel_tcp.is_some(), "kernelTCP", "cgroup v2 has no limit for TCP memory alone"),
         (memory.swappiness.is_some(), "swappiness", "cgroup v2 has no swappiness"),
-        (memory.disable_oom_killer, "disableOOMKiller", "cgroup v2 cannot switch the OOM killer off"),
+        (
+            memory.disable_oom_killer,
+            "disableOOMKiller",
+            "cgroup v2 cannot switch the OOM killer off",
+        ),
     ];
     for (is_asked, name, what) in lacking {
         if is_asked {
@@ -99,7 +103,9 @@ fn cpu(draft: &mut Draft<'_>, settings: &mut Vec<Setting>, cpu: &Cpu) {
     if let Some(idle) = cpu.idle {
         settings.push(Setting::new("cpu", "cpu.idle", idle, &place("idle")));
     }
-    for (name, file, list) in [("cpus", "cpuset.cpus", &cpu.cpus), ("mems", "cpuset.mems", &cpu.mems)] {
+    for (name, file, list) in
+        [("cpus", "cpuset.cpus", &cpu.cpus), ("mems", "cpuset.mems", &cpu.mems)]
+    {
         if let Some(list) = list {
             settings.push(Setting::new("cpuset", file, list, &place(name)));
         }
@@ -204,7 +210,8 @@ fn block_io(draft: &mut Draft<'_>, settings: &mut Vec<Setting>, block_io: &Block
     ];
     for (name, key, devices) in throttles {
         for (index, entry) in devices.iter().enumerate() {
-            let line = format!("{}:{} {key}={}", entry.device.major, entry.device.minor, entry.rate);
+            let line =
+                format!("{}:{} {key}={}", entry.device.major, entry.device.minor, entry.rate);
             settings.push(Setting::new("io", "io.max", line, &place.key(name).index(index)));
         }
     }
@@ -262,16 +269,19 @@ pub(super) fn check_delegation(
         let is_root = unified.caller == "/";
         if !is_on && (!is_there || unified.caller_populated && !is_root) {
             let directory = format!("{}{}", unified.mount_point, unified.caller);
-            draft.refuse(&at("/cgroup"), Refusal::ControllerNotDelegated {
-                controller: controller.clone(),
-                directory,
-            });
+            draft.refuse(
+                &at("/cgroup"),
+                Refusal::ControllerNotDelegated { controller: controller.clone(), directory },
+            );
         }
     }
 }
 
 /// The program for the device rules; loading it needs privilege in the first user namespace.
-pub(super) fn device_policy(draft: &mut Draft<'_>, resources: &Resources) -> Option<Vec<Instruction>> {
+pub(super) fn device_policy(
+    draft: &mut Draft<'_>,
+    resources: &Resources,
+) -> Option<Vec<Instruction>> {
     let rules = resources.devices.as_ref()?;
     let is_new = draft.facts.kernel.version >= KernelVersion::new(5, 8);
     let capability = if is_new { Capability::BPF } else { Capability::SYS_ADMIN };

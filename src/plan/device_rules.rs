@@ -116,14 +116,20 @@ mod tests {
     use super::*;
     use alloc::vec;
 
-    fn rule(allow: bool, major: Option<u32>, minor: Option<u32>, access: DeviceAccess) -> DeviceRule {
+    fn rule(
+        allow: bool,
+        major: Option<u32>,
+        minor: Option<u32>,
+        access: DeviceAccess,
+    ) -> DeviceRule {
         DeviceRule { allow, kind: Some(DeviceKind::Char), major, minor, access }
     }
 
     #[test]
     fn a_list_of_grants_is_deny_all_and_its_lines_in_order() {
         let all = DeviceAccess::all();
-        let rules = [rule(true, Some(5), None, all), rule(true, Some(1), Some(3), DeviceAccess::READ)];
+        let rules =
+            [rule(true, Some(5), None, all), rule(true, Some(1), Some(3), DeviceAccess::READ)];
         let lines = vec![("c 5:* rwm".into(), 0), ("c 1:3 r".into(), 1)];
         assert_eq!(fold(&rules), Ok(Policy { allow: false, exceptions: lines }));
     }

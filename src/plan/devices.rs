@@ -7,7 +7,9 @@ use super::error::Refusal;
 use super::mounts::{Mounts, Sources};
 use super::op::{MountOp, NamespaceOp, Op, Slot};
 use crate::config::{Device, MountKind};
-use crate::types::{Capability, DeviceKind, DeviceNumber, HostPath, MountFlags, NamespaceKind, Pointer};
+use crate::types::{
+    Capability, DeviceKind, DeviceNumber, HostPath, MountFlags, NamespaceKind, Pointer,
+};
 
 pub(super) fn plan(draft: &mut Draft<'_>, mounts: &mut Mounts, sources: &mut Sources) {
     let binds = binds_nodes(draft);
@@ -75,7 +77,8 @@ fn bind(mounts: &mut Mounts, sources: &mut Sources, device: &Device, origin: &Po
     let Ok(source) = HostPath::new(device.path.as_str()) else { return };
     mounts.make_mount_point(&device.path, false, origin);
     let (kind, number) = (device.kind, device.number);
-    let slot = sources.open(mounts, origin, |slot| MountOp::CloneDevice { source, kind, number, slot });
+    let slot =
+        sources.open(mounts, origin, |slot| MountOp::CloneDevice { source, kind, number, slot });
     let op = MountOp::Attach {
         slot,
         target: device.path.clone(),
@@ -112,8 +115,14 @@ fn owner_of(key: &str) -> Option<NamespaceKind> {
     match key {
         _ if key.starts_with("net.") => Some(NamespaceKind::Net),
         _ if key.starts_with("fs.mqueue.") => Some(NamespaceKind::Ipc),
-        "kernel.msgmax" | "kernel.msgmnb" | "kernel.msgmni" | "kernel.sem" | "kernel.shmall"
-        | "kernel.shmmax" | "kernel.shmmni" | "kernel.shm_rmid_forced" => Some(NamespaceKind::Ipc),
+        "kernel.msgmax"
+        | "kernel.msgmnb"
+        | "kernel.msgmni"
+        | "kernel.sem"
+        | "kernel.shmall"
+        | "kernel.shmmax"
+        | "kernel.shmmni"
+        | "kernel.shm_rmid_forced" => Some(NamespaceKind::Ipc),
         "kernel.domainname" | "kernel.hostname" => Some(NamespaceKind::Uts),
         _ if key.starts_with("user.") => Some(NamespaceKind::User),
         _ => None,
@@ -185,9 +194,9 @@ fn hidden(draft: &mut Draft<'_>, mounts: &mut Mounts) {
 
 /// The slot of procfs, in words, for those who must say that it is missing.
 pub(super) fn proc_is_kept(mounts: &Mounts) -> bool {
-    mounts.targets.iter().any(
-        |step| matches!(&step.op, Op::Mount(MountOp::Filesystem { keep: Some(Slot::Proc), .. })),
-    )
+    mounts.targets.iter().any(|step| {
+        matches!(&step.op, Op::Mount(MountOp::Filesystem { keep: Some(Slot::Proc), .. }))
+    })
 }
 
 #[cfg(test)]
@@ -197,7 +206,10 @@ mod tests {
     #[test]
     fn a_sysctl_cannot_name_anything_above() {
         assert_eq!(sysctl_path("net.ipv4.ip_forward").as_deref(), Some("net/ipv4/ip_forward"));
-        assert_eq!(sysctl_path("net.ipv4.conf.eth0/1.x").as_deref(), Some("net/ipv4/conf/eth0.1/x"));
+        assert_eq!(
+            sysctl_path("net.ipv4.conf.eth0/1.x").as_deref(),
+            Some("net/ipv4/conf/eth0.1/x")
+        );
         for wrong in ["net...x", "net.//.x", "", "net..", "net./"] {
             assert_eq!(sysctl_path(wrong), None, "{wrong}");
         }

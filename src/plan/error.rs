@@ -223,37 +223,37 @@ impl fmt::Display for Refusal {
             }
             Self::Contradiction { reason } => f.write_str(reason),
             Self::IdNotMapped { what, id } => {
-                write!(
-                    f,
-                    "{what} {id} is not mapped in the container's user namespace"
-                )
+                write!(f, "{what} {id} is not mapped in the container's user namespace")
             }
-            Self::IdsNotGranted {
-                file,
-                first,
-                count,
-                granted,
-            } => write_grant(f, file, *first, *count, granted),
+            Self::IdsNotGranted { file, first, count, granted } => {
+                write_grant(f, file, *first, *count, granted)
+            }
             Self::MapHelperMissing { program } => {
-                write!(
-                    f,
-                    "`{program}` is not installed, and only it may map more than one id here"
-                )
+                write!(f, "`{program}` is not installed, and only it may map more than one id here")
             }
             Self::CapabilityUnknown { capability, last } => {
-                write!(
-                    f,
-                    "{capability} is unknown to this kernel, whose last one is {last}"
-                )
+                write!(f, "{capability} is unknown to this kernel, whose last one is {last}")
             }
             Self::SetgroupsDenied => f.write_str(
                 "supplementary groups cannot be set: setgroups is denied in this user namespace",
             ),
+            other => other.fmt_rest(f),
+        }
+    }
+}
+
+impl Refusal {
+    /// The later half of the sentences: cgroups, paths, accounts, limits.
+    fn fmt_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::ControllerMissing { controller } => {
                 write!(f, "no cgroup controller `{controller}` here to enforce it")
             }
             Self::ControllerNotDelegated { controller, directory } => {
-                write!(f, "the cgroup controller `{controller}` cannot be enabled below {directory}")
+                write!(
+                    f,
+                    "the cgroup controller `{controller}` cannot be enabled below {directory}"
+                )
             }
             Self::LimitUnsupported { what } => write!(f, "{what}"),
             Self::LimitInvalid { expected } => write!(f, "expected {expected}"),
@@ -274,6 +274,8 @@ impl fmt::Display for Refusal {
             Self::NotSupported { what } => {
                 write!(f, "{what} cannot be carried out by this version")
             }
+            // The earlier half is `Display` itself.
+            _ => Ok(()),
         }
     }
 }
@@ -294,10 +296,7 @@ fn write_grant(
     granted: &[(u32, u32)],
 ) -> fmt::Result {
     let last = u64::from(first) + u64::from(count) - 1;
-    write!(
-        f,
-        "ids {first}..{last} are not granted to the caller: {file} grants "
-    )?;
+    write!(f, "ids {first}..{last} are not granted to the caller: {file} grants ")?;
     if granted.is_empty() {
         return f.write_str("none");
     }

@@ -96,14 +96,23 @@ fn mount_hint(op: &MountOp, errno: Errno) -> Option<String> {
         (MountOp::MakeMountPoint { target, .. }, Errno::EROFS) => {
             format!("{target} does not exist in the root, which is read-only: make it there first")
         }
-        (MountOp::MakeMountPoint { target, .. } | MountOp::Attach { target, .. }, Errno::ENOTDIR) => {
-            format!("a directory can only be mounted on a directory, a file on a file: see {target}")
+        (
+            MountOp::MakeMountPoint { target, .. } | MountOp::Attach { target, .. },
+            Errno::ENOTDIR,
+        ) => {
+            format!(
+                "a directory can only be mounted on a directory, a file on a file: see {target}"
+            )
         }
         (MountOp::Filesystem { fstype, .. }, Errno::ENODEV) => {
             format!("this kernel has no file system {fstype}: see /proc/filesystems")
         }
-        (MountOp::Filesystem { fstype, .. }, Errno::EPERM) if fstype == "proc" || fstype == "sysfs" => {
-            format!("a user namespace may mount {fstype} only where the host's own is wholly visible: nothing mounted over parts of it")
+        (MountOp::Filesystem { fstype, .. }, Errno::EPERM)
+            if fstype == "proc" || fstype == "sysfs" =>
+        {
+            format!(
+                "a user namespace may mount {fstype} only where the host's own is wholly visible: nothing mounted over parts of it"
+            )
         }
         (MountOp::Filesystem { fstype, .. }, Errno::EINVAL) => {
             format!("{fstype} does not know one of the options")
@@ -113,7 +122,9 @@ fn mount_hint(op: &MountOp, errno: Errno) -> Option<String> {
         }
         (_, Errno::ENOSPC) => "too many mounts: see /proc/sys/fs/mount-max".into(),
         (MountOp::CloneTree { source, recursive: false, .. }, Errno::EINVAL) => {
-            format!("{source} has mounts below it that a user namespace may not uncover: bind it recursively")
+            format!(
+                "{source} has mounts below it that a user namespace may not uncover: bind it recursively"
+            )
         }
         (MountOp::PivotRoot, Errno::EINVAL) => {
             "the host's root is on a ramdisk: use `no_pivot_root`".into()
@@ -122,7 +133,8 @@ fn mount_hint(op: &MountOp, errno: Errno) -> Option<String> {
             format!("a directory on the way to {path} is not searchable")
         }
         (MountOp::MakeNode { .. }, Errno::EPERM) => {
-            "device nodes are refused: by the devices cgroup, or outside the first user namespace".into()
+            "device nodes are refused: by the devices cgroup, or outside the first user namespace"
+                .into()
         }
         _ => return None,
     })

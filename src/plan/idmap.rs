@@ -68,7 +68,10 @@ pub(super) fn plan(draft: &mut Draft<'_>) -> IdMaps {
 }
 
 fn without_userns(draft: &mut Draft<'_>) -> IdMaps {
-    let maps = [("/uidMappings", &draft.config.uid_mappings), ("/gidMappings", &draft.config.gid_mappings)];
+    let maps = [
+        ("/uidMappings", &draft.config.uid_mappings),
+        ("/gidMappings", &draft.config.gid_mappings),
+    ];
     for (name, map) in maps {
         if !map.is_empty() {
             draft.refuse(&at(name), Refusal::NeedsNamespace { kind: NamespaceKind::User });
@@ -168,12 +171,8 @@ fn helper(draft: &mut Draft<'_>, kind: IdKind, map: &IdMap, own: u32) -> Writer 
         if !is_own && !grants(granted, range) {
             is_granted = false;
             let granted = granted.iter().map(|range| (range.first, range.count)).collect();
-            let refusal = Refusal::IdsNotGranted {
-                file,
-                first: range.host_id,
-                count: range.size,
-                granted,
-            };
+            let refusal =
+                Refusal::IdsNotGranted { file, first: range.host_id, count: range.size, granted };
             draft.refuse(&at_index(list, index), refusal);
         }
     }
@@ -229,4 +228,3 @@ pub fn map_with_subids(caller: u32, granted: &[SubidRange]) -> IdMap {
         .or_else(|_| IdMap::new(vec![IdMapping { container_id: 0, host_id: caller, size: 1 }]))
         .unwrap_or_default()
 }
-

@@ -115,9 +115,10 @@ fn ending(plan: &Plan) -> Vec<Broken> {
     let executes = |op: &Op| matches!(op, Op::Process(ProcessOp::Execute { .. }));
     let is_last = plan.init.last().is_some_and(|step| executes(&step.op));
     let is_only = plan.steps().filter(|(_, step)| executes(&step.op)).count() == 1;
-    let says_ready = plan.init.iter().rev().nth(1).is_some_and(|step| {
-        matches!(step.op, Op::Sync(SyncOp::Signal(super::op::Token::Ready)))
-    });
+    let says_ready =
+        plan.init.iter().rev().nth(1).is_some_and(|step| {
+            matches!(step.op, Op::Sync(SyncOp::Signal(super::op::Token::Ready)))
+        });
     fault(Rule::Ending, !(waits && is_last && is_only && says_ready)).into_iter().collect()
 }
 
@@ -181,7 +182,8 @@ fn deadlock(plan: &Plan) -> Vec<Broken> {
     while moved {
         moved = false;
         for (n, actor) in actors.into_iter().enumerate() {
-            let Some(step) = plan.script(actor).get(at[n]).filter(|_| started.contains(&actor)) else {
+            let Some(step) = plan.script(actor).get(at[n]).filter(|_| started.contains(&actor))
+            else {
                 continue;
             };
             match step.op {
@@ -284,7 +286,11 @@ fn cgroup_order(plan: &Plan) -> Vec<Broken> {
     let limits = |op: &Op| {
         matches!(
             op,
-            Op::Cgroup(CgroupOp::Write { .. } | CgroupOp::DevicePolicy { .. } | CgroupOp::InheritCpuset { .. })
+            Op::Cgroup(
+                CgroupOp::Write { .. }
+                    | CgroupOp::DevicePolicy { .. }
+                    | CgroupOp::InheritCpuset { .. }
+            )
         )
     };
     let clones = |op: &Op| matches!(op, Op::Process(ProcessOp::Clone { .. }));
@@ -294,21 +300,19 @@ fn cgroup_order(plan: &Plan) -> Vec<Broken> {
             Op::Cgroup(CgroupOp::Enter { .. }) | Op::Sync(SyncOp::Await(super::op::Token::Placed))
         )
     };
-    let unshares = |op: &Op| {
-        matches!(op, Op::Namespace(NamespaceOp::Unshare { kind: NamespaceKind::Cgroup }))
-    };
-    let holds =
-        ordered(&plan.parent, limits, clones) && ordered(&plan.init, enters, unshares);
+    let unshares =
+        |op: &Op| matches!(op, Op::Namespace(NamespaceOp::Unshare { kind: NamespaceKind::Cgroup }));
+    let holds = ordered(&plan.parent, limits, clones) && ordered(&plan.init, enters, unshares);
     fault(Rule::CgroupOrder, !holds).into_iter().collect()
 }
 
 fn mount_order(plan: &Plan) -> Vec<Broken> {
     let isolates = |op: &Op| matches!(op, Op::Mount(MountOp::IsolateTree { .. }));
     let switches = |op: &Op| matches!(op, Op::Mount(MountOp::PivotRoot | MountOp::MoveRoot));
-    let after = |op: &Op| {
-        matches!(op, Op::Mount(MountOp::ReadonlyRoot | MountOp::Propagate { .. }))
-    };
-    let inner = |op: &Op| matches!(op, Op::Mount(_)) && !isolates(op) && !switches(op) && !after(op);
+    let after =
+        |op: &Op| matches!(op, Op::Mount(MountOp::ReadonlyRoot | MountOp::Propagate { .. }));
+    let inner =
+        |op: &Op| matches!(op, Op::Mount(_)) && !isolates(op) && !switches(op) && !after(op);
     let mounts = |op: &Op| matches!(op, Op::Mount(_)) && !isolates(op);
     let script = &plan.init;
     let has_mounts = first(script, mounts).is_some();
@@ -316,7 +320,8 @@ fn mount_order(plan: &Plan) -> Vec<Broken> {
     let one_each = count(&isolates) == 1 && count(&switches) == 1;
     let holds = !has_mounts
         || one_each && ordered(script, isolates, mounts) && ordered(script, inner, switches);
-    let is_stray = plan.parent.iter().chain(&plan.intermediate).any(|s| matches!(s.op, Op::Mount(_)));
+    let is_stray =
+        plan.parent.iter().chain(&plan.intermediate).any(|s| matches!(s.op, Op::Mount(_)));
     fault(Rule::MountOrder, !holds || is_stray).into_iter().collect()
 }
 
@@ -360,13 +365,12 @@ fn nul(plan: &Plan) -> Vec<Broken> {
     // Paths cannot hold one by type; what is left are texts.
     let has_nul = |op: &Op| match op {
         Op::Mount(MountOp::Filesystem { fstype, source, data, .. }) => {
-            fstype.contains('\0')
-                || source.iter().chain(data).any(|text| text.contains('\0'))
+            fstype.contains('\0') || source.iter().chain(data).any(|text| text.contains('\0'))
         }
         Op::Mount(MountOp::Symlink { target, .. }) => target.contains('\0'),
-        Op::Namespace(
-            NamespaceOp::SetHostname { name } | NamespaceOp::SetDomainname { name },
-        ) => name.contains('\0'),
+        Op::Namespace(NamespaceOp::SetHostname { name } | NamespaceOp::SetDomainname { name }) => {
+            name.contains('\0')
+        }
         Op::Namespace(NamespaceOp::Sysctl { path, .. }) => path.contains('\0'),
         Op::Process(ProcessOp::Execute { candidates, args, env }) => {
             candidates.iter().chain(args).chain(env).any(|text| text.contains('\0'))

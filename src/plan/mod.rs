@@ -8,6 +8,7 @@
 mod bpf;
 mod cgroup_v1;
 mod cgroup_v2;
+mod cgroup_view;
 mod cgroups;
 mod device_rules;
 mod devices;
@@ -107,8 +108,7 @@ pub fn needs(config: &Config) -> Needs {
         _ => None,
     });
     Needs {
-        subids: creates_userns
-            && idmap::needs_subids(&config.uid_mappings, &config.gid_mappings),
+        subids: creates_userns && idmap::needs_subids(&config.uid_mappings, &config.gid_mappings),
         cgroup: config.cgroup.is_some() || has_cgroup_mount,
         mounts: config.root.readonly_recursive
             || config.mounts.iter().any(|mount| is_recursive(mount.set_recursive)),
@@ -127,8 +127,16 @@ fn refuse_unsupported(draft: &mut Draft<'_>) {
         ("/memoryPolicy", config.memory_policy.is_some(), "a memory policy"),
         ("/personality", config.personality.is_some(), "a personality"),
         ("/seccomp", config.seccomp.is_some(), "a seccomp filter"),
-        ("/process/ioPriority", process.is_some_and(|p| p.io_priority.is_some()), "an I/O priority"),
-        ("/process/scheduler", process.is_some_and(|p| p.scheduler.is_some()), "a scheduling policy"),
+        (
+            "/process/ioPriority",
+            process.is_some_and(|p| p.io_priority.is_some()),
+            "an I/O priority",
+        ),
+        (
+            "/process/scheduler",
+            process.is_some_and(|p| p.scheduler.is_some()),
+            "a scheduling policy",
+        ),
         (
             "/process/execCpuAffinity",
             process.is_some_and(|p| p.exec_cpu_affinity.is_some()),
@@ -223,7 +231,12 @@ fn names(draft: &mut Draft<'_>) -> Vec<Step> {
 }
 
 /// From the labels to `execve`: each of these takes a right away, so their order is the order of the rights.
-fn last_steps(draft: &mut Draft<'_>, process: &Process, maps: &IdMaps, proc_kept: bool) -> Vec<Step> {
+fn last_steps(
+    draft: &mut Draft<'_>,
+    process: &Process,
+    maps: &IdMaps,
+    proc_kept: bool,
+) -> Vec<Step> {
     let user = privileges::user(draft, process);
     let mut steps = privileges::labels(draft, process, proc_kept);
     steps.extend(privileges::identity(draft, process, &user, maps));

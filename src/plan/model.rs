@@ -178,13 +178,11 @@ impl Plan {
 
     /// Every step with its name, actor by actor.
     pub fn steps(&self) -> impl Iterator<Item = (StepId, &Step)> {
-        [Actor::Parent, Actor::Intermediate, Actor::Init]
-            .into_iter()
-            .flat_map(move |actor| {
-                (0u16..)
-                    .zip(self.script(actor))
-                    .map(move |(index, step)| (StepId { actor, index }, step))
-            })
+        [Actor::Parent, Actor::Intermediate, Actor::Init].into_iter().flat_map(move |actor| {
+            (0u16..)
+                .zip(self.script(actor))
+                .map(move |(index, step)| (StepId { actor, index }, step))
+        })
     }
 
     /// The canonical JSON: two spaces, members in the order of the types, a newline at the end.

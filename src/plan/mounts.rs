@@ -7,14 +7,14 @@ use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use super::devices;
 use super::draft::{Draft, at, at_index, step, step_undone};
 use super::error::Refusal;
 use super::idmap::IdMaps;
 use super::model::{Step, Undo};
 use super::op::{MountOp, Op, Slot};
+use super::{cgroup_view, devices};
 use crate::config::{BindSource, Mount, MountKind, NamespaceSource, RootSwitch};
-use crate::facts::{CgroupLayout, Feature, PathFact};
+use crate::facts::{Feature, PathFact};
 use crate::types::{
     HostPath, MountFlags, NamespaceKind, Pointer, Propagation, PropagationKind, RootPath,
 };
@@ -51,7 +51,12 @@ impl Mounts {
     }
 
     /// The place of a mount. What is made stays: it is in the caller's own root file system.
-    pub(super) fn make_mount_point(&mut self, target: &RootPath, directory: bool, origin: &Pointer) {
+    pub(super) fn make_mount_point(
+        &mut self,
+        target: &RootPath,
+        directory: bool,
+        origin: &Pointer,
+    ) {
         let op = MountOp::MakeMountPoint { target: target.clone(), directory };
         self.targets.push(step_undone(Op::Mount(op), origin, Undo::Kept));
     }
@@ -155,7 +160,14 @@ fn root(draft: &mut Draft<'_>, mounts: &mut Mounts) {
     if readonly_submounts {
         let source = draft.config.root.path.clone();
         let target = RootPath::root();
-        remount_below(draft, mounts, &source, &target, MountFlags::MS_RDONLY, &at("/root/readonlyRecursive"));
+        remount_below(
+            draft,
+            mounts,
+            &source,
+            &target,
+            MountFlags::MS_RDONLY,
+            &at("/root/readonlyRecursive"),
+        );
     }
 }
 
@@ -198,7 +210,7 @@ fn one(
     refuse_extras(draft, mount, origin);
     match &mount.kind {
         MountKind::Bind(bind) => attach(draft, mounts, sources, mount, bind, origin),
-        MountKind::Cgroup => cgroup(draft, mounts, mount, origin),
+        MountKind::Cgroup => cgroup_view::plan(draft, mounts, mount, origin),
         MountKind::Filesystem { fstype, source, data } => match host_substitute(draft, fstype) {
             Some(bind) => {
                 let text = format!(
@@ -363,87 +375,6 @@ fn source_is_directory(draft: &mut Draft<'_>, path: &HostPath, origin: &Pointer)
     };
     draft.refuse(origin, refusal);
     None
-}
-
-/// The container's own view of the cgroup tree: one mount on v2, a tmpfs with a mount a hierarchy on v1.
-fn cgroup(draft: &mut Draft<'_>, mounts: &mut Mounts, mount: &Mount, origin: &Pointer) {
-    draft.require_created(origin, NamespaceKind::Cgroup);
-    let Some(facts) = &draft.facts.cgroup else {
-        draft.refuse(origin, Refusal::FactMissing { section: "cgroup" });
-        return;
-    };
-    let flags = mount.set.difference(mount.clear);
-    let target = &mount.destination;
-    match facts.layout() {
-        CgroupLayout::None => {
-            draft.refuse(origin, Refusal::ControllerMissing { controller: "any" });
-        }
-        CgroupLayout::V2 => {
-            mounts.make_mount_point(target, true, origin);
-            new_mount(mounts, "cgroup2", &[], flags, target, origin);
-        }
-        CgroupLayout::V1 | CgroupLayout::Hybrid => {
-            mounts.make_mount_point(target, true, origin);
-            let open = flags.difference(MountFlags::MS_RDONLY);
-            new_mount(mounts, "tmpfs", &["mode=755"], open, target, origin);
-            for hierarchy in &facts.hierarchies {
-                let mut names: Vec<_> = hierarchy.controllers.iter().cloned().collect();
-                let directory = match &hierarchy.name {
-                    Some(name) => {
-                        names.extend(["none".into(), format!("name={name}")]);
-                        name.clone()
-                    }
-                    None => names.join(","),
-                };
-                let options: Vec<_> = names.iter().map(String::as_str).collect();
-                let Some(below) = child(target, &directory) else { continue };
-                mounts.make_mount_point(&below, true, origin);
-                new_mount(mounts, "cgroup", &options, flags, &below, origin);
-                // Co-mounted controllers are also found under their single names.
-                for name in hierarchy.controllers.iter().filter(|name| **name != directory) {
-                    let Some(path) = child(target, name) else { continue };
-                    let (target, replace, only_if) = (directory.clone(), false, None);
-                    mounts.push(MountOp::Symlink { path, target, replace, only_if }, origin);
-                }
-            }
-            if facts.unified.is_some()
-                && let Some(below) = child(target, "unified")
-            {
-                mounts.make_mount_point(&below, true, origin);
-                new_mount(mounts, "cgroup2", &[], flags, &below, origin);
-            }
-            if flags.contains(MountFlags::MS_RDONLY) {
-                let set = MountFlags::MS_RDONLY;
-                mounts.push(MountOp::Remount { target: target.clone(), set }, origin);
-            }
-        }
-    }
-}
-
-fn child(target: &RootPath, name: &str) -> Option<RootPath> {
-    RootPath::new(&format!("{target}/{name}")).ok()
-}
-
-fn new_mount(
-    mounts: &mut Mounts,
-    fstype: &str,
-    data: &[&str],
-    flags: MountFlags,
-    target: &RootPath,
-    origin: &Pointer,
-) {
-    mounts.push(
-        MountOp::Filesystem {
-            fstype: fstype.to_string(),
-            source: Some(fstype.trim_end_matches('2').to_string()),
-            data: data.iter().map(|option| (*option).to_string()).collect(),
-            flags,
-            target: target.clone(),
-            strict: false,
-            keep: None,
-        },
-        origin,
-    );
 }
 
 /// Sources that are all opened first each hold a descriptor.

@@ -56,7 +56,7 @@ pub(super) fn plan(draft: &mut Draft<'_>) -> Namespaces {
 }
 
 fn check_support(draft: &mut Draft<'_>) {
-    for (&kind, _) in &draft.config.namespaces {
+    for &kind in draft.config.namespaces.keys() {
         if !draft.facts.kernel.namespaces.contains(&kind) {
             draft.refuse(&place(kind), Refusal::NamespaceMissing { kind });
         }
@@ -122,10 +122,9 @@ fn check_time_offsets(draft: &mut Draft<'_>) {
 /// before others are made: `setns(2)`, `pid_namespaces(7)`, `time_namespaces(7)`.
 fn topology(draft: &Draft<'_>) -> Topology {
     let config = draft.config;
-    let is_joined =
-        |kind| matches!(config.namespaces.get(&kind), Some(NamespaceSource::Join(_)));
-    let counts_for_children = is_joined(NamespaceKind::Pid)
-        || config.namespaces.contains_key(&NamespaceKind::Time);
+    let is_joined = |kind| matches!(config.namespaces.get(&kind), Some(NamespaceSource::Join(_)));
+    let counts_for_children =
+        is_joined(NamespaceKind::Pid) || config.namespaces.contains_key(&NamespaceKind::Time);
     let creates_by_clone = NamespaceKind::ALL.into_iter().any(|kind| config.creates(kind));
     let joins_below = draft.joins_any() && config.creates(NamespaceKind::User);
     let creates_in_joined = is_joined(NamespaceKind::User) && creates_by_clone;
@@ -162,11 +161,8 @@ fn time(draft: &Draft<'_>) -> Vec<Step> {
         let kind = NamespaceKind::Time;
         steps.push(step(Op::Namespace(NamespaceOp::Unshare { kind }), &place(kind)));
         for (&clock, offset) in &draft.config.time_offsets {
-            let op = NamespaceOp::SetTimeOffset {
-                clock,
-                secs: offset.secs,
-                nanosecs: offset.nanosecs,
-            };
+            let op =
+                NamespaceOp::SetTimeOffset { clock, secs: offset.secs, nanosecs: offset.nanosecs };
             steps.push(step(Op::Namespace(op), &at("/timeOffsets")));
         }
     }

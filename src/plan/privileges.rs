@@ -40,7 +40,12 @@ pub(super) fn user(draft: &mut Draft<'_>, process: &Process) -> ExecUser {
     user
 }
 
-fn named(draft: &mut Draft<'_>, user: Option<&str>, group: Option<&str>, origin: &Pointer) -> ExecUser {
+fn named(
+    draft: &mut Draft<'_>,
+    user: Option<&str>,
+    group: Option<&str>,
+    origin: &Pointer,
+) -> ExecUser {
     let root = ExecUser { uid: 0, gid: 0, groups: Vec::new(), home: None };
     let Some(accounts) = &draft.facts.accounts else {
         draft.refuse(origin, Refusal::FactMissing { section: "accounts" });
@@ -100,9 +105,10 @@ pub(super) fn oom_score(draft: &mut Draft<'_>, process: &Process) -> Option<Step
         draft.refuse(&origin, Refusal::LimitInvalid { expected: "a score from -1000 to 1000" });
     }
     let caller = &draft.facts.caller;
-    let may_lower =
-        caller.in_initial_userns && caller.effective.contains(Capability::SYS_RESOURCE);
-    if value < caller.oom_score_adj && !(may_lower && !draft.changes_userns()) {
+    let may_lower = caller.in_initial_userns
+        && !draft.changes_userns()
+        && caller.effective.contains(Capability::SYS_RESOURCE);
+    if value < caller.oom_score_adj && !may_lower {
         let missing: CapSet = [Capability::SYS_RESOURCE].into_iter().collect();
         let purpose = "a lower oom_score_adj than the caller's";
         draft.refuse(&origin, Refusal::CapabilityMissing { missing, purpose });
@@ -114,7 +120,13 @@ pub(super) fn oom_score(draft: &mut Draft<'_>, process: &Process) -> Option<Step
 pub(super) fn labels(draft: &mut Draft<'_>, process: &Process, proc_kept: bool) -> Vec<Step> {
     let lsm = &draft.facts.lsm;
     let asked = [
-        (&process.apparmor_profile, LabelModule::Apparmor, lsm.apparmor, "AppArmor", "apparmorProfile"),
+        (
+            &process.apparmor_profile,
+            LabelModule::Apparmor,
+            lsm.apparmor,
+            "AppArmor",
+            "apparmorProfile",
+        ),
         (&process.selinux_label, LabelModule::Selinux, lsm.selinux, "SELinux", "selinuxLabel"),
     ];
     let mut steps = Vec::new();
@@ -241,9 +253,21 @@ fn check_sets(draft: &mut Draft<'_>, sets: &CapabilitySets) {
     }
     let both = sets.permitted.intersection(sets.inheritable);
     let rules = [
-        (sets.effective.is_subset(sets.permitted), "effective", "effective capabilities must be permitted too"),
-        (sets.ambient.is_subset(both), "ambient", "ambient capabilities must be permitted and inheritable too"),
-        (sets.inheritable.is_subset(sets.bounding), "inheritable", "inheritable capabilities must be in the bounding set too"),
+        (
+            sets.effective.is_subset(sets.permitted),
+            "effective",
+            "effective capabilities must be permitted too",
+        ),
+        (
+            sets.ambient.is_subset(both),
+            "ambient",
+            "ambient capabilities must be permitted and inheritable too",
+        ),
+        (
+            sets.inheritable.is_subset(sets.bounding),
+            "inheritable",
+            "inheritable capabilities must be in the bounding set too",
+        ),
     ];
     for (holds, name, reason) in rules {
         if !holds {
@@ -260,7 +284,10 @@ fn check_held(draft: &mut Draft<'_>, sets: &CapabilitySets) {
     }
     let caller = &draft.facts.caller;
     let origin = at("/process/capabilities");
-    let asked = sets.permitted.union(sets.bounding).intersection(CapSet::up_to(draft.facts.kernel.last_capability));
+    let asked = sets
+        .permitted
+        .union(sets.bounding)
+        .intersection(CapSet::up_to(draft.facts.kernel.last_capability));
     let missing = asked.difference(caller.permitted.union(caller.bounding));
     let lacking = sets.permitted.difference(caller.permitted).union(missing);
     if !lacking.is_empty() {

@@ -162,8 +162,14 @@ impl fmt::Display for MountOp {
             Self::IsolateTree { propagation } => write!(f, "make all mounts {propagation}"),
             Self::PrepareRoot { path, readonly_submounts, readonly_now } => {
                 write!(f, "make {path} a mount of its own")?;
-                let extra = [(*readonly_now, ", read-only"), (*readonly_submounts, ", submounts read-only")];
-                extra.iter().filter(|(is_set, _)| *is_set).try_for_each(|(_, text)| f.write_str(text))
+                let extra = [
+                    (*readonly_now, ", read-only"),
+                    (*readonly_submounts, ", submounts read-only"),
+                ];
+                extra
+                    .iter()
+                    .filter(|(is_set, _)| *is_set)
+                    .try_for_each(|(_, text)| f.write_str(text))
             }
             Self::MakeMountPoint { target, directory } => {
                 let what = if *directory { "directory" } else { "file" };
@@ -186,7 +192,12 @@ impl fmt::Display for MountOp {
             ),
             Self::Attach { slot, target, set, clear, set_recursive, clear_recursive, .. } => {
                 write!(f, "attach {slot} on {target}")?;
-                let parts = [("", set), ("without ", clear), ("all of it ", set_recursive), ("all of it without ", clear_recursive)];
+                let parts = [
+                    ("", set),
+                    ("without ", clear),
+                    ("all of it ", set_recursive),
+                    ("all of it without ", clear_recursive),
+                ];
                 for (word, flags) in parts.into_iter().filter(|(_, flags)| !flags.is_empty()) {
                     write!(f, ", {word}{}", flag_words(*flags))?;
                 }
@@ -325,7 +336,9 @@ impl fmt::Display for IdKind {
 impl fmt::Display for UserOp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ranges = |map: &crate::types::IdMap| {
-            let range = |r: &crate::types::IdMapping| format!("{}→{}×{}", r.container_id, r.host_id, r.size);
+            let range = |r: &crate::types::IdMapping| {
+                format!("{}→{}×{}", r.container_id, r.host_id, r.size)
+            };
             map.ranges().iter().map(range).collect::<alloc::vec::Vec<_>>().join(" ")
         };
         match self {

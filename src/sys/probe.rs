@@ -1,10 +1,7 @@
 //! Calls that cannot succeed, made to hear which error the kernel gives: whether it has the call at all.
 //!
 //! nix has none of these, or would not let their arguments be wrong.
-#![allow(
-    unsafe_code,
-    reason = "the calls are made with arguments that safe wrappers refuse"
-)]
+#![allow(unsafe_code, reason = "the calls are made with arguments that safe wrappers refuse")]
 
 use crate::types::Errno;
 use syscalls::Sysno;
@@ -26,11 +23,7 @@ const ALL_FLAGS: usize = 0xffff_ffff;
 
 impl Question {
     const fn new(call: Sysno, arguments: [usize; 5], expected: Errno) -> Self {
-        Self {
-            call,
-            arguments,
-            expected,
-        }
+        Self { call, arguments, expected }
     }
 
     /// `open_tree(-1, NULL, ~0)`: flags are looked at first, also before privilege.
@@ -40,33 +33,24 @@ impl Question {
     pub(crate) const FSCONFIG: Self =
         Self::new(Sysno::fsconfig, [NO_FD, 0, 0, 0, 0], Errno::EINVAL);
     /// `mount_setattr(-1, NULL, ~0, NULL, 0)`: flags are looked at first.
-    pub(crate) const MOUNT_SETATTR: Self = Self::new(
-        Sysno::mount_setattr,
-        [NO_FD, 0, ALL_FLAGS, 0, 0],
-        Errno::EINVAL,
-    );
+    pub(crate) const MOUNT_SETATTR: Self =
+        Self::new(Sysno::mount_setattr, [NO_FD, 0, ALL_FLAGS, 0, 0], Errno::EINVAL);
     /// `openat2(-1, NULL, NULL, 0)`: a structure of no bytes is too small.
     pub(crate) const OPENAT2: Self = Self::new(Sysno::openat2, [NO_FD, 0, 0, 0, 0], Errno::EINVAL);
     /// `pidfd_open(0, ~0)`: unknown flags, and no process has number 0.
     pub(crate) const PIDFD_OPEN: Self =
         Self::new(Sysno::pidfd_open, [0, ALL_FLAGS, 0, 0, 0], Errno::EINVAL);
     /// `pidfd_send_signal(-1, 0, NULL, ~0)`: unknown flags; signal 0 would send nothing.
-    pub(crate) const PIDFD_SEND_SIGNAL: Self = Self::new(
-        Sysno::pidfd_send_signal,
-        [NO_FD, 0, 0, ALL_FLAGS, 0],
-        Errno::EINVAL,
-    );
+    pub(crate) const PIDFD_SEND_SIGNAL: Self =
+        Self::new(Sysno::pidfd_send_signal, [NO_FD, 0, 0, ALL_FLAGS, 0], Errno::EINVAL);
     /// `seccomp(SECCOMP_SET_MODE_FILTER, 0, NULL)`: the filter is read before anything is changed.
     pub(crate) const SECCOMP_FILTER: Self = Self::new(Sysno::seccomp, [1, 0, 0, 0, 0], Errno(14));
     /// `close_range(2, 1, 0)`: a range that ends before it begins.
     pub(crate) const CLOSE_RANGE: Self =
         Self::new(Sysno::close_range, [2, 1, 0, 0, 0], Errno::EINVAL);
     /// `close_range(~0, ~0, CLOSE_RANGE_CLOEXEC)`: marks a descriptor that cannot be; 0 is success.
-    pub(crate) const CLOSE_RANGE_CLOEXEC: Self = Self::new(
-        Sysno::close_range,
-        [ALL_FLAGS, ALL_FLAGS, 4, 0, 0],
-        Errno(0),
-    );
+    pub(crate) const CLOSE_RANGE_CLOEXEC: Self =
+        Self::new(Sysno::close_range, [ALL_FLAGS, ALL_FLAGS, 4, 0, 0], Errno(0));
 }
 
 /// Whether the kernel gives the error by which it shows that it has the call. Any other, also `EPERM` from a filter

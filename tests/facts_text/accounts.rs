@@ -15,19 +15,11 @@ const GROUP: &str =
     "root:x:0:root\nadm:x:43:\ngrp:x:1234:root,adm\nthis is just some garbage data\n";
 
 fn accounts(passwd: Option<&str>, group: Option<&str>) -> AccountFacts {
-    AccountFacts {
-        passwd: passwd.map(str::to_owned),
-        group: group.map(str::to_owned),
-    }
+    AccountFacts { passwd: passwd.map(str::to_owned), group: group.map(str::to_owned) }
 }
 
 fn user(uid: u32, gid: u32, groups: &[u32], home: &str) -> ExecUser {
-    ExecUser {
-        uid,
-        gid,
-        groups: groups.to_vec(),
-        home: home.to_owned(),
-    }
+    ExecUser { uid, gid, groups: groups.to_vec(), home: home.to_owned() }
 }
 
 fn defaults() -> ExecUser {
@@ -56,10 +48,7 @@ fn valid_users_resolve_as_they_always_did() {
         ("42", user(42, 43, &[1234], "/var/adm")),
         (":adm", user(8888, 43, &[8888], "/8888")),
         ("adm:", user(42, 43, &[1234], "/var/adm")),
-        (
-            "4294967294:4294967294",
-            user(u32::MAX - 1, u32::MAX - 1, &[8888], "/8888"),
-        ),
+        ("4294967294:4294967294", user(u32::MAX - 1, u32::MAX - 1, &[8888], "/8888")),
     ] {
         assert_eq!(ask(spec, &files), Ok(expected), "{spec:?}");
     }
@@ -95,23 +84,15 @@ fn what_no_file_knows_is_an_error() {
     }
     let message = ask("notuser", &files).unwrap_err().to_string();
     assert_eq!(message, "user `notuser` is not in /etc/passwd of the root");
-    let message = ask("0:nogroup", &accounts(None, None))
-        .unwrap_err()
-        .to_string();
-    assert_eq!(
-        message,
-        "group `nogroup` cannot be looked up without /etc/group of the root"
-    );
+    let message = ask("0:nogroup", &accounts(None, None)).unwrap_err().to_string();
+    assert_eq!(message, "group `nogroup` cannot be looked up without /etc/group of the root");
 }
 
 #[test]
 fn missing_files_leave_numbers_and_defaults() {
     let none = accounts(None, None);
     assert_eq!(ask("", &none), Ok(defaults()));
-    assert_eq!(
-        ask("root", &accounts(Some(PASSWD), None)),
-        Ok(user(0, 0, &[8888], "/root"))
-    );
+    assert_eq!(ask("root", &accounts(Some(PASSWD), None)), Ok(user(0, 0, &[8888], "/root")));
     assert_eq!(ask("0", &none), Ok(user(0, 8888, &[8888], "/8888")));
     assert_eq!(ask("0:0", &none), Ok(user(0, 0, &[8888], "/8888")));
     assert!(ask("root", &none).is_err());
@@ -130,9 +111,7 @@ fn digits_are_a_number_even_where_a_user_or_group_has_them_for_a_name() {
 
 #[test]
 fn malformed_lines_are_no_entries() {
-    let passwd: Vec<_> = parse_passwd(PASSWD)
-        .map(|entry| (entry.name, entry.uid))
-        .collect();
+    let passwd: Vec<_> = parse_passwd(PASSWD).map(|entry| (entry.name, entry.uid)).collect();
     assert_eq!(passwd, [("root", 0), ("adm", 42)]);
     let group: Vec<_> = parse_group("root:x:0:root\nadm:x:4:root,adm,daemon\ngarbage\n")
         .map(|entry| (entry.name, entry.gid, entry.members.len()))
@@ -162,9 +141,7 @@ fn malformed_lines_are_no_entries() {
     ] {
         assert_eq!(parse_passwd(line).next(), None, "{line:?}");
     }
-    for line in [
-        "", "::::", "a", "a:x", "a:x:", "a:x:x:b", ":x:0:b", "a:x:-1:b", "#a:x:0:b",
-    ] {
+    for line in ["", "::::", "a", "a:x", "a:x:", "a:x:x:b", ":x:0:b", "a:x:-1:b", "#a:x:0:b"] {
         assert_eq!(parse_group(line).next(), None, "{line:?}");
     }
 }
@@ -172,10 +149,7 @@ fn malformed_lines_are_no_entries() {
 #[test]
 fn surplus_and_missing_trailing_fields_are_allowed() {
     let entry = parse_passwd("  a:x:1:2\n").next().unwrap();
-    assert_eq!(
-        (entry.name, entry.uid, entry.gid, entry.home),
-        ("a", 1, 2, "")
-    );
+    assert_eq!((entry.name, entry.uid, entry.gid, entry.home), ("a", 1, 2, ""));
     let entry = parse_passwd("a:x:1:2:g:/h:/s:more:still").next().unwrap();
     assert_eq!(entry.home, "/h");
     let files = accounts(Some("a:x:1:2:g::/s"), Some("g:x:7:a,,a\nh:x:7:a\n"));

@@ -24,10 +24,7 @@ fn names_of_mounts_are_unescaped_and_blanks_in_the_tail_stay() {
     assert_eq!((mount.id, mount.parent, mount.shared), (36, 35, true));
     let flags = MountFlags::MS_RDONLY | MountFlags::MS_NOSUID | MountFlags::MS_NOATIME;
     assert_eq!(mount.flags, flags);
-    assert_eq!(
-        (mount.fstype.as_str(), mount.source.as_str()),
-        ("fuse.a", "/dev/a#")
-    );
+    assert_eq!((mount.fstype.as_str(), mount.source.as_str()), ("fuse.a", "/dev/a#"));
     assert_eq!(mount.super_options, "rw,x y z");
 }
 
@@ -36,16 +33,10 @@ fn an_empty_source_and_a_carriage_return_in_a_name_are_kept() {
     let mounts =
         parse_mountinfo("1 2 0:3 / /a\r\x0bb rw,relatime -  \n2 1 0:4 / /b rw - tmpfs  rw\n");
     let error = mounts.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "mountinfo:1: expected a file system type"
-    );
+    assert_eq!(error.to_string(), "mountinfo:1: expected a file system type");
     let mounts = parse_mountinfo("1 2 0:3 / /a\r\x0bb rw - tmpfs  rw\n").unwrap();
     assert_eq!(mounts[0].mount_point, "/a\r\x0bb");
-    assert_eq!(
-        (mounts[0].source.as_str(), mounts[0].super_options.as_str()),
-        ("", "rw")
-    );
+    assert_eq!((mounts[0].source.as_str(), mounts[0].super_options.as_str()), ("", "rw"));
 }
 
 #[test]
@@ -59,10 +50,7 @@ fn a_broken_mount_line_is_named() {
     for (text, expected) in [
         ("x", "mountinfo:1: expected the id of a mount"),
         ("1 2 0:3 / /", "mountinfo:1: expected options of the mount"),
-        (
-            "1 2 0:3 / / rw shared:1",
-            "mountinfo:1: expected a lone `-` before the file system type",
-        ),
+        ("1 2 0:3 / / rw shared:1", "mountinfo:1: expected a lone `-` before the file system type"),
         (
             "1 2 0:3 / / rw - a b c\n1 2 0:3 / / rw - tmpfs tmpfs",
             "mountinfo:2: expected options of the superblock",
@@ -95,16 +83,10 @@ const STATUS: &str = "Name:\ta\\nUid:\t0\nUmask:\t0022\nUid:\t1000\t1001\t1002\t
 #[test]
 fn a_status_gives_effective_ids_and_capability_sets() {
     let status = parse_status(STATUS).unwrap();
-    assert_eq!(
-        (status.uid, status.gid, status.groups.as_slice()),
-        (1001, 6, &[4, 24][..])
-    );
+    assert_eq!((status.uid, status.gid, status.groups.as_slice()), (1001, 6, &[4, 24][..]));
     assert_eq!(status.permitted, CapSet::from_bits(0xa804_25fb));
     assert_eq!(status.bounding, CapSet::up_to(40));
-    assert_eq!(
-        (status.ambient, status.no_new_privs),
-        (Some(CapSet::EMPTY), Some(true))
-    );
+    assert_eq!((status.ambient, status.no_new_privs), (Some(CapSet::EMPTY), Some(true)));
     let old = STATUS.replace("CapAmb:\t0000000000000000\n", "");
     assert_eq!(parse_status(&old).unwrap().ambient, None);
 }
@@ -114,11 +96,7 @@ fn a_status_without_ids_or_capabilities_is_refused() {
     let error = parse_status(&STATUS.replace("CapEff", "CapXff")).unwrap_err();
     assert_eq!(error.to_string(), "status: expected a line `CapEff:`");
     let error = parse_status(&STATUS.replace("1000\t1001", "1000")).map(|status| status.uid);
-    assert_eq!(
-        error,
-        Ok(1002),
-        "the second number is taken, whatever it is"
-    );
+    assert_eq!(error, Ok(1002), "the second number is taken, whatever it is");
     let error = parse_status(&STATUS.replace("a80425fb", "a80425fg")).unwrap_err();
     assert_eq!(error.line, 7);
 }
@@ -128,14 +106,7 @@ fn an_id_map_is_the_identity_only_as_one_whole_range() {
     let full = parse_id_map("         0          0 4294967295\n").unwrap();
     assert!(is_identity(&full));
     let two = parse_id_map("0 1000 1\n1 100000 65536\n").unwrap();
-    assert_eq!(
-        two[1],
-        IdMapping {
-            container_id: 1,
-            host_id: 100_000,
-            size: 65536
-        }
-    );
+    assert_eq!(two[1], IdMapping { container_id: 1, host_id: 100_000, size: 65536 });
     assert!(!is_identity(&two) && !is_identity(&[]));
     assert_eq!(parse_id_map("0 0 1\n0 0").unwrap_err().line, 2);
     assert!(parse_id_map("0 0 1 1").is_err() && parse_id_map("0 0 4294967296").is_err());
@@ -146,18 +117,10 @@ fn subids_are_granted_by_name_or_number_and_broken_lines_grant_nothing() {
     let text = "# alice:1:1\nalice:100000:65536\nbob:165536:65536\n1000:300000:10\nalice:5\nalice:5:6:7\nalice::5\n\
         alice:-1:5\nalice:+1:5\nalice:10:0\nalice:4294967290:10\nalice:4294967290:5\n:1:1\nalice:x:1\n";
     let range = |first, count| SubidRange { first, count };
-    let mine = [
-        range(100_000, 65536),
-        range(300_000, 10),
-        range(4_294_967_290, 5),
-    ];
+    let mine = [range(100_000, 65536), range(300_000, 10), range(4_294_967_290, 5)];
     assert_eq!(parse_subids(text, "alice", 1000), mine);
     assert_eq!(parse_subids(text, "", 1000), [range(300_000, 10)]);
-    assert_eq!(
-        parse_subids(text, "1000", 7),
-        [],
-        "an owner of digits is a uid, never a name"
-    );
+    assert_eq!(parse_subids(text, "1000", 7), [], "an owner of digits is a uid, never a name");
 }
 
 #[test]
@@ -180,36 +143,20 @@ fn a_hybrid_tree_is_found_in_the_order_of_its_mounts() {
             .unwrap();
     let init = parse_proc_cgroup("4:memory:/init\n0::/i\n").unwrap();
     let facts = discover(&mounts, &caller, Some(&init), true);
-    let points: Vec<_> = facts
-        .hierarchies
-        .iter()
-        .map(|h| h.mount_point.as_str())
-        .collect();
+    let points: Vec<_> = facts.hierarchies.iter().map(|h| h.mount_point.as_str()).collect();
     assert_eq!(
         points,
-        [
-            "/sys/fs/cgroup/cpu,cpuacct",
-            "/sys/fs/cgroup/memory",
-            "/sys/fs/cgroup/systemd"
-        ]
+        ["/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/memory", "/sys/fs/cgroup/systemd"]
     );
     assert_eq!(facts.layout(), CgroupLayout::Hybrid);
     assert_eq!(
-        facts
-            .v1("memory")
-            .map(|h| (h.caller.as_str(), h.init.as_str())),
+        facts.v1("memory").map(|h| (h.caller.as_str(), h.init.as_str())),
         Some(("/m", "/init"))
     );
     assert_eq!(facts.v1("cpuset"), None, "enabled but not mounted");
     let unified = facts.unified.unwrap();
-    assert_eq!(
-        (unified.caller.as_str(), unified.init.as_str()),
-        ("/u", "/i")
-    );
-    assert_eq!(
-        unified.directory("/u").unwrap().as_str(),
-        "/sys/fs/cgroup/unified/u"
-    );
+    assert_eq!((unified.caller.as_str(), unified.init.as_str()), ("/u", "/i"));
+    assert_eq!(unified.directory("/u").unwrap().as_str(), "/sys/fs/cgroup/unified/u");
     assert!(!unified.writable && unified.caller_populated);
 }
 
@@ -220,16 +167,10 @@ fn a_cgroup_outside_of_what_is_mounted_has_no_directory() {
     let seen = |path: &str| {
         let caller = parse_proc_cgroup(&format!("0::{path}\n")).unwrap();
         let unified = discover(&mounts, &caller, None, false).unified.unwrap();
-        (
-            unified.mount_point.to_string(),
-            unified.directory(path).map(String::from),
-        )
+        (unified.mount_point.to_string(), unified.directory(path).map(String::from))
     };
     let at = |point: &str, dir: &str| (point.to_owned(), Some(dir.to_owned()));
-    assert_eq!(
-        seen("/docker/abc/x"),
-        at("/sys/fs/cgroup", "/sys/fs/cgroup/x")
-    );
+    assert_eq!(seen("/docker/abc/x"), at("/sys/fs/cgroup", "/sys/fs/cgroup/x"));
     assert_eq!(seen("/docker/abc"), at("/sys/fs/cgroup", "/sys/fs/cgroup"));
     assert_eq!(seen("/docker/abcd"), at("/host", "/host/docker/abcd"));
     assert_eq!(seen("/../x"), ("/sys/fs/cgroup".to_owned(), None));

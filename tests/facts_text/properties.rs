@@ -59,15 +59,7 @@ fn mount() -> impl Strategy<Value = MountFact> {
     ]);
     let flags = (prop::collection::vec(flag, 0..4), atime)
         .prop_map(|(flags, atime)| flags.into_iter().fold(atime, |all, flag| all | flag));
-    (
-        any::<(u32, u32, bool)>(),
-        name,
-        name,
-        flags,
-        "[a-z0-9.]{1,8}",
-        ".{0,8}",
-        "[a-z=, ]{0,12}",
-    )
+    (any::<(u32, u32, bool)>(), name, name, flags, "[a-z0-9.]{1,8}", ".{0,8}", "[a-z=, ]{0,12}")
         .prop_map(
             |((id, parent, shared), root, mount_point, flags, fstype, source, super_options)| {
                 MountFact {

@@ -37,10 +37,7 @@ impl Drop for Root {
 
 fn read(root: &Path) -> Result<AccountFacts, ProbeError> {
     let root = HostPath::new(root.to_str().unwrap()).unwrap();
-    let facts = probe(&Needs {
-        accounts: Some(root),
-        ..Needs::default()
-    })?;
+    let facts = probe(&Needs { accounts: Some(root), ..Needs::default() })?;
     Ok(facts.accounts.unwrap())
 }
 
@@ -63,10 +60,7 @@ fn links_are_followed_inside_the_root_and_never_leave_it() {
     symlink("/usr/passwd", root.etc("passwd")).unwrap();
     symlink("../../../../../../../../etc/group", root.etc("group")).unwrap();
     let error = root.read().unwrap_err().to_string();
-    assert!(
-        error.ends_with("/etc/group = ELOOP"),
-        "a link to itself, inside: {error}"
-    );
+    assert!(error.ends_with("/etc/group = ELOOP"), "a link to itself, inside: {error}");
     fs::remove_file(root.etc("group")).unwrap();
     symlink("../../../../../../../../etc/hostname", root.etc("group")).unwrap();
     let accounts = root.read().unwrap();
@@ -79,10 +73,7 @@ fn nothing_but_a_regular_file_is_read_and_nothing_is_waited_for() {
     let root = Root::new("kinds");
     mkfifo(&root.etc("passwd"), Mode::S_IRUSR).unwrap();
     let error = root.read().unwrap_err().to_string();
-    assert!(
-        error.ends_with("/etc/passwd: not a regular file"),
-        "{error}"
-    );
+    assert!(error.ends_with("/etc/passwd: not a regular file"), "{error}");
     fs::remove_file(root.etc("passwd")).unwrap();
     fs::create_dir(root.etc("passwd")).unwrap();
     assert!(matches!(root.read(), Err(ProbeError::Account { .. })));

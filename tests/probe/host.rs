@@ -11,10 +11,7 @@ use crate::{output, skip};
 
 fn capabilities(set: Set) -> CapSet {
     let known = caps::read(None, set).unwrap();
-    known
-        .iter()
-        .map(|capability| capability.to_string().parse::<Capability>().unwrap())
-        .collect()
+    known.iter().map(|capability| capability.to_string().parse::<Capability>().unwrap()).collect()
 }
 
 #[test]
@@ -57,10 +54,7 @@ fn the_kernel_is_asked_and_agrees_with_its_own_files() {
     let last = fs::read_to_string("/proc/sys/kernel/cap_last_cap").unwrap();
     assert_eq!(facts.kernel.last_capability.to_string(), last.trim());
     for kind in &facts.kernel.namespaces {
-        assert!(
-            fs::symlink_metadata(format!("/proc/self/ns/{kind}")).is_ok(),
-            "{kind}"
-        );
+        assert!(fs::symlink_metadata(format!("/proc/self/ns/{kind}")).is_ok(), "{kind}");
     }
     let score = fs::read_to_string("/proc/self/oom_score_adj").unwrap();
     assert_eq!(facts.caller.oom_score_adj.to_string(), score.trim());
@@ -72,10 +66,7 @@ fn the_kernel_is_asked_and_agrees_with_its_own_files() {
 fn an_unfiltered_kernel_has_what_its_version_promises() {
     let facts = probe(&Needs::default()).unwrap();
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    if !status
-        .lines()
-        .any(|line| line.split_whitespace().eq(["Seccomp:", "0"]))
-    {
+    if !status.lines().any(|line| line.split_whitespace().eq(["Seccomp:", "0"])) {
         return skip("features by version", "a process without a seccomp filter");
     }
     let missing: Vec<_> = KernelFacts::features_since(facts.kernel.version)
@@ -84,10 +75,7 @@ fn an_unfiltered_kernel_has_what_its_version_promises() {
         .collect();
     // A kernel may be built without these two; the others cannot be left out.
     let optional = [Feature::TimeNamespace, Feature::Seccomp];
-    assert!(
-        missing.iter().all(|feature| optional.contains(feature)),
-        "{missing:?}"
-    );
+    assert!(missing.iter().all(|feature| optional.contains(feature)), "{missing:?}");
 }
 
 #[test]
@@ -100,17 +88,10 @@ fn limits_are_those_of_the_limits_file() {
         (Resource::Nproc, "Max processes"),
         (Resource::Rttime, "Max realtime timeout"),
     ] {
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(title))
-            .unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(title)).unwrap();
         let number = |field: &str| field.parse().unwrap_or(u64::MAX);
         let theirs: Vec<u64> = line.split_whitespace().take(2).map(number).collect();
-        let ours = facts
-            .caller
-            .rlimits
-            .get(&resource)
-            .map_or([u64::MAX; 2], |l| [l.soft, l.hard]);
+        let ours = facts.caller.rlimits.get(&resource).map_or([u64::MAX; 2], |l| [l.soft, l.hard]);
         assert_eq!(ours[..], theirs, "{resource}");
     }
 }
@@ -120,11 +101,7 @@ fn only_what_is_needed_is_looked_at() {
     let facts = probe(&Needs::default()).unwrap();
     assert!(facts.cgroup.is_none() && facts.mounts.is_none() && facts.subids.is_none());
     assert!(facts.accounts.is_none() && facts.paths.is_empty() && facts.caller.name.is_empty());
-    let facts = probe(&Needs {
-        cgroup: true,
-        ..Needs::default()
-    })
-    .unwrap();
+    let facts = probe(&Needs { cgroup: true, ..Needs::default() }).unwrap();
     assert!(facts.cgroup.is_some() && facts.mounts.is_none());
 }
 
@@ -133,10 +110,7 @@ fn the_cgroups_of_the_caller_hold_the_caller() {
     let cgroup = probe_all().unwrap().cgroup.unwrap();
     let me = std::process::id().to_string();
     let holds_me = |dir: HostPath| {
-        fs::read_to_string(format!("{dir}/cgroup.procs"))
-            .unwrap()
-            .lines()
-            .any(|pid| pid == me)
+        fs::read_to_string(format!("{dir}/cgroup.procs")).unwrap().lines().any(|pid| pid == me)
     };
     for hierarchy in &cgroup.hierarchies {
         if let Some(dir) = hierarchy.directory(&hierarchy.caller) {
@@ -159,18 +133,12 @@ fn the_cgroups_of_the_caller_hold_the_caller() {
 #[test]
 fn the_mount_table_is_the_one_that_findmnt_shows() {
     let mounts = probe_all().unwrap().mounts.unwrap();
-    let lines = fs::read_to_string("/proc/self/mountinfo")
-        .unwrap()
-        .lines()
-        .count();
+    let lines = fs::read_to_string("/proc/self/mountinfo").unwrap().lines().count();
     assert_eq!(mounts.len(), lines);
     let Some(text) = output("findmnt", &["-rno", "FSTYPE", "/proc"]) else {
         return skip("the mount table", "the program `findmnt`");
     };
-    let proc = mounts
-        .iter()
-        .rfind(|mount| mount.mount_point == "/proc")
-        .unwrap();
+    let proc = mounts.iter().rfind(|mount| mount.mount_point == "/proc").unwrap();
     assert_eq!(text.lines().last(), Some(proc.fstype.as_str()));
 }
 
@@ -186,11 +154,7 @@ fn paths_are_what_stat_says() {
         ("/proc/self/status/x", PathFact::Missing),
     ];
     let paths = wanted.iter().map(|(text, _)| path(text)).collect();
-    let facts = probe(&Needs {
-        paths,
-        ..Needs::default()
-    })
-    .unwrap();
+    let facts = probe(&Needs { paths, ..Needs::default() }).unwrap();
     for (text, expected) in wanted {
         assert_eq!(facts.paths[&path(text)], expected, "{text}");
     }

@@ -33,26 +33,14 @@ fn filter(hidden: &[libc::c_long], errno: i32) -> Vec<libc::sock_filter> {
         k,
     };
     let count = u8::try_from(hidden.len()).unwrap();
-    let mut program = vec![instruction(
-        libc::BPF_LD | libc::BPF_W | libc::BPF_ABS,
-        0,
-        0,
-    )];
+    let mut program = vec![instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)];
     for (at, number) in (0u8..).zip(hidden) {
         let equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
-        program.push(instruction(
-            equal,
-            u32::try_from(*number).unwrap(),
-            count - at,
-        ));
+        program.push(instruction(equal, u32::try_from(*number).unwrap(), count - at));
     }
     let verdict = libc::BPF_RET | libc::BPF_K;
     program.push(instruction(verdict, libc::SECCOMP_RET_ALLOW, 0));
-    program.push(instruction(
-        verdict,
-        libc::SECCOMP_RET_ERRNO | u32::try_from(errno).unwrap(),
-        0,
-    ));
+    program.push(instruction(verdict, libc::SECCOMP_RET_ERRNO | u32::try_from(errno).unwrap(), 0));
     program
 }
 
@@ -67,16 +55,9 @@ fn a_hidden_call_is_an_absent_feature_whatever_error_hides_it() {
             (libc::SYS_openat2, vec![Feature::Openat2]),
             (
                 libc::SYS_clone3,
-                vec![
-                    Feature::Clone3,
-                    Feature::ClearSighand,
-                    Feature::CloneIntoCgroup,
-                ],
+                vec![Feature::Clone3, Feature::ClearSighand, Feature::CloneIntoCgroup],
             ),
-            (
-                libc::SYS_close_range,
-                vec![Feature::CloseRange, Feature::CloseRangeCloexec],
-            ),
+            (libc::SYS_close_range, vec![Feature::CloseRange, Feature::CloseRangeCloexec]),
             (libc::SYS_open_tree, vec![Feature::DetachedMounts]),
             (libc::SYS_fsconfig, vec![Feature::DetachedMounts]),
             (libc::SYS_mount_setattr, vec![Feature::MountSetattr]),

@@ -24,21 +24,14 @@ pub(super) fn read(root: &HostPath, has_openat2: bool) -> Result<AccountFacts, P
     let dir = open(root.as_str(), flags, Mode::empty())
         .map_err(|errno| ProbeError::call(format!("open({:?}, O_PATH)", root.as_str()), errno))?;
     let text = |name| -> Result<_, ProbeError> {
-        let found = if has_openat2 {
-            find(&dir, name)
-        } else {
-            walk(&dir, name)
-        };
+        let found = if has_openat2 { find(&dir, name) } else { walk(&dir, name) };
         match found {
             Ok(file) => text_of(&file, &format!("{root}/etc/{name}")).map(Some),
             Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
             Err(errno) => Err(ProbeError::call(format!("open {root}/etc/{name}"), errno)),
         }
     };
-    Ok(AccountFacts {
-        passwd: text("passwd")?,
-        group: text("group")?,
-    })
+    Ok(AccountFacts { passwd: text("passwd")?, group: text("group")? })
 }
 
 /// Finds `etc/NAME`, links resolved as if `root` were `/`.
@@ -64,11 +57,7 @@ fn walk(root: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let found = openat(dir, part, flags, Mode::empty())?;
         let is_link = file_type(fstat(&found)?.st_mode) == SFlag::S_IFLNK;
-        if is_link {
-            Err(Errno::ELOOP)
-        } else {
-            Ok(found)
-        }
+        if is_link { Err(Errno::ELOOP) } else { Ok(found) }
     };
     step(&step(root, "etc")?, name)
 }
@@ -76,10 +65,7 @@ fn walk(root: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
 /// The text behind an `O_PATH` descriptor. What kind of file it is was seen before it is opened for reading: opening a
 /// device may already do something, and opening a fifo waits.
 fn text_of(file: &OwnedFd, name: &str) -> Result<String, ProbeError> {
-    let refused = |fault| ProbeError::Account {
-        file: name.to_owned(),
-        fault,
-    };
+    let refused = |fault| ProbeError::Account { file: name.to_owned(), fault };
     let failed = |errno| ProbeError::call(format!("open {name}"), errno);
     if file_type(fstat(file).map_err(failed)?.st_mode) != SFlag::S_IFREG {
         return Err(refused("not a regular file"));
@@ -88,15 +74,9 @@ fn text_of(file: &OwnedFd, name: &str) -> Result<String, ProbeError> {
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let opened = open(link.as_str(), flags, Mode::empty()).map_err(failed)?;
     let mut bytes = Vec::new();
-    File::from(opened)
-        .take(LIMIT + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| {
-            ProbeError::call(
-                format!("read {name}"),
-                Errno::from_raw(error.raw_os_error().unwrap_or(0)),
-            )
-        })?;
+    File::from(opened).take(LIMIT + 1).read_to_end(&mut bytes).map_err(|error| {
+        ProbeError::call(format!("read {name}"), Errno::from_raw(error.raw_os_error().unwrap_or(0)))
+    })?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > LIMIT) {
         return Err(refused("larger than 1 MiB"));
     }
@@ -130,9 +110,6 @@ mod tests {
     }
 
     fn read_as(passwd: &str) -> Result<AccountFacts, ProbeError> {
-        Ok(AccountFacts {
-            passwd: Some(passwd.to_owned()),
-            group: None,
-        })
+        Ok(AccountFacts { passwd: Some(passwd.to_owned()), group: None })
     }
 }

@@ -14,10 +14,7 @@ use crate::types::HostPath;
 pub(super) fn cgroup(reader: &mut Reader, mounts: &[MountFact]) -> Result<CgroupFacts, ProbeError> {
     let caller = parse_proc_cgroup(&reader.own("cgroup")?)?;
     // With `hidepid` the first process is out of sight.
-    let init = reader
-        .file("/proc/1/cgroup")?
-        .map(|text| parse_proc_cgroup(&text))
-        .transpose()?;
+    let init = reader.file("/proc/1/cgroup")?.map(|text| parse_proc_cgroup(&text)).transpose()?;
     let systemd = access("/run/systemd/system", AccessFlags::F_OK).is_ok();
     let mut facts = discover(mounts, &caller, init.as_deref(), systemd);
     for hierarchy in &mut facts.hierarchies {
@@ -53,9 +50,7 @@ fn is_writable(dir: &HostPath) -> bool {
 
 fn words(reader: &mut Reader, dir: &HostPath, name: &str) -> Result<BTreeSet<String>, ProbeError> {
     let text = reader.file(dir.child(name).as_str())?;
-    Ok(text
-        .map(|text| parse_controllers(&text))
-        .unwrap_or_default())
+    Ok(text.map(|text| parse_controllers(&text)).unwrap_or_default())
 }
 
 /// Whether a cgroup holds processes. In a threaded one the list cannot be read, and counts as not empty.

@@ -22,10 +22,7 @@ pub(super) fn kernel(reader: &Reader, status: &ProcStatus) -> Result<KernelFacts
         problem: format!("expected a version, found `{release}`"),
     })?;
     let has_namespace = |kind: &NamespaceKind| reader.own_has(&format!("ns/{kind}"));
-    let namespaces: BTreeSet<_> = NamespaceKind::ALL
-        .into_iter()
-        .filter(has_namespace)
-        .collect();
+    let namespaces: BTreeSet<_> = NamespaceKind::ALL.into_iter().filter(has_namespace).collect();
     let clone3 = clone3();
     let has = |feature: &Feature| match feature {
         Feature::AmbientCapabilities => status.ambient.is_some(),

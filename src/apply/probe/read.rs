@@ -28,10 +28,7 @@ impl Reader {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let own = open(OWN, flags, Mode::empty())
             .map_err(|errno| ProbeError::call(format!("open({OWN:?}, O_PATH)"), errno))?;
-        Ok(Self {
-            own,
-            buffer: vec![0; ROOM],
-        })
+        Ok(Self { own, buffer: vec![0; ROOM] })
     }
 
     /// A file of the calling thread.
@@ -98,12 +95,8 @@ fn fill(
     buffer: &mut Vec<u8>,
     to_end: bool,
 ) -> Result<usize, Errno> {
-    let file = openat(
-        dir,
-        name,
-        OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY,
-        Mode::empty(),
-    )?;
+    let file =
+        openat(dir, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY, Mode::empty())?;
     let mut length = 0;
     loop {
         if length == buffer.len() {
