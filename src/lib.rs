@@ -5,6 +5,7 @@ extern crate alloc;
 
 pub mod config;
 pub mod facts;
+pub mod plan;
 pub mod types;
 
 #[cfg(feature = "apply")]

@@ -56,7 +56,9 @@ pub struct PathComponentError;
 
 impl fmt::Display for PathComponentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a directory name: expected 1 to 255 bytes without `/` and NUL, not `.` or `..`")
+        f.write_str(
+            "not a directory name: expected 1 to 255 bytes without `/` and NUL, not `.` or `..`",
+        )
     }
 }
 

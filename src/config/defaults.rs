@@ -203,7 +203,8 @@ impl Process {
     /// Root inside, the usual capabilities and `PATH`, killed with its launcher.
     #[must_use]
     pub fn sandbox(args: Vec<String>) -> Self {
-        let variable = |name: &str, value: &str| EnvVar { name: name.to_owned(), value: value.to_owned() };
+        let variable =
+            |name: &str, value: &str| EnvVar { name: name.to_owned(), value: value.to_owned() };
         Self {
             args,
             env: vec![

@@ -24,7 +24,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use cgroup::{
     BlockIo, Cgroup, CgroupBase, CgroupDriver, CgroupPath, Cpu, DeviceRule, HugepageLimit,
@@ -160,7 +160,7 @@ pub enum NamespaceSource {
 }
 
 /// A clock that a time namespace can shift.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Clock {
     /// `CLOCK_BOOTTIME`.

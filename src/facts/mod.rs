@@ -9,6 +9,7 @@
 mod accounts;
 mod cgroup;
 mod error;
+mod example;
 mod fuzz;
 mod id_map;
 mod json;

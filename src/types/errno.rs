@@ -226,7 +226,8 @@ const TABLE: &[(i32, &str, &str)] = &[
     (129, "EKEYREJECTED", "key was rejected by service"),
     (130, "EOWNERDEAD", "owner died"),
     (131, "ENOTRECOVERABLE", "state not recoverable"),
-    (132, "ERFKILL", "operation not possible due to RF-kill"),];
+    (132, "ERFKILL", "operation not possible due to RF-kill"),
+];
 
 #[cfg(test)]
 mod tests {

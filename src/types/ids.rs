@@ -228,10 +228,7 @@ mod tests {
 
     #[test]
     fn the_id_that_means_no_id_cannot_be_mapped() {
-        assert_eq!(
-            IdMap::new(vec![range(0, u32::MAX, 1)]),
-            Err(IdMapError::Overflow { index: 0 })
-        );
+        assert_eq!(IdMap::new(vec![range(0, u32::MAX, 1)]), Err(IdMapError::Overflow { index: 0 }));
         assert!(IdMap::new(vec![range(0, 0, u32::MAX)]).is_ok());
         assert_eq!(IdMap::new(vec![range(1, 0, u32::MAX)]), Err(IdMapError::Overflow { index: 0 }));
     }

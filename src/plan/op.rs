@@ -1,0 +1,548 @@
+//! The vocabulary of steps: each operation names its system calls, its first kernel and what it needs.
+//!
+//! Values that exist only at run time are typed: [`Token`] for what actors tell each other, [`Slot`] for a descriptor.
+//! "Resolved" means: from the root's descriptor with the plan's [`Resolver`](super::Resolver), used through that
+//! descriptor and never walked again.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::bpf::Instruction;
+use crate::config::Clock;
+use crate::types::{
+    CapSet, CloneFlags, DeviceKind, DeviceNumber, HostPath, IdMap, MountFlags, NamespaceKind,
+    Propagation, Resource, Rlimit, RootPath, Signal,
+};
+
+/// One operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Op {
+    /// On control groups.
+    Cgroup(CgroupOp),
+    /// On mounts and files below the root.
+    Mount(MountOp),
+    /// On namespaces themselves.
+    Namespace(NamespaceOp),
+    /// On networks.
+    Network(NetworkOp),
+    /// On the process and its attributes.
+    Process(ProcessOp),
+    /// On what outlives the launcher.
+    State(StateOp),
+    /// Between actors.
+    Sync(SyncOp),
+    /// On ids.
+    User(UserOp),
+    /// On privileges.
+    Privilege(PrivilegeOp),
+}
+
+/// A descriptor that one step makes and later ones use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Slot {
+    /// The container's root directory.
+    Root,
+    /// The root of the container's own procfs, before anything is mounted over parts of it.
+    Proc,
+    /// The root of the container's own devpts.
+    Devpts,
+    /// A detached copy of a mount tree, or before Linux 5.2 a descriptor of its source.
+    Tree(u16),
+    /// A file `tasks` of a v1 hierarchy, opened for writing by the parent.
+    Tasks(u16),
+    /// A directory of the v2 tree, opened by the parent for `CLONE_INTO_CGROUP`.
+    CgroupDirectory,
+    /// A namespace file, opened before anything is joined.
+    Namespace(NamespaceKind),
+}
+
+/// Operations on control groups.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum CgroupOp {
+    /// `mkdir(path, 0755)`. One that exists already is an error when `fresh`, and is left alone and not removed
+    /// later otherwise.
+    MakeDirectory {
+        /// The directory.
+        path: HostPath,
+        /// Whether it must not exist yet: the container's own directory, not a parent.
+        fresh: bool,
+    },
+    /// `rmdir(path)`, again with growing pauses while it is busy. Only an undo.
+    RemoveDirectory {
+        /// The directory.
+        path: HostPath,
+        /// A parent that other containers may be in by now: then it stays, and is theirs to remove.
+        shared: bool,
+    },
+    /// One `write(2)` of `value` to `file`.
+    Write {
+        /// The file.
+        file: HostPath,
+        /// What is written.
+        value: String,
+    },
+    /// Fills `cpuset.cpus` and `cpuset.mems` of a new v1 directory from its parent's where they are empty: without them
+    /// no process can enter.
+    InheritCpuset {
+        /// The directory.
+        directory: HostPath,
+    },
+    /// Writes `+controller…` to `cgroup.subtree_control` of a v2 directory.
+    EnableControllers {
+        /// The directory whose children get them.
+        directory: HostPath,
+        /// Which.
+        controllers: Vec<String>,
+    },
+    /// `bpf(BPF_PROG_LOAD)` of a device program and `BPF_PROG_ATTACH` to a v2 directory (Linux 4.15; `CAP_BPF` and
+    /// `CAP_NET_ADMIN`, or `CAP_SYS_ADMIN`).
+    DevicePolicy {
+        /// The directory.
+        directory: HostPath,
+        /// The program.
+        program: Vec<Instruction>,
+    },
+    /// `open(file, O_WRONLY)` for init, which moves itself.
+    OpenTasks {
+        /// The file `tasks`.
+        file: HostPath,
+        /// Where the descriptor is kept.
+        slot: Slot,
+    },
+    /// `open(directory, O_DIRECTORY)` for `CLONE_INTO_CGROUP`.
+    OpenDirectory {
+        /// The directory.
+        directory: HostPath,
+    },
+    /// Init writes `0` to the opened `tasks` file: a thread that moves itself takes no lock of the whole machine.
+    Enter {
+        /// The opened file.
+        slot: Slot,
+    },
+    /// The parent writes init's pid to `cgroup.procs`: slower, where nothing else works.
+    Place {
+        /// The file.
+        file: HostPath,
+    },
+    /// SIGKILLs everything in the directory until it is empty: `cgroup.kill`, or pid by pid. Only an undo.
+    Kill {
+        /// The directory.
+        directory: HostPath,
+    },
+}
+
+/// Operations on mounts and files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum MountOp {
+    /// `mount(NULL, "/", NULL, propagation)`: cuts the new mount namespace's tree off the host's.
+    IsolateTree {
+        /// The propagation.
+        propagation: Propagation,
+    },
+    /// Makes the root a mount of its own: copies the tree at `path` and attaches the copy there. Fills [`Slot::Root`].
+    ///
+    /// `open_tree(path, OPEN_TREE_CLONE | AT_RECURSIVE)`, `mount_setattr`, `move_mount`; or `mount(path, path,
+    /// MS_BIND | MS_REC)` and an `open`.
+    PrepareRoot {
+        /// The directory on the host.
+        path: HostPath,
+        /// Make what is mounted below read-only.
+        readonly_submounts: bool,
+        /// Make the top read-only at once: nothing is ever created in it.
+        readonly_now: bool,
+    },
+    /// Makes the place of a mount: missing directories (0755), and an empty file for a file. What exists is left alone.
+    MakeMountPoint {
+        /// Where.
+        target: RootPath,
+        /// Directory or file.
+        directory: bool,
+    },
+    /// Mounts a new file system: `fsopen`, `fsconfig`…, `fsmount`, `move_mount`; or `mount(2)`.
+    Filesystem {
+        /// Type.
+        fstype: String,
+        /// Source, where the type has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<String>,
+        /// Options of the file system.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        data: Vec<String>,
+        /// Flags of the mount and of the superblock.
+        #[serde(default, skip_serializing_if = "MountFlags::is_empty")]
+        flags: MountFlags,
+        /// Where; resolved.
+        target: RootPath,
+        /// Whether the target itself must be no symbolic link: `/proc` and `/sys`.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        strict: bool,
+        /// Keep its root's descriptor.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keep: Option<Slot>,
+    },
+    /// Copies a tree of the host, detached: `open_tree(OPEN_TREE_CLONE)`; before Linux 5.2 just `open(O_PATH)`.
+    CloneTree {
+        /// What.
+        source: HostPath,
+        /// Also what is mounted below.
+        recursive: bool,
+        /// Where the descriptor is kept.
+        slot: Slot,
+    },
+    /// As `CloneTree` for a device node, which must have this number.
+    CloneDevice {
+        /// The node on the host.
+        source: HostPath,
+        /// Kind it must have.
+        kind: DeviceKind,
+        /// Number it must have.
+        number: DeviceNumber,
+        /// Where the descriptor is kept.
+        slot: Slot,
+    },
+    /// Attaches a copied tree: `mount_setattr`, `move_mount`; or `mount(MS_BIND)` and a remount.
+    Attach {
+        /// The tree, closed afterwards.
+        slot: Slot,
+        /// Where; resolved.
+        target: RootPath,
+        /// Whether the tree is recursive.
+        recursive: bool,
+        /// Flags to set on the top mount.
+        #[serde(default, skip_serializing_if = "MountFlags::is_empty")]
+        set: MountFlags,
+        /// Flags to clear on the top mount.
+        #[serde(default, skip_serializing_if = "MountFlags::is_empty")]
+        clear: MountFlags,
+        /// Flags to set on every mount of the tree.
+        #[serde(default, skip_serializing_if = "MountFlags::is_empty")]
+        set_recursive: MountFlags,
+        /// Flags to clear on every mount of the tree.
+        #[serde(default, skip_serializing_if = "MountFlags::is_empty")]
+        clear_recursive: MountFlags,
+    },
+    /// Changes the flags of a mount that exists, before Linux 5.12: `mount(MS_REMOUNT | MS_BIND)`, keeping what it has.
+    Remount {
+        /// Where; resolved.
+        target: RootPath,
+        /// Flags to add.
+        set: MountFlags,
+    },
+    /// Changes the propagation of a mount: `mount_setattr` or `mount(2)`.
+    Propagate {
+        /// Where; resolved.
+        target: RootPath,
+        /// To what.
+        propagation: Propagation,
+    },
+    /// `mknodat`, `fchownat`. An existing node of the same kind and number is accepted, anything else refused.
+    MakeNode {
+        /// Where; its directory is resolved, missing ones are made.
+        path: RootPath,
+        /// Kind.
+        kind: DeviceKind,
+        /// Number.
+        number: DeviceNumber,
+        /// Permission bits.
+        mode: u32,
+        /// Owner inside.
+        uid: u32,
+        /// Group inside.
+        gid: u32,
+    },
+    /// `symlinkat`. An existing name is left alone, or removed first when `replace`.
+    Symlink {
+        /// Where; its directory is resolved.
+        path: RootPath,
+        /// What it says.
+        target: String,
+        /// Whether something else is removed first.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        replace: bool,
+        /// Only if this exists.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        only_if: Option<RootPath>,
+    },
+    /// Hides a path if it exists: a directory under an empty read-only tmpfs (one for all), anything else under the
+    /// null device (verified by number).
+    Mask {
+        /// What; resolved.
+        path: RootPath,
+    },
+    /// Makes a path read-only if it exists: a copy of it, read-only, attached on itself.
+    MakeReadonly {
+        /// What; resolved.
+        path: RootPath,
+    },
+    /// `fchdir(root)`, `pivot_root(".", ".")`, `umount2(".", MNT_DETACH)`, `chdir("/")`.
+    PivotRoot,
+    /// `fchdir(root)`, `mount(".", "/", MS_MOVE)`, `chroot(".")`, `chdir("/")`.
+    MoveRoot,
+    /// Makes the mount of `/` read-only: `mount_setattr` or a remount.
+    ReadonlyRoot,
+    /// Opens a terminal in the container's devpts, gives the master to the parent, makes the other end descriptors 0, 1
+    /// and 2 and the controlling terminal, and binds it on `/dev/console`.
+    OpenTerminal {
+        /// Rows and columns, if not the launcher's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size: Option<(u16, u16)>,
+        /// Whether there is a `/dev` of the container's own to hold `/dev/console`.
+        console: bool,
+    },
+}
+
+/// Operations on namespaces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum NamespaceOp {
+    /// `open(path, O_RDONLY)`; its type is checked by `setns` later. All are opened before any is joined.
+    Open {
+        /// Kind.
+        kind: NamespaceKind,
+        /// The namespace file.
+        path: HostPath,
+    },
+    /// `setns(fd, flag)`, then the descriptor is closed.
+    Join {
+        /// Kind.
+        kind: NamespaceKind,
+    },
+    /// `unshare(flag)`.
+    Unshare {
+        /// Kind.
+        kind: NamespaceKind,
+    },
+    /// Writes `/proc/self/timens_offsets`.
+    SetTimeOffset {
+        /// Which clock.
+        clock: Clock,
+        /// Seconds.
+        secs: i64,
+        /// Nanoseconds.
+        nanosecs: u32,
+    },
+    /// `sethostname`.
+    SetHostname {
+        /// The name.
+        name: String,
+    },
+    /// `setdomainname`.
+    SetDomainname {
+        /// The name.
+        name: String,
+    },
+    /// Writes a file below the container's own `/proc/sys`, through [`Slot::Proc`].
+    Sysctl {
+        /// Path below `/proc/sys`.
+        path: String,
+        /// What is written.
+        value: String,
+    },
+}
+
+/// Operations on networks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum NetworkOp {
+    /// `ioctl(SIOCSIFFLAGS, "lo", IFF_UP)`.
+    LoopbackUp,
+}
+
+/// Operations on the process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum ProcessOp {
+    /// `clone3` (or `clone`): the next actor begins its script.
+    Clone {
+        /// Flags; `CLONE_PIDFD` and the like are the applier's to add as they change nothing.
+        flags: CloneFlags,
+        /// Who begins.
+        starts: super::Actor,
+    },
+    /// `prctl(PR_SET_PDEATHSIG)`, then a look whether the parent is still there.
+    DieWithParent {
+        /// Which signal.
+        signal: Signal,
+    },
+    /// `setsid()`.
+    NewSession,
+    /// `umask(mask)`.
+    Umask {
+        /// The mask.
+        mask: u32,
+    },
+    /// `prlimit64`.
+    SetRlimit {
+        /// Which resource.
+        resource: Resource,
+        /// The limit.
+        limit: Rlimit,
+    },
+    /// Writes `/proc/self/oom_score_adj`, of the host's procfs.
+    SetOomScore {
+        /// The value.
+        value: i32,
+    },
+    /// Every descriptor from 3 on is closed, but for those the caller passes on and the channel to the parent, which is
+    /// close-on-exec: `close_range`, or one by one.
+    CloseDescriptors,
+    /// `chdir(path)`, then `getcwd` must answer a path inside the root.
+    ChangeDirectory {
+        /// Where.
+        path: RootPath,
+    },
+    /// `execve` of the first candidate that is there and may be run. Everything before has worked and the parent has been
+    /// told so.
+    Execute {
+        /// Absolute paths, in order: one for a program with a slash, one for each directory of `PATH` otherwise.
+        candidates: Vec<String>,
+        /// Arguments, the program's name first.
+        args: Vec<String>,
+        /// Environment, `NAME=value`.
+        env: Vec<String>,
+    },
+}
+
+/// Operations on what outlives the launcher.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum StateOp {
+    /// Makes the container's state directory and in it, locked, the journal of what must be undone. An id that is in use
+    /// is an error.
+    OpenJournal,
+    /// Removes both. Only an undo.
+    CloseJournal,
+}
+
+/// What one actor tells another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Token {
+    /// Parent to init: the id maps are written.
+    MapsWritten,
+    /// Parent to init: init is in its cgroups.
+    Placed,
+    /// Intermediate to parent: init's pid.
+    InitPid,
+    /// Init to parent: the master of the terminal.
+    Terminal,
+    /// Init to parent: everything before `execve` has worked.
+    Ready,
+}
+
+/// Operations between actors, over one socket pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum SyncOp {
+    /// Sends.
+    Signal(Token),
+    /// Waits for the other's `Signal`; end of file or a reported failure instead is an error.
+    Await(Token),
+    /// The parent waits for end of file after [`Token::Ready`]: the channel was close-on-exec, so the program runs.
+    AwaitExec,
+}
+
+/// User or group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IdKind {
+    /// Users.
+    Uid,
+    /// Groups.
+    Gid,
+}
+
+/// Operations on ids.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum UserOp {
+    /// Writes `deny` to `/proc/PID/setgroups` (Linux 3.19): the price of an unprivileged gid map.
+    DenySetgroups,
+    /// Writes `/proc/PID/uid_map` or `gid_map` in one `write(2)`.
+    WriteIdMap {
+        /// Which file.
+        kind: IdKind,
+        /// What.
+        map: IdMap,
+    },
+    /// Runs `newuidmap` or `newgidmap`, which check `/etc/subuid` and write the map with their own privilege.
+    RunMapHelper {
+        /// Which.
+        kind: IdKind,
+        /// The helper.
+        program: HostPath,
+        /// What.
+        map: IdMap,
+    },
+    /// `setgroups([])`, `setresgid(0)`, `setresuid(0)`: becomes the new user namespace's root.
+    BecomeRoot {
+        /// Whether `setgroups` is allowed there.
+        clear_groups: bool,
+    },
+    /// `setgroups`.
+    SetGroups {
+        /// The supplementary groups.
+        gids: Vec<u32>,
+    },
+    /// `setresgid`, `setresuid`.
+    SetIds {
+        /// User.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
+}
+
+/// Operations on privileges.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum PrivilegeOp {
+    /// `prctl(PR_CAPBSET_DROP)` for each capability up to the kernel's last one that is not in `keep`.
+    DropBounding {
+        /// What stays.
+        keep: CapSet,
+        /// The kernel's last capability.
+        last: u8,
+    },
+    /// `prctl(PR_SET_KEEPCAPS)`: permitted capabilities survive the change of uid. `execve` clears it.
+    KeepCapabilities,
+    /// `capset`.
+    SetCapabilities {
+        /// Effective.
+        effective: CapSet,
+        /// Permitted.
+        permitted: CapSet,
+        /// Inheritable.
+        inheritable: CapSet,
+    },
+    /// `prctl(PR_CAP_AMBIENT)`: all cleared, then each of these raised.
+    SetAmbient {
+        /// Which.
+        set: CapSet,
+    },
+    /// `prctl(PR_SET_NO_NEW_PRIVS)`.
+    NoNewPrivileges,
+    /// Writes the label for the next `execve` to `attr/exec` of the module, through [`Slot::Proc`].
+    ExecLabel {
+        /// Which module.
+        module: LabelModule,
+        /// The label.
+        label: String,
+    },
+}
+
+/// A security module that labels processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LabelModule {
+    /// `attr/apparmor/exec`, or `attr/exec`.
+    Apparmor,
+    /// `attr/exec`.
+    Selinux,
+}

@@ -1,0 +1,2 @@
+//! The planner: configs × hosts become plans, without a privilege.
+mod smoke;
