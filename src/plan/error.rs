@@ -265,7 +265,7 @@ impl Refusal {
             Self::PathDenied { path } => write!(f, "{path} may not be looked at by the caller"),
             Self::NotDirectory { path } => write!(f, "{path} is not a directory"),
             Self::UnsafeTarget { path } => write!(f, "nothing may be mounted on {path}"),
-            Self::Account(error) => error.fmt(f),
+            Self::Account(error) => write!(f, "{error}"),
             Self::LimitAboveHard { resource, hard } => write!(
                 f,
                 "{resource} cannot be raised above the caller's hard limit of {hard} without CAP_SYS_RESOURCE"
