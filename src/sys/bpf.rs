@@ -48,7 +48,8 @@ pub(crate) fn load_device_program(instructions: &[[u8; 8]]) -> Outcome<Handle> {
     // SAFETY: `attr` begins as `union bpf_attr` does for this command and its size is told; it holds the addresses
     // of as many 8-byte instructions as it announces and of a static string, all only read during the call. What
     // the kernel then runs it has verified itself.
-    unsafe { call!(bpf, abi::BPF_PROG_LOAD, &raw const attr, size_of::<Load>()) }.map(Handle::opened)
+    unsafe { call!(bpf, abi::BPF_PROG_LOAD, &raw const attr, size_of::<Load>()) }
+        .map(Handle::opened)
 }
 
 /// `BPF_PROG_ATTACH` of it to a v2 directory, beside those of the directories above.

@@ -18,21 +18,13 @@ pub(crate) enum Received {
     End,
 }
 
-const EMPTY: ControlFd = ControlFd {
-    len: size_of::<ControlFd>(),
-    level: 0,
-    kind: 0,
-    fd: -1,
-    padding: 0,
-};
+const EMPTY: ControlFd =
+    ControlFd { len: size_of::<ControlFd>(), level: 0, kind: 0, fd: -1, padding: 0 };
 
 /// `sendmsg(2)` of one message, with a copy of `fd` if one is given; never raises `SIGPIPE`.
 pub(crate) fn send(socket: Fd, message: &[u8; MESSAGE], fd: Option<Fd>) -> Outcome {
     let mut bytes = *message;
-    let mut iov = IoVec {
-        base: bytes.as_mut_ptr(),
-        len: MESSAGE,
-    };
+    let mut iov = IoVec { base: bytes.as_mut_ptr(), len: MESSAGE };
     let mut control = ControlFd {
         // `CMSG_LEN`: without the padding behind the descriptor.
         len: size_of::<ControlFd>() - size_of::<i32>(),
@@ -50,10 +42,7 @@ pub(crate) fn send(socket: Fd, message: &[u8; MESSAGE], fd: Option<Fd>) -> Outco
 /// `recvmsg(2)` of one message; a descriptor in it is made close-on-exec at birth.
 pub(crate) fn receive(socket: Fd, wait: bool) -> Outcome<Received> {
     let mut bytes = [0_u8; MESSAGE];
-    let mut iov = IoVec {
-        base: bytes.as_mut_ptr(),
-        len: MESSAGE,
-    };
+    let mut iov = IoVec { base: bytes.as_mut_ptr(), len: MESSAGE };
     let mut control = EMPTY;
     let mut header = header(&mut iov, Some(&mut control));
     let flags = abi::MSG_CMSG_CLOEXEC | if wait { 0 } else { abi::MSG_DONTWAIT };

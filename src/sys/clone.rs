@@ -80,9 +80,7 @@ pub(crate) struct Nursery<T> {
 
 impl<T: Sync + 'static> Nursery<T> {
     pub(crate) fn new(content: T) -> Self {
-        Self {
-            content: ManuallyDrop::new(Box::new(content)),
-        }
+        Self { content: ManuallyDrop::new(Box::new(content)) }
     }
 
     /// What the child works with.
@@ -101,7 +99,12 @@ impl<T: Sync + 'static> Nursery<T> {
     }
 
     /// Clones: the child calls `run` with the content, on the stack that `request` gives it from there.
-    pub(crate) fn start(&self, request: &Request, stack: fn(&T) -> &Stack, run: fn(&T) -> !) -> Outcome<Child> {
+    pub(crate) fn start(
+        &self,
+        request: &Request,
+        stack: fn(&T) -> &Stack,
+        run: fn(&T) -> !,
+    ) -> Outcome<Child> {
         let content: &T = &self.content;
         // SAFETY: `content` is on the heap behind a `ManuallyDrop` and goes away only by `release`, against proof.
         // It is `Sync`, so that two tasks may read it at once. The stack is part of it and no other child runs on
@@ -134,10 +137,7 @@ pub(crate) fn clone_copied<T: Sync>(
     run: fn(&T) -> !,
     content: &T,
 ) -> Outcome<Child> {
-    let copied = Request {
-        flags: request.flags.difference(CloneFlags::CLONE_VM),
-        ..*request
-    };
+    let copied = Request { flags: request.flags.difference(CloneFlags::CLONE_VM), ..*request };
     // SAFETY: without `CLONE_VM` the child has its own copy of `content` and `stack`, which nobody else can free.
     unsafe { clone(&copied, stack, run, content) }
 }
@@ -175,7 +175,9 @@ unsafe fn clone<T: Sync>(
     // SAFETY: handed on: the caller keeps stack and content alive. `args` is complete and lives on this frame; the
     // kernel writes nothing but `pidfd`, which does too.
     let mut answer = unsafe { clone3(&args, child) };
-    if answer.is_err_and(|fault| fault.is(Errno::EINVAL)) && flags.contains(CloneFlags::CLONE_CLEAR_SIGHAND) {
+    if answer.is_err_and(|fault| fault.is(Errno::EINVAL))
+        && flags.contains(CloneFlags::CLONE_CLEAR_SIGHAND)
+    {
         // Linux 5.3 and 5.4 do not know it; the child resets its dispositions in any case.
         flags.remove(CloneFlags::CLONE_CLEAR_SIGHAND);
         args.flags = flags.bits();

@@ -34,6 +34,11 @@ impl Handle {
         Self(Fd(narrow(answer.cast_signed())))
     }
 
+    /// Takes over what stood in a slot.
+    pub(crate) const fn taken(fd: Fd) -> Self {
+        Self(fd)
+    }
+
     /// The number, while this lives.
     pub(crate) const fn fd(&self) -> Fd {
         self.0
@@ -73,6 +78,11 @@ impl FileKind {
         self.file_type() == abi::S_IFDIR
     }
 
+    /// Whether it is a symbolic link.
+    pub(crate) const fn is_symlink(self) -> bool {
+        self.file_type() == abi::S_IFLNK
+    }
+
     /// Whether it is the null device, 1:3.
     pub(crate) fn is_null_device(self) -> bool {
         self.file_type() == abi::S_IFCHR && self.device == DeviceNumber { major: 1, minor: 3 }
@@ -94,11 +104,8 @@ pub(crate) fn openat(dir: Fd, path: &CStr, flags: i32, mode: u32) -> Outcome<Han
 /// `openat2(2)` (Linux 5.6), close-on-exec. With scoped resolution the kernel answers `EAGAIN` when something was
 /// renamed on the way; that is tried again, a bounded number of times.
 pub(crate) fn openat2(dir: Fd, path: &CStr, flags: i32, resolve: u64) -> Outcome<Handle> {
-    let how = OpenHow {
-        flags: u64::from((flags | abi::O_CLOEXEC).cast_unsigned()),
-        mode: 0,
-        resolve,
-    };
+    let how =
+        OpenHow { flags: u64::from((flags | abi::O_CLOEXEC).cast_unsigned()), mode: 0, resolve };
     let mut tries = 0;
     loop {
         // SAFETY: `path` is NUL-terminated; `how` is a whole `open_how`, and its size is what is told; both are
@@ -185,26 +192,10 @@ pub(crate) fn fstatfs(fd: Fd) -> Outcome<StatFs> {
 
 /// Whether the other end of a socket is closed: `ppoll(2)` without waiting.
 pub(crate) fn is_hung_up(fd: Fd) -> Outcome<bool> {
-    let mut poll = libc::pollfd {
-        fd: fd.0,
-        events: 0,
-        revents: 0,
-    };
-    let mut now = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut poll = libc::pollfd { fd: fd.0, events: 0, revents: 0 };
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: one `pollfd` is given and one is announced; the time may be written back (what is
     // left of it) into a value of our own that is not used again; the signal mask is null, which means "keep".
-    unsafe {
-        call!(
-            ppoll,
-            &raw mut poll,
-            1_usize,
-            &raw mut now,
-            0_usize,
-            0_usize
-        )
-    }?;
+    unsafe { call!(ppoll, &raw mut poll, 1_usize, &raw mut now, 0_usize, 0_usize) }?;
     Ok(poll.revents & libc::POLLHUP != 0)
 }

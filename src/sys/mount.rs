@@ -74,17 +74,8 @@ pub(crate) fn mount(
     let pointer = |text: Option<&CStr>| text.map_or(ptr::null(), CStr::as_ptr);
     // SAFETY: each string is NUL-terminated and borrowed for the call, or null, which `mount(2)` allows for all but
     // the target. The data is read as a page at most, and as a string by every file system that takes text.
-    unsafe {
-        call!(
-            mount,
-            pointer(source),
-            target,
-            pointer(fstype),
-            flags,
-            pointer(data)
-        )
-    }
-    .map(drop)
+    unsafe { call!(mount, pointer(source), target, pointer(fstype), flags, pointer(data)) }
+        .map(drop)
 }
 
 /// `umount2(path, MNT_DETACH)`.

@@ -25,10 +25,7 @@ pub(crate) fn setresuid(uid: u32) -> Outcome {
 
 /// `capset(2)`, version 3: all three sets at once.
 pub(crate) fn capset(effective: CapSet, permitted: CapSet, inheritable: CapSet) -> Outcome {
-    let header = CapHeader {
-        version: abi::LINUX_CAPABILITY_VERSION_3,
-        pid: 0,
-    };
+    let header = CapHeader { version: abi::LINUX_CAPABILITY_VERSION_3, pid: 0 };
     let half = |shift: u32| CapData {
         effective: word(effective, shift),
         permitted: word(permitted, shift),

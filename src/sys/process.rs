@@ -69,11 +69,8 @@ pub(crate) fn loopback_up() -> Outcome {
     let kind = abi::SOCK_DGRAM | abi::SOCK_CLOEXEC;
     // SAFETY: takes numbers, and makes a new descriptor that the handle owns.
     let socket = unsafe { call!(socket, abi::AF_INET, kind, 0_u32) }.map(Handle::opened)?;
-    let mut request = IfReq {
-        name: *b"lo\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-        flags: 0,
-        padding: [0; 22],
-    };
+    let mut request =
+        IfReq { name: *b"lo\0\0\0\0\0\0\0\0\0\0\0\0\0\0", flags: 0, padding: [0; 22] };
     let fd = socket.fd();
     // SAFETY: `IfReq` is as large as `struct ifreq`; the kernel reads the name and writes the flags.
     unsafe { call!(ioctl, fd, abi::SIOCGIFFLAGS, &raw mut request) }?;
@@ -99,11 +96,7 @@ unsafe impl Send for StringTable {}
 
 impl StringTable {
     pub(crate) fn new(strings: alloc::vec::Vec<alloc::ffi::CString>) -> Self {
-        let pointers = strings
-            .iter()
-            .map(|string| string.as_ptr())
-            .chain([ptr::null()])
-            .collect();
+        let pointers = strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect();
         Self { strings, pointers }
     }
 

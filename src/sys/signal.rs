@@ -14,15 +14,7 @@ const SET_SIZE: usize = 8;
 pub(crate) fn set_mask(mask: u64) -> Outcome<u64> {
     let mut before = 0_u64;
     // SAFETY: both sets are one word, as the size says; one is read and one written, both are ours.
-    unsafe {
-        call!(
-            rt_sigprocmask,
-            abi::SIG_SETMASK,
-            &raw const mask,
-            &raw mut before,
-            SET_SIZE
-        )
-    }?;
+    unsafe { call!(rt_sigprocmask, abi::SIG_SETMASK, &raw const mask, &raw mut before, SET_SIZE) }?;
     Ok(before)
 }
 
@@ -36,13 +28,7 @@ pub(crate) fn reset_dispositions() {
         // SAFETY: the structure has the kernel's layout and is read only; the old one is not asked for. The table
         // that changes is the child's: it is cloned without `CLONE_SIGHAND`.
         let _ = unsafe {
-            call!(
-                rt_sigaction,
-                signal,
-                &raw const default,
-                ptr::null::<SigAction>(),
-                SET_SIZE
-            )
+            call!(rt_sigaction, signal, &raw const default, ptr::null::<SigAction>(), SET_SIZE)
         };
     }
 }
