@@ -65,7 +65,7 @@ impl Launch {
 }
 
 /// Init begins.
-pub(crate) fn begin_init(launch: &Launch) -> ! {
+pub(crate) extern "C" fn begin_init(launch: &Launch) -> ! {
     let child = Child { launch, program: &launch.program, channel: launch.init.channel };
     child.settle(&launch.init);
     if let Err(fault) = child.place_descriptors() {
@@ -75,7 +75,7 @@ pub(crate) fn begin_init(launch: &Launch) -> ! {
 }
 
 /// The intermediate begins.
-pub(crate) fn begin_intermediate(launch: &Launch) -> ! {
+pub(crate) extern "C" fn begin_intermediate(launch: &Launch) -> ! {
     let Some(seat) = &launch.intermediate else { process::exit(FAILED) };
     let child = Child { launch, program: &launch.program, channel: seat.channel };
     child.settle(seat);

@@ -198,7 +198,6 @@ pub(crate) struct PrepareRoot {
     pub(crate) path: CString,
     pub(crate) readonly_submounts: bool,
     pub(crate) readonly_now: bool,
-    pub(crate) is_host_root: bool,
 }
 
 /// See [`MountOp::Filesystem`](crate::plan::MountOp::Filesystem).

@@ -5,6 +5,7 @@ use core::ptr;
 use super::abi::{self, ControlFd, IoVec, MsgHdr};
 use super::fd::{Fd, Handle};
 use super::raw::{Outcome, call};
+use crate::types::Errno;
 
 /// Length of every message.
 pub(crate) const MESSAGE: usize = 8;
@@ -17,6 +18,8 @@ pub(crate) enum Received {
     /// End of file: every holder of the other end has closed it, by exec or by its end.
     End,
 }
+
+const ECONNRESET: Errno = Errno(104);
 
 const EMPTY: ControlFd =
     ControlFd { len: size_of::<ControlFd>(), level: 0, kind: 0, fd: -1, padding: 0 };
@@ -46,10 +49,17 @@ pub(crate) fn receive(socket: Fd, wait: bool) -> Outcome<Received> {
     let mut control = EMPTY;
     let mut header = header(&mut iov, Some(&mut control));
     let flags = abi::MSG_CMSG_CLOEXEC | if wait { 0 } else { abi::MSG_DONTWAIT };
-    // SAFETY: the header points to one `iovec`, which points to `bytes` and tells its length, and to room for one
-    // control message; all are locals of this function, laid out as in the kernel's headers, and nothing else
-    // refers to them while the kernel writes.
-    let length = unsafe { call!(recvmsg, socket, &raw mut header, flags) }?;
+    let length = loop {
+        // SAFETY: the header points to one `iovec`, which points to `bytes` and tells its length, and to room for one
+        // control message; all are locals of this function, laid out as in the kernel's headers, and nothing else
+        // refers to them while the kernel writes.
+        let answer = unsafe { call!(recvmsg, socket, &raw mut header, flags) };
+        match answer {
+            // A peer that ends with a message unread resets the connection once; what it has sent comes after.
+            Err(fault) if fault.is(Errno::EINTR) || fault.is(ECONNRESET) => {}
+            answer => break answer?,
+        }
+    };
     let has_fd = header.control_len >= size_of::<ControlFd>() - size_of::<i32>()
         && control.level == abi::SOL_SOCKET
         && control.kind == abi::SCM_RIGHTS;

@@ -6,7 +6,7 @@
 use alloc::boxed::Box;
 use core::arch::asm;
 use core::mem::ManuallyDrop;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 
 use super::abi::{self, CloneArgs};
 use super::fd::{Fd, Handle};
@@ -83,11 +83,6 @@ impl<T: Sync + 'static> Nursery<T> {
         Self { content: ManuallyDrop::new(Box::new(content)) }
     }
 
-    /// What the child works with.
-    pub(crate) fn content(&self) -> &T {
-        &self.content
-    }
-
     /// Frees it, if no child was ever started or `gone` proves that it has left.
     pub(crate) fn release(self, _gone: &Gone) {
         drop(ManuallyDrop::into_inner(self.content));
@@ -103,7 +98,7 @@ impl<T: Sync + 'static> Nursery<T> {
         &self,
         request: &Request,
         stack: fn(&T) -> &Stack,
-        run: fn(&T) -> !,
+        run: extern "C" fn(&T) -> !,
     ) -> Outcome<Child> {
         let content: &T = &self.content;
         // SAFETY: `content` is on the heap behind a `ManuallyDrop` and goes away only by `release`, against proof.
@@ -134,7 +129,7 @@ pub(crate) struct Child {
 pub(crate) fn clone_copied<T: Sync>(
     request: &Request,
     stack: &Stack,
-    run: fn(&T) -> !,
+    run: extern "C" fn(&T) -> !,
     content: &T,
 ) -> Outcome<Child> {
     let copied = Request { flags: request.flags.difference(CloneFlags::CLONE_VM), ..*request };
@@ -149,7 +144,7 @@ pub(crate) fn clone_copied<T: Sync>(
 unsafe fn clone<T: Sync>(
     request: &Request,
     stack: &Stack,
-    run: fn(&T) -> !,
+    run: extern "C" fn(&T) -> !,
     content: &T,
 ) -> Outcome<Child> {
     let mut pidfd = -1_i32;
@@ -166,12 +161,7 @@ unsafe fn clone<T: Sync>(
         cgroup: request.cgroup.map_or(0, |fd| u64::from(fd.0.cast_unsigned())),
         ..CloneArgs::default()
     };
-    let entry = enter::<T> as extern "C" fn(fn(&T) -> !, *const T) -> !;
-    let child = Begin {
-        entry: entry as *const () as usize,
-        run: run as *const () as usize,
-        content: core::ptr::from_ref(content).word(),
-    };
+    let child = Begin { entry: run as *const () as usize, content: ptr::from_ref(content).word() };
     // SAFETY: handed on: the caller keeps stack and content alive. `args` is complete and lives on this frame; the
     // kernel writes nothing but `pidfd`, which does too.
     let mut answer = unsafe { clone3(&args, child) };
@@ -197,18 +187,11 @@ unsafe fn clone<T: Sync>(
     Ok(Child { pid, pidfd })
 }
 
-/// Where a child begins: `entry(run, content)`.
+/// Where a child begins: `entry(content)`, with a reference that the C calling convention passes as a pointer.
 #[derive(Clone, Copy)]
 struct Begin {
     entry: usize,
-    run: usize,
     content: usize,
-}
-
-extern "C" fn enter<T: Sync>(run: fn(&T) -> !, content: *const T) -> ! {
-    // SAFETY: `content` comes from the reference that `clone` was given, and is alive and unchanged for as long as
-    // this task is, by `clone`'s contract.
-    run(unsafe { &*content })
 }
 
 /// `clone3(2)` (Linux 5.3).
@@ -216,7 +199,7 @@ extern "C" fn enter<T: Sync>(run: fn(&T) -> !, content: *const T) -> ! {
 /// # Safety
 /// As `clone`.
 unsafe fn clone3(args: &CloneArgs, child: Begin) -> Outcome<usize> {
-    let at = core::ptr::from_ref(args).word();
+    let at = ptr::from_ref(args).word();
     let words = [at, size_of::<CloneArgs>(), 0, 0, 0];
     // SAFETY: handed on; `args` is a whole `clone_args` of the size that is told.
     let answer = unsafe { enter_kernel(Sysno::clone3 as usize, words, child) };
@@ -256,8 +239,7 @@ unsafe fn enter_kernel(number: usize, words: [usize; 5], child: Begin) -> usize 
             "jnz 2f",
             "xor ebp, ebp", // the outermost frame, for whoever walks the stack
             "mov rdi, r12",
-            "mov rsi, r13",
-            "call r14",
+            "call r13",
             "ud2",
             "2:",
             inlateout("rax") number => answer,
@@ -266,9 +248,8 @@ unsafe fn enter_kernel(number: usize, words: [usize; 5], child: Begin) -> usize 
             in("rdx") words[2],
             in("r10") words[3],
             in("r8") words[4],
-            in("r12") child.run,
-            in("r13") child.content,
-            in("r14") child.entry,
+            in("r12") child.content,
+            in("r13") child.entry,
             out("rcx") _,
             out("r11") _,
         );
@@ -293,8 +274,7 @@ unsafe fn enter_kernel(number: usize, words: [usize; 5], child: Begin) -> usize 
             "mov x29, xzr", // the outermost frame, for whoever walks the stack
             "mov x30, xzr",
             "mov x0, x20",
-            "mov x1, x21",
-            "blr x22",
+            "blr x21",
             "brk 1",
             "2:",
             in("x8") number,
@@ -303,9 +283,8 @@ unsafe fn enter_kernel(number: usize, words: [usize; 5], child: Begin) -> usize 
             in("x2") words[2],
             in("x3") words[3],
             in("x4") words[4],
-            in("x20") child.run,
-            in("x21") child.content,
-            in("x22") child.entry,
+            in("x20") child.content,
+            in("x21") child.entry,
         );
     }
     answer

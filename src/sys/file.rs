@@ -31,6 +31,17 @@ pub(crate) fn unlinkat(dir: Fd, name: &CStr) -> Outcome {
     unsafe { call!(unlinkat, dir, name, 0_u32) }.map(drop)
 }
 
+/// `unlinkat(AT_REMOVEDIR)`.
+pub(crate) fn rmdir(path: &CStr) -> Outcome {
+    rmdirat(Fd::CWD, path)
+}
+
+/// `unlinkat(AT_REMOVEDIR)` of a name in a directory.
+pub(crate) fn rmdirat(dir: Fd, name: &CStr) -> Outcome {
+    // SAFETY: `name` is NUL-terminated and borrowed for the call; it is only read.
+    unsafe { call!(unlinkat, dir, name, abi::AT_REMOVEDIR) }.map(drop)
+}
+
 /// `fchownat(2)` of the name itself, also when it is a symbolic link.
 pub(crate) fn fchownat(dir: Fd, name: &CStr, uid: u32, gid: u32) -> Outcome {
     // SAFETY: `name` is NUL-terminated and borrowed for the call; it is only read.

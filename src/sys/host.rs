@@ -2,7 +2,7 @@
 
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
@@ -111,6 +111,11 @@ pub(crate) fn effective_uid() -> u32 {
 pub(crate) fn owned(handle: Handle) -> OwnedFd {
     // SAFETY: the handle owned the descriptor alone and gives it up here.
     unsafe { OwnedFd::from_raw_fd(handle.keep().0) }
+}
+
+/// Takes a descriptor over from the types of the standard library.
+pub(crate) fn handle(fd: OwnedFd) -> Handle {
+    Handle::taken(Fd(fd.into_raw_fd()))
 }
 
 /// The number of a descriptor that its owner keeps.

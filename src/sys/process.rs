@@ -1,5 +1,7 @@
 //! What a process does to itself: sessions, limits, namespaces, names, execve and the end.
 
+use alloc::ffi::CString;
+use alloc::vec::Vec;
 use core::ffi::{CStr, c_char};
 use core::num::NonZeroU32;
 use core::ptr;
@@ -37,6 +39,15 @@ pub(crate) fn set_rlimit(resource: u32, limit: Rlimit) -> Outcome {
     // SAFETY: `struct rlimit64` is these two words in this order; it is only read, and the old limit, which is not
     // wanted, is null.
     unsafe { call!(prlimit64, 0_u32, resource, words.as_ptr(), 0_usize) }.map(drop)
+}
+
+/// `prlimit64(RLIMIT_NOFILE)` of this process: every descriptor is below it, unless it was lowered since.
+pub(crate) fn descriptor_limit() -> Outcome<u32> {
+    const RLIMIT_NOFILE: u32 = 7;
+    let mut words = [0_u64; 2];
+    // SAFETY: `struct rlimit64` is two words, which the kernel writes; no new limit is given.
+    unsafe { call!(prlimit64, 0_u32, RLIMIT_NOFILE, 0_usize, words.as_mut_ptr()) }?;
+    Ok(u32::try_from(words[0]).unwrap_or(u32::MAX))
 }
 
 /// `setns(2)`.
@@ -84,25 +95,21 @@ pub(crate) fn loopback_up() -> Outcome {
 /// Built before the clone; the strings are never touched again, so that their addresses hold.
 #[derive(Debug)]
 pub(crate) struct StringTable {
-    strings: alloc::vec::Vec<alloc::ffi::CString>,
-    pointers: alloc::vec::Vec<*const c_char>,
+    /// What the pointers are into; never read, only kept.
+    _strings: Vec<CString>,
+    pointers: Vec<*const c_char>,
 }
 
-// SAFETY: the pointers are into `strings`, which the same value owns and never changes or hands out mutably; reading
+// SAFETY: the pointers are into `_strings`, which the same value owns and never changes or hands out mutably; reading
 // them from another thread, or from a child that shares the memory, is reading immutable data.
 unsafe impl Sync for StringTable {}
 // SAFETY: as above: the heap blocks that the pointers are into move with their owner.
 unsafe impl Send for StringTable {}
 
 impl StringTable {
-    pub(crate) fn new(strings: alloc::vec::Vec<alloc::ffi::CString>) -> Self {
+    pub(crate) fn new(strings: Vec<CString>) -> Self {
         let pointers = strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect();
-        Self { strings, pointers }
-    }
-
-    /// How many strings there are.
-    pub(crate) fn len(&self) -> usize {
-        self.strings.len()
+        Self { _strings: strings, pointers }
     }
 }
 

@@ -20,7 +20,6 @@ impl Lowering<'_> {
                     path: text(path.as_str())?,
                     readonly_submounts: *readonly_submounts,
                     readonly_now: *readonly_now,
-                    is_host_root: path.as_str() == "/",
                 })
             }
             MountOp::MakeMountPoint { target: path, directory } => {
