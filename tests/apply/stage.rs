@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use nsplan::apply::{self, ApplyError, Container, ExitStatus, Io, StateDir, Stdio};
 use nsplan::config::{Config, NamespaceSource};
@@ -40,7 +41,24 @@ impl Drop for Scratch {
 }
 
 /// A root file system of busybox and a few directories.
-pub(crate) struct Rootfs(Scratch);
+pub(crate) struct Rootfs {
+    scratch: Scratch,
+    _busybox: Arc<Scratch>,
+}
+
+/// One copy for all roots that live, made while there is none: a container started meanwhile would hold the file open
+/// for writing, and nobody could execute it (`ETXTBSY`).
+fn busybox() -> Arc<Scratch> {
+    static SHARED: Mutex<Weak<Scratch>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(scratch) = shared.upgrade() {
+        return scratch;
+    }
+    let scratch = Arc::new(Scratch::new());
+    fs::copy("/bin/busybox", scratch.path().join("busybox")).unwrap();
+    *shared = Arc::downgrade(&scratch);
+    scratch
+}
 
 const APPLETS: [&str; 24] = [
     "sh", "cat", "ls", "id", "sleep", "true", "false", "kill", "readlink", "stat", "hostname",
@@ -54,15 +72,16 @@ impl Rootfs {
         for directory in ["bin", "dev", "etc", "proc", "sys", "tmp", "root", "data"] {
             fs::create_dir(scratch.path().join(directory)).unwrap();
         }
-        fs::copy("/bin/busybox", scratch.path().join("bin/busybox")).unwrap();
+        let busybox = busybox();
+        fs::hard_link(busybox.path().join("busybox"), scratch.path().join("bin/busybox")).unwrap();
         for applet in APPLETS {
             symlink("busybox", scratch.path().join("bin").join(applet)).unwrap();
         }
-        Self(scratch)
+        Self { scratch, _busybox: busybox }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.0.path()
+        self.scratch.path()
     }
 
     pub(crate) fn host_path(&self) -> HostPath {
