@@ -135,7 +135,11 @@ impl Launcher<'_> {
         if let Some(intermediate) = self.intermediate.take() {
             host::wait(intermediate.pid, true)?;
         }
-        Ok(())
+        // Silence, unless it failed after it had told.
+        self.receive(Actor::Intermediate, false).map(drop).or_else(|failed| match failed.at {
+            Some(_) => Err(failed),
+            None => Ok(()),
+        })
     }
 
     /// Init's number, if the intermediate has told it.

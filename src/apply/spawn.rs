@@ -186,6 +186,7 @@ impl Launcher<'_> {
             intermediate,
             stdio: self.sources.stdio.each_ref().map(|fd| fd.as_ref().map(Handle::fd)),
             passed: self.sources.passed.iter().map(Handle::fd).collect(),
+            untold: AtomicI32::new(0),
             descriptors: process::descriptor_limit()?,
             program,
         };

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test says no more by an error of its own")]
 
 mod allocator;
+mod cgroups;
 mod child_memory;
 mod exit_codes;
+mod failure;
 mod kernel_view;
 mod stage;
 
