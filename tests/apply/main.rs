@@ -7,8 +7,11 @@ mod cgroups;
 mod child_memory;
 mod exit_codes;
 mod failure;
+mod hostile;
 mod kernel_view;
+mod kernels;
 mod stage;
+mod terminal;
 
 #[global_allocator]
 static ALLOCATOR: allocator::Guarded = allocator::Guarded;
