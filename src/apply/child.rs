@@ -277,7 +277,10 @@ impl Child<'_> {
         for entry in &self.launch.table {
             entry.store(-1, Ordering::Relaxed);
         }
-        let below = fd::close_range(first, channel.saturating_sub(1).max(first));
+        let below = match channel.checked_sub(1) {
+            Some(last) if last >= first => fd::close_range(first, last),
+            _ => Ok(()),
+        };
         match below.and_then(|()| fd::close_range(channel + 1, crate::sys::abi::LAST_FD)) {
             Err(fault) if fault.is(Errno::ENOSYS) => {
                 for number in (first..self.launch.descriptors).filter(|&n| n != channel) {

@@ -167,7 +167,7 @@ impl Launcher<'_> {
             self.gone = Gone::by_end_of_file(&received);
         }
         let Received::Message(bytes, fd) = received else { return Ok(None) };
-        self.terminal = fd.map(host::owned).or(self.terminal.take());
+        self.terminal = fd.map(host::owned).or_else(|| self.terminal.take());
         match Message::decode(bytes).ok_or(Cause::Protocol)? {
             Message::Failed { step, fault } => {
                 let at = Some(StepId { actor: from, index: step });

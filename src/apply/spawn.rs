@@ -149,7 +149,9 @@ impl Launcher<'_> {
         let child = match answer {
             Ok(child) => child,
             Err(fault) => {
-                self.nursery.take().map(Nursery::release_unused);
+                if let Some(nursery) = self.nursery.take() {
+                    nursery.release_unused();
+                }
                 return Err(fault);
             }
         };

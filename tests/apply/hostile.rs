@@ -114,10 +114,7 @@ fn no_descriptor_of_the_host_s_is_a_way_out() {
         let mut config = rootfs.shell("echo inside; pwd");
         let cwd = format!("/proc/self/fd/{number}");
         config.process.as_mut().unwrap().cwd = RootPath::new(&cwd).unwrap();
-        let error = match start(&plan(&config)) {
-            Err(error) => error,
-            Ok(_) => panic!("{cwd} was a way out"),
-        };
+        let Err(error) = start(&plan(&config)) else { panic!("{cwd} was a way out") };
         let is_refused = matches!(
             error.errno(),
             Some(

@@ -10,6 +10,7 @@ mod failure;
 mod hostile;
 mod kernel_view;
 mod kernels;
+mod measure;
 mod stage;
 mod terminal;
 

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 
 use nsplan::apply::{self, ApplyError, Container, ExitStatus, Io, StateDir, Stdio};
 use nsplan::config::{Config, NamespaceSource};
-use nsplan::facts::HostFacts;
 use nsplan::plan::{self, Plan};
 use nsplan::types::{HostPath, NamespaceKind};
 
