@@ -2,8 +2,8 @@
 
 use nsplan::config::{
     BindSource, Cgroup, CgroupBase, CgroupDriver, CgroupPath, Clock, Config, Cpu, DeviceRule,
-    Limit, Memory, Mount, MountKind, NamespaceSource, PathComponent, Resources, Root,
-    RootSwitch, TimeOffset, UserSpec,
+    Limit, Memory, Mount, MountKind, NamespaceSource, PathComponent, Resources, Root, RootSwitch,
+    TimeOffset, UserSpec,
 };
 use nsplan::facts::{
     CgroupFacts, Feature, Hierarchy, HostFacts, KernelFacts, KernelVersion, PathFact, SubidFacts,
@@ -44,7 +44,8 @@ pub(crate) fn id_map() -> impl Strategy<Value = IdMap> {
     })
 }
 
-fn namespaces() -> impl Strategy<Value = std::collections::BTreeMap<NamespaceKind, NamespaceSource>> {
+fn namespaces() -> impl Strategy<Value = std::collections::BTreeMap<NamespaceKind, NamespaceSource>>
+{
     let source = prop_oneof![
         8 => Just(NamespaceSource::Create),
         1 => host_path().prop_map(NamespaceSource::Join),
