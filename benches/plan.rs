@@ -41,8 +41,11 @@ fn sandbox(mounts: u16) -> (Config, HostFacts) {
         let kind = MountKind::Bind(BindSource { source, recursive: true });
         config.mounts.push(Mount { kind, ..template });
     }
-    let ranges = (0..u32::from(mounts.min(340)))
-        .map(|n| IdMapping { container_id: n * 2, host_id: 100_000 + n * 2, size: 1 });
+    let ranges = (0..u32::from(mounts.min(340))).map(|n| IdMapping {
+        container_id: n * 2,
+        host_id: 100_000 + n * 2,
+        size: 1,
+    });
     config.uid_mappings = IdMap::new(ranges.collect()).expect("disjoint");
     config.gid_mappings = config.uid_mappings.clone();
     (config, facts)

@@ -16,30 +16,34 @@ use nsplan::types::{HostPath, NamespaceKind};
 const SETS: [(&str, &[NamespaceKind]); 6] = [
     ("mnt", &[NamespaceKind::Mnt]),
     ("mnt+pid", &[NamespaceKind::Mnt, NamespaceKind::Pid]),
-    ("mnt+pid+ipc+uts", &[
-        NamespaceKind::Mnt,
-        NamespaceKind::Pid,
-        NamespaceKind::Ipc,
-        NamespaceKind::Uts,
-    ]),
+    (
+        "mnt+pid+ipc+uts",
+        &[NamespaceKind::Mnt, NamespaceKind::Pid, NamespaceKind::Ipc, NamespaceKind::Uts],
+    ),
     ("mnt+pid+net", &[NamespaceKind::Mnt, NamespaceKind::Pid, NamespaceKind::Net]),
-    ("all", &[
-        NamespaceKind::Mnt,
-        NamespaceKind::Pid,
-        NamespaceKind::Ipc,
-        NamespaceKind::Uts,
-        NamespaceKind::Net,
-        NamespaceKind::Cgroup,
-    ]),
-    ("all+user", &[
-        NamespaceKind::Mnt,
-        NamespaceKind::Pid,
-        NamespaceKind::Ipc,
-        NamespaceKind::Uts,
-        NamespaceKind::Net,
-        NamespaceKind::Cgroup,
-        NamespaceKind::User,
-    ]),
+    (
+        "all",
+        &[
+            NamespaceKind::Mnt,
+            NamespaceKind::Pid,
+            NamespaceKind::Ipc,
+            NamespaceKind::Uts,
+            NamespaceKind::Net,
+            NamespaceKind::Cgroup,
+        ],
+    ),
+    (
+        "all+user",
+        &[
+            NamespaceKind::Mnt,
+            NamespaceKind::Pid,
+            NamespaceKind::Ipc,
+            NamespaceKind::Uts,
+            NamespaceKind::Net,
+            NamespaceKind::Cgroup,
+            NamespaceKind::User,
+        ],
+    ),
 ];
 
 /// The host's root read-only, the sandbox's mounts, and only these namespaces.

@@ -5,4 +5,5 @@ mod support;
 
 mod invariants;
 mod properties;
+mod snapshots;
 mod strategies;
