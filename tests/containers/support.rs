@@ -166,7 +166,7 @@ pub(crate) fn run_plan(plan: &Plan) -> Result<Outcome, ApplyError> {
     let mut out = String::new();
     out_reader.read_to_string(&mut out).expect("what was written");
     let err = errors.join().expect("the reader").expect("what was written");
-    let status = container.wait()?;
+    let status = container.wait().expect("its end");
     Ok(Outcome { status, out, err })
 }
 
