@@ -85,9 +85,9 @@ pub enum Problem {
         /// The number as written.
         found: String,
         /// The smallest that is taken.
-        min: i128,
+        min: i64,
         /// The largest that is taken.
-        max: i128,
+        max: u64,
     },
     /// Not a path.
     Path(PathError),
@@ -334,7 +334,7 @@ impl Problem {
     }
 }
 
-fn out_of_range(f: &mut fmt::Formatter<'_>, found: &str, min: i128, max: i128) -> fmt::Result {
+fn out_of_range(f: &mut fmt::Formatter<'_>, found: &str, min: i64, max: u64) -> fmt::Result {
     let zero = if min > 0 { "0 (leave alone) or " } else { "" };
     write!(
         f,

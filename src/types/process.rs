@@ -54,19 +54,13 @@ impl Resource {
     /// The resource of that number.
     #[must_use]
     pub fn from_number(number: u32) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|resource| resource.number() == number)
+        Self::ALL.iter().copied().find(|resource| resource.number() == number)
     }
 
     /// The resource of that name (`RLIMIT_NOFILE`).
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|resource| resource.name() == name)
+        Self::ALL.iter().copied().find(|resource| resource.name() == name)
     }
 }
 
@@ -92,9 +86,9 @@ pub struct Signal(u8);
 
 /// Names without `SIG`, by number, from 1; the generic numbering (all but alpha, mips, parisc, sparc).
 const SIGNALS: [&str; 31] = [
-    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
-    "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
-    "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
+    "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",
+    "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 ];
 
 impl Signal {
@@ -106,11 +100,7 @@ impl Signal {
     /// The signal of that number.
     #[must_use]
     pub const fn from_number(number: u8) -> Option<Self> {
-        if number >= 1 && number <= 64 {
-            Some(Self(number))
-        } else {
-            None
-        }
+        if number >= 1 && number <= 64 { Some(Self(number)) } else { None }
     }
 
     /// The signal of that name, with or without `SIG`.

@@ -5,16 +5,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::device;
-use super::door::{At, Door, Fields, Text};
+use super::door::{At, Door, MAX_INT, Text};
+use super::fields::Fields;
 use crate::config::error::{Expected, Problem};
 use crate::config::{
     BlockIo, Cgroup, CgroupBase, CgroupDriver, CgroupPath, Cpu, DeviceRule, HugepageLimit,
     InterfacePriority, Limit, Memory, PathComponent, Resources, ThrottleDevice, WeightDevice,
 };
 use crate::types::{DeviceAccess, DeviceNumber, Pointer};
-
-/// The largest number that the format's own decoder takes.
-const MAX: i128 = i64::MAX as i128;
 
 pub(super) fn read(door: &mut Door<'_>, top: &mut Fields<'_>) -> Option<Cgroup> {
     let mut fields = top.fields(door, "cgroups")?;
@@ -121,7 +119,7 @@ fn number(
     fields: &mut Fields<'_>,
     key: &'static str,
     canonical: &str,
-    (min, max): (i128, i128),
+    (min, max): (i64, u64),
 ) -> Option<i128> {
     let number = fields.number(door, key, min, max)?;
     door.note(Pointer::new(canonical), &number.at);
@@ -134,7 +132,7 @@ fn unsigned(
     fields: &mut Fields<'_>,
     key: &'static str,
     canonical: &str,
-    range: (i128, i128),
+    range: (i64, u64),
 ) -> Option<u64> {
     number(door, fields, key, canonical, range).and_then(|value| u64::try_from(value).ok())
 }
@@ -146,7 +144,7 @@ fn bytes(
     key: &'static str,
     canonical: &str,
 ) -> Option<Limit> {
-    number(door, fields, key, canonical, (-1, MAX)).map(limit_of)
+    number(door, fields, key, canonical, (-1, MAX_INT)).map(limit_of)
 }
 
 fn limit_of(value: i128) -> Limit {
@@ -181,7 +179,7 @@ fn memory(door: &mut Door<'_>, fields: &mut Fields<'_>) -> Memory {
 
 /// The limit of memory and swap together, which the kernel takes only above one of memory.
 fn swap(door: &mut Door<'_>, fields: &mut Fields<'_>, memory: Option<Limit>) -> Option<Limit> {
-    let number = fields.number(door, "memory_swap", -1, MAX)?;
+    let number = fields.number(door, "memory_swap", -1, MAX_INT)?;
     door.note(Pointer::new("/cgroup/memory/swap"), &number.at);
     let limit = limit_of(number.value);
     match (limit, memory) {
@@ -199,7 +197,13 @@ fn swap(door: &mut Door<'_>, fields: &mut Fields<'_>, memory: Option<Limit>) -> 
 /// CPU time and placement. `cpu_quota` and `cpu_period` are those of the fair scheduler: version 2 has real-time
 /// limits under the same names, which its own decoder therefore drops.
 fn cpu(door: &mut Door<'_>, fields: &mut Fields<'_>) -> Cpu {
-    let quota = number(door, fields, "cpu_quota", "/cgroup/cpu/quota", (-1, MAX));
+    let quota = number(
+        door,
+        fields,
+        "cpu_quota",
+        "/cgroup/cpu/quota",
+        (-1, MAX_INT),
+    );
     Cpu {
         shares: unsigned(
             door,
@@ -342,7 +346,7 @@ fn hugepage(door: &mut Door<'_>, at: At<'_>) -> Option<HugepageLimit> {
         .required(door, "page_size")
         .map(|size| size.text.to_owned());
     let limit = fields
-        .number(door, "limit", 0, MAX)
+        .number(door, "limit", 0, MAX_INT)
         .map_or(0, |number| number.value);
     fields.finish(door);
     Some(HugepageLimit {

@@ -4,7 +4,8 @@ use crate::config::error::{Expected, Problem};
 use crate::config::{Device, DeviceRule};
 use crate::types::{DeviceAccess, DeviceKind, DeviceNumber, Pointer};
 
-use super::door::{At, Door, Fields, Text};
+use super::door::{At, Door, Text};
+use super::fields::Fields;
 use super::system;
 
 /// Members of a device that its cgroup rule does not need.
@@ -90,7 +91,7 @@ pub(super) fn rule(
 
 /// The kind, which the format writes as the code point of its letter.
 fn kind(door: &mut Door<'_>, fields: &mut Fields<'_>, expected: Expected) -> Option<DeviceKind> {
-    let Some(number) = fields.number(door, "type", 0, i128::from(u32::MAX)) else {
+    let Some(number) = fields.number(door, "type", 0, u32::MAX.into()) else {
         door.refuse(&fields.at, Problem::Missing { key: "type" });
         return None;
     };

@@ -5,7 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::device;
-use super::door::{At, Door, Fields};
+use super::door::{At, Door, MAX_INT};
+use super::fields::Fields;
 use super::read::{Context, is_empty};
 use super::{Generation, system};
 use crate::config::error::{Expected, Problem};
@@ -291,7 +292,7 @@ fn flag_mount(door: &mut Door<'_>, fields: &mut Fields<'_>) -> Option<Mount> {
     let device = fields.required(door, "device");
     let source = fields.text(door, "source");
     let data = fields.text(door, "data");
-    let flags = fields.number(door, "flags", 0, i64::MAX.into());
+    let flags = fields.number(door, "flags", 0, MAX_INT);
     let relabel = relabel(door, fields);
     for key in ["premount_cmds", "postmount_cmds"] {
         if let Some(at) = fields

@@ -6,14 +6,15 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Generation;
-use super::door::{At, Door, Fields, Text};
+use super::door::{At, Door, Text};
+use super::fields::Fields;
 use super::read::Context;
 use crate::config::error::{Expected, Problem};
 use crate::config::{CapabilitySets, EnvVar, Process, User, UserSpec};
 use crate::types::{CapSet, Capability, Pointer, Resource, Rlimit, RootPath, Signal};
 
 /// The largest id a user or group may be given by; beyond are values other programs take for negative.
-const MAX_ID: i128 = i32::MAX as i128;
+const MAX_ID: u64 = i32::MAX.unsigned_abs() as u64;
 
 pub(super) fn read(door: &mut Door<'_>, top: &mut Fields<'_>, context: &Context<'_>) -> Process {
     let profile = top.text(door, "apparmor_profile");
@@ -120,7 +121,11 @@ fn id(door: &mut Door<'_>, text: &Text<'_>, part: &str) -> Option<u32> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    match part.parse().ok().filter(|id| (0..=MAX_ID).contains(id)) {
+    match part
+        .parse()
+        .ok()
+        .filter(|id| (0..=i128::from(MAX_ID)).contains(id))
+    {
         Some(id) => u32::try_from(id).ok(),
         None => {
             let found = part.to_owned();
