@@ -485,7 +485,7 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!(
             found[0].to_string(),
-            "2:1: /a/0/b: key `b` repeats the one at 1:9"
+            "2:1: /a/0/b: key `b` repeats `b` of 1:9"
         );
     }
 }

@@ -1,6 +1,6 @@
 //! Every refusal, with its place and its words: a table a topic, each snapshot the messages of the table's documents.
 
-use nsplan::config::{Expected, Problem};
+use nsplan::config::{Expected, Found, Problem};
 use nsplan::types::NamespaceKind;
 
 use crate::support::{refuse, snapshot};
@@ -14,7 +14,7 @@ fn table(name: &str, sentence: &str, documents: &[&str]) {
             text.push_str(&format!("  {error}\n"));
         }
     }
-    snapshot(name, sentence, &text);
+    snapshot("config-error", name, sentence, &text);
 }
 
 #[test]
@@ -25,12 +25,12 @@ fn problems_are_reported_together_and_in_the_order_of_the_text() {
     );
     assert_eq!(
         errors.to_string(),
-        "2:15: /hostname: needs a new uts namespace, and none is asked for\n\
+        "2:15: /hostname: needs a new uts namespace, which `namespaces` does not ask for\n\
          3:3: /usr: unknown key `usr`, did you mean `user`\n\
          5:15: /cgroups/memory: found the string \"lots\", expected a whole number\n\
-         6:29: /capabilities/1: found \"FLY\", expected a capability like `NET_ADMIN`\n\
+         6:29: /capabilities/1: found the string \"FLY\", expected a capability like `NET_ADMIN`\n\
          7:10: /tty: found the number 1, expected true or false\n\
-         8:3: /tty: key `tty` repeats the one at 7:3"
+         8:3: /tty: key `tty` repeats `tty` of 7:3"
     );
 }
 
@@ -44,7 +44,7 @@ fn a_refusal_is_exact_enough_to_be_told_from_another() {
     assert_eq!(
         problem(r#"{"capabilities": ["X"]}"#),
         Problem::Invalid {
-            found: "X".into(),
+            found: Found::Text("X".into()),
             expected: Expected::Capability
         }
     );
@@ -110,7 +110,7 @@ fn namespaces() {
             r#"{"namespaces": [{"type": "NEWCGROUPS"}]}"#,
             r#"{"namespaces": {"NEWFOO": true}}"#,
             r#"{"namespaces": {"NEWNS": 1}}"#,
-            r#"{"namespaces": [{"path": "/proc/1/ns/net"}]}"#,
+            r#"{"namespaces": [{"path": "/proc/1/ns/net"}, {"type": 1}]}"#,
             r#"{"namespaces": [{"type": "NEWPID"}, {"type": "NEWPID"}]}"#,
             r#"{"namespaces": [{"type": "NEWNET", "path": "ns/net"}]}"#,
             r#"{"mount_config": {}}"#,
@@ -168,7 +168,7 @@ fn mounts_and_devices() {
         r#""mounts": [{"type": "bind", "destination": "/a"}]"#,
         r#""mounts": [{"type": "bind", "source": "a", "destination": "/a", "relabel": "shared"}]"#,
         r#""device_nodes": [{"type": 100, "path": "/dev/a"}]"#,
-        r#""device_nodes": [{"type": "c", "path": "/dev/a"}]"#,
+        r#""device_nodes": [{"type": "c", "path": "/dev/a"}, {"type": 0, "path": "/dev/a"}]"#,
         r#""device_nodes": [{"path": "/dev/a"}, {"type": 99}]"#,
         r#""device_nodes": [{"type": 99, "path": "/", "major_number": 4096, "minor_number": -1}]"#,
         r#""device_nodes": [{"type": 98, "path": "/dev/a", "file_mode": 8630}]"#,

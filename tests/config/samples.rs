@@ -64,6 +64,7 @@ fn what_is_written_back_says_the_same() {
 fn the_written_form_is_the_one_of_the_seed() {
     let written = to_libcontainer(&read(&sample("seed-2015-02/userns.json"))).expect("writable");
     crate::support::snapshot(
+        "config",
         "written-userns",
         "the seed's userns.json after reading and writing: member order and left-out zeros",
         &written,
@@ -144,6 +145,7 @@ fn the_minimal_sample_in_its_canonical_form() {
         text.push_str(&format!("{pointer} <- {origin}\n"));
     }
     crate::support::snapshot(
+        "config",
         "canonical-minimal",
         "the seed's minimal.json as a config, and where each part of it was asked for",
         &text,
@@ -154,6 +156,7 @@ fn the_minimal_sample_in_its_canonical_form() {
 fn a_version_2_sample_in_its_canonical_form() {
     let parsed = read(&sample("v2.2.1-flat/attach_to_bridge.json"));
     crate::support::snapshot(
+        "config",
         "canonical-version-2",
         "attach_to_bridge.json of 2.2.1 as a config: its own mounts and lists, nothing implied",
         &parsed.config.to_json_pretty(),

@@ -23,10 +23,10 @@ pub(crate) fn refuse(text: &str) -> ConfigErrors {
     }
 }
 
-/// Compares with a snapshot in `snapshots/config-error`.
-pub(crate) fn snapshot(name: &str, sentence: &str, text: &str) {
+/// Compares with a snapshot in that folder of `snapshots`.
+pub(crate) fn snapshot(folder: &str, name: &str, sentence: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("../../snapshots/config-error");
+    settings.set_snapshot_path(format!("../../snapshots/{folder}"));
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.set_description(sentence);

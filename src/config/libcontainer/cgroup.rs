@@ -2,6 +2,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::device;
@@ -57,6 +58,7 @@ fn path(door: &mut Door<'_>, fields: &mut Fields<'_>) -> Option<CgroupPath> {
     } else {
         CgroupBase::Init
     };
+    let before = door.problems.len();
     let mut parts = Vec::new();
     for text in parent.iter().chain(&name) {
         for part in text.text.split('/').filter(|part| !part.is_empty()) {
@@ -66,7 +68,7 @@ fn path(door: &mut Door<'_>, fields: &mut Fields<'_>) -> Option<CgroupPath> {
             }
         }
     }
-    if parts.is_empty() {
+    if parts.is_empty() && door.problems.len() == before {
         door.refuse(&fields.at, Problem::NoCgroupName);
     }
     Some(CgroupPath { base, parts })
@@ -104,7 +106,7 @@ fn devices(door: &mut Door<'_>, fields: &mut Fields<'_>) -> Option<Vec<DeviceRul
         access: DeviceAccess::all(),
     };
     door.note(Pointer::new("/cgroup/devices/0"), &all);
-    let mut rules = alloc::vec![everything];
+    let mut rules = vec![everything];
     for (index, at) in denied.into_iter().enumerate() {
         door.note(Pointer::new("/cgroup/devices").index(index + 1), &at);
         let seat = Pointer::new("/cgroups/denied_devices").index(index);

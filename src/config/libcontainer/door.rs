@@ -55,7 +55,7 @@ impl Door<'_> {
     /// Refuses a value of the right type.
     pub(super) fn invalid(&mut self, found: &Text<'_>, expected: Expected) {
         let problem = Problem::Invalid {
-            found: found.text.to_owned(),
+            found: found.at.found(),
             expected,
         };
         self.refuse(&found.at, problem);
@@ -123,7 +123,7 @@ impl Door<'_> {
             self.refuse(
                 &at,
                 Problem::Invalid {
-                    found: String::new(),
+                    found: at.found(),
                     expected,
                 },
             );
@@ -257,7 +257,7 @@ impl<'a> At<'a> {
         }
     }
 
-    fn found(&self) -> Found {
+    pub(super) fn found(&self) -> Found {
         match &self.node.value {
             Value::Null => Found::Null,
             Value::Bool(value) => Found::Bool(*value),

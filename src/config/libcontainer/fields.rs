@@ -69,10 +69,11 @@ impl<'a> Fields<'a> {
     }
 
     /// A string that has to be there.
-    pub(super) fn required(&mut self, door: &mut Door<'_>, key: &'static str) -> Option<Text<'a>> {
-        let at = self.take(door, key);
+    pub(super) fn required(&mut self, door: &mut Door<'_>, keys: &'static str) -> Option<Text<'a>> {
+        let at = self.take(door, keys);
         let is_empty = |at: &At<'_>| matches!(&at.node.value, Value::Text(text) if text.is_empty());
         let Some(at) = at.filter(|at| !is_empty(at)) else {
+            let key = keys.split('|').next().unwrap_or(keys);
             door.refuse(&self.at, Problem::Missing { key });
             return None;
         };
@@ -165,17 +166,16 @@ impl<'a> Fields<'a> {
 /// The known key that is fewest edits away, if that is few enough to be a slip.
 fn nearest(key: &str, known: &[&'static str]) -> Option<&'static str> {
     let lower = key.to_ascii_lowercase();
-    let within = |known: &&'static str| known.len().abs_diff(lower.len()) <= MAX_EDITS;
+    let allowed = (lower.len() / 3).clamp(1, 3);
+    let within = |known: &&'static str| known.len().abs_diff(lower.len()) <= allowed;
     let distances = known
         .iter()
         .copied()
         .filter(within)
         .map(|known| (edits(&lower, known), known));
     let (distance, best) = distances.min()?;
-    (distance <= MAX_EDITS && distance < best.len()).then_some(best)
+    (distance <= allowed).then_some(best)
 }
-
-const MAX_EDITS: usize = 3;
 
 /// The number of bytes to insert, remove or replace that turns `a` into `b`.
 fn edits(a: &str, b: &str) -> usize {

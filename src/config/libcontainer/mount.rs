@@ -2,6 +2,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::device;
@@ -72,7 +73,7 @@ fn system_mounts(door: &mut Door<'_>, restrict: Option<&At<'_>>, config: &mut Co
 
 fn restrict_sys(door: &mut Door<'_>, at: &At<'_>, config: &mut Config) {
     config.readonly_paths = system::READONLY.into_iter().map(system::path).collect();
-    config.masked_paths = alloc::vec![system::path(system::MASKED)];
+    config.masked_paths = vec![system::path(system::MASKED)];
     for index in 0..config.readonly_paths.len() {
         door.note(Pointer::new("/readonlyPaths").index(index), at);
     }
@@ -152,7 +153,7 @@ fn paths(door: &mut Door<'_>, items: &[At<'_>], canonical: &str) -> Vec<RootPath
         let text = door.word_at(at.clone(), Expected::Path);
         if let Some(path) = text.and_then(|text| door.path(&text, RootPath::new(text.text))) {
             if path.is_root() {
-                door.refuse(at, Problem::MountOverRoot);
+                door.refuse(at, Problem::RootItself);
             }
             door.note(Pointer::new(canonical).index(paths.len()), at);
             paths.push(path);
@@ -185,7 +186,10 @@ fn user_mount(door: &mut Door<'_>, at: At<'_>, config: &mut Config) {
 
 /// A mount up to 2015: `bind` or `tmpfs`.
 fn typed_mount(door: &mut Door<'_>, fields: &mut Fields<'_>, seat: &Pointer) -> Option<Mount> {
-    let kind = fields.required(door, "type")?;
+    let Some(kind) = fields.required(door, "type") else {
+        fields.skip_rest();
+        return None;
+    };
     match kind.text {
         "bind" => bind(door, fields),
         "tmpfs" => {
@@ -276,7 +280,7 @@ fn destination(
     let path = door.root_path(&text)?;
     let proc = system::path("/proc");
     if path.is_root() {
-        door.refuse(&text.at, Problem::MountOverRoot);
+        door.refuse(&text.at, Problem::RootItself);
     } else if proc.contains(&path) && (path != proc || fstype != Some("proc")) {
         door.refuse(&text.at, Problem::MountInProc);
     }

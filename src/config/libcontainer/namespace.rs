@@ -6,7 +6,7 @@ use alloc::collections::BTreeMap;
 use super::Generation;
 use super::door::{At, Door};
 use super::fields::Fields;
-use crate::config::error::{Expected, Problem};
+use crate::config::error::{Expected, Found, Problem};
 use crate::config::json::Value;
 use crate::config::{Config, NamespaceSource};
 use crate::types::{NamespaceKind, Pointer};
@@ -54,7 +54,7 @@ fn map<'a>(door: &mut Door<'_>, at: &At<'a>, spaces: &mut Spaces<'a>, config: &m
             pointer: at.pointer.key(&member.key),
         };
         let Some(kind) = kind(&member.key) else {
-            let found = member.key.as_ref().to_owned();
+            let found = Found::Text(member.key.as_ref().to_owned());
             door.refuse(
                 &here,
                 Problem::Invalid {
@@ -81,14 +81,11 @@ fn list<'a>(door: &mut Door<'_>, at: &At<'a>, spaces: &mut Spaces<'a>, config: &
         let Some(mut fields) = door.fields_at(at.clone()) else {
             continue;
         };
-        let name = fields.text(door, "type|name");
+        let name = fields.required(door, "type|name");
         let path = fields.text(door, "path");
         let path = path.map(|path| door.host_path(&path));
         fields.finish(door);
-        let Some(name) = name else {
-            door.refuse(&at, Problem::Missing { key: "type" });
-            continue;
-        };
+        let Some(name) = name else { continue };
         let source = match path {
             None => NamespaceSource::Create,
             Some(Some(path)) => NamespaceSource::Join(path),

@@ -2,6 +2,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -9,7 +10,7 @@ use super::Generation;
 use super::door::{At, Door, Text};
 use super::fields::Fields;
 use super::read::Context;
-use crate::config::error::{Expected, Problem};
+use crate::config::error::{Expected, Found, Problem};
 use crate::config::{CapabilitySets, EnvVar, Process, User, UserSpec};
 use crate::types::{CapSet, Capability, Pointer, Resource, Rlimit, RootPath, Signal};
 
@@ -204,7 +205,7 @@ fn rlimits(door: &mut Door<'_>, top: &mut Fields<'_>) -> BTreeMap<Resource, Rlim
         let soft = fields.unsigned(door, "soft", u64::MAX);
         fields.finish(door);
         let Some(resource) = Resource::from_number(number) else {
-            let found = alloc::format!("{number}");
+            let found = Found::Number(format!("{number}"));
             door.refuse(
                 &at,
                 Problem::Invalid {
@@ -245,12 +246,12 @@ fn parent_death_signal(door: &mut Door<'_>, top: &mut Fields<'_>) -> Option<Sign
 /// The text of a user as the format writes it.
 pub(super) fn user_text(spec: &UserSpec) -> String {
     match spec {
-        UserSpec::Ids { uid, gid } => alloc::format!("{uid}:{gid}"),
+        UserSpec::Ids { uid, gid } => format!("{uid}:{gid}"),
         UserSpec::Named { user, group } => {
             let user = user.as_deref().unwrap_or_default();
             group
                 .as_ref()
-                .map_or_else(|| user.to_owned(), |group| alloc::format!("{user}:{group}"))
+                .map_or_else(|| user.to_owned(), |group| format!("{user}:{group}"))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the format implies without saying it: the system mounts, the links in `/dev`, and what `restrict_sys` stands for.
 
 use alloc::borrow::ToOwned;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::config::{DeviceLink, Mount, MountKind};
@@ -43,12 +44,12 @@ pub(super) fn mounts(restrict: bool, tty_group: bool) -> Vec<Mount> {
     } else {
         &options[..3]
     };
-    alloc::vec![
+    vec![
         Mount::filesystem("/proc", "proc", PLAIN, &[]),
         Mount::filesystem("/dev", "tmpfs", dev, &["mode=755"]),
         from(
             "shm",
-            Mount::filesystem("/dev/shm", "tmpfs", PLAIN, &["mode=1777", "size=65536k"])
+            Mount::filesystem("/dev/shm", "tmpfs", PLAIN, &["mode=1777", "size=65536k"]),
         ),
         Mount::filesystem("/dev/mqueue", "mqueue", PLAIN, &[]),
         Mount::filesystem("/dev/pts", "devpts", pts, options),
