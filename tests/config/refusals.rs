@@ -118,6 +118,7 @@ fn namespaces() {
             r#"{"restrict_sys": true}"#,
             r#"{"rootfs": "/r", "readonlyfs": true, "mask_paths": ["/proc/kcore"]}"#,
             r#"{"hostname": "a"}"#,
+            r#"{"hostname": "a", "namespaces": [{"type": "NEWUTS", "path": "/n"}]}"#,
             r#"{"hostname": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
              "namespaces": [{"type": "NEWUTS"}]}"#,
             r#"{"networks": [{"type": "loopback"}], "routes": [{"gateway": "192.0.2.1"}]}"#,

@@ -35,6 +35,38 @@ fn every_sample_is_of_the_generation_of_its_folder() {
 }
 
 #[test]
+fn a_few_keys_tell_the_generation() {
+    let cases = [
+        ("{}", Generation::Seed),
+        (r#"{"namespaces": []}"#, Generation::Seed),
+        (r#"{"namespaces": {}}"#, Generation::NamespaceMap),
+        (
+            r#"{"namespaces": {"NEWNS": true}, "mounts": []}"#,
+            Generation::Flat2014,
+        ),
+        (
+            r#"{"Namespaces": [{"Name": "NEWPID"}]}"#,
+            Generation::NamespaceName,
+        ),
+        (
+            r#"{"namespaces": [{"type": "NEWNS"}], "mount_config": {}}"#,
+            Generation::Seed,
+        ),
+        (r#"{"devices": []}"#, Generation::Flat2015),
+        (r#"{"mask_paths": []}"#, Generation::Version2),
+        (r#"{"mask_paths": null}"#, Generation::Version2),
+    ];
+    for (text, expected) in cases {
+        let generation = nsplan::config::from_libcontainer(text.as_bytes(), &base());
+        assert_eq!(
+            generation.map(|parsed| parsed.generation),
+            Ok(expected),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn what_is_written_back_says_the_same() {
     for (name, text) in samples() {
         let parsed = read(&text);
