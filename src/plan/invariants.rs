@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::model::{Actor, Plan, Step, StepId, Topology, Undo};
-use super::op::{CgroupOp, MountOp, NamespaceOp, Op, PrivilegeOp, ProcessOp, Slot, SyncOp, UserOp};
+use super::op::{
+    CgroupOp, MountOp, NamespaceOp, Op, PrivilegeOp, ProcessOp, Slot, SyncOp, Token, UserOp,
+};
 use crate::types::{CloneFlags, NamespaceKind};
 
 /// A rule that a plan breaks, and where.
@@ -115,10 +117,12 @@ fn ending(plan: &Plan) -> Vec<Broken> {
     let executes = |op: &Op| matches!(op, Op::Process(ProcessOp::Execute { .. }));
     let is_last = plan.init.last().is_some_and(|step| executes(&step.op));
     let is_only = plan.steps().filter(|(_, step)| executes(&step.op)).count() == 1;
-    let says_ready =
-        plan.init.iter().rev().nth(1).is_some_and(|step| {
-            matches!(step.op, Op::Sync(SyncOp::Signal(super::op::Token::Ready)))
-        });
+    let says_ready = plan
+        .init
+        .iter()
+        .rev()
+        .nth(1)
+        .is_some_and(|step| matches!(step.op, Op::Sync(SyncOp::Signal(Token::Ready))));
     fault(Rule::Ending, !(waits && is_last && is_only && says_ready)).into_iter().collect()
 }
 
@@ -148,25 +152,36 @@ fn topology(plan: &Plan) -> Vec<Broken> {
     fault(Rule::Topology, !holds || is_odd || is_stray).into_iter().collect()
 }
 
-/// Whom a token of `actor` reaches.
+/// What a step tells others: a signal, or the terminal, which goes with its own message.
+fn signals(op: &Op) -> Option<Token> {
+    match op {
+        Op::Sync(SyncOp::Signal(token)) => Some(*token),
+        Op::Mount(MountOp::OpenTerminal { .. }) => Some(Token::Terminal),
+        _ => None,
+    }
+}
+
+/// Picks a token out of an operation.
+type TokenOf = fn(&Op) -> Option<Token>;
+
+fn awaits(op: &Op) -> Option<Token> {
+    match op {
+        Op::Sync(SyncOp::Await(token)) => Some(*token),
+        _ => None,
+    }
+}
+
 fn handshake(plan: &Plan) -> Vec<Broken> {
     let mut broken = Vec::new();
-    for (id, step) in plan.steps() {
-        let (token, is_wait) = match step.op {
-            Op::Sync(SyncOp::Await(token)) => (token, true),
-            Op::Sync(SyncOp::Signal(token)) => (token, false),
-            _ => continue,
-        };
-        let other = |op: &Op| match op {
-            Op::Sync(SyncOp::Signal(other)) => is_wait && *other == token,
-            Op::Sync(SyncOp::Await(other)) => !is_wait && *other == token,
-            _ => false,
-        };
-        let answers = plan.steps().filter(|(_, step)| other(&step.op));
-        let answers: Vec<_> = answers.map(|(id, _)| id.actor).collect();
-        let is_answered = matches!(answers[..], [actor] if actor != id.actor);
-        if !is_answered {
-            broken.push(Broken { rule: Rule::Handshake, step: Some(id) });
+    let sides: [(TokenOf, TokenOf); 2] = [(signals, awaits), (awaits, signals)];
+    for (own, other) in sides {
+        for (id, step) in plan.steps() {
+            let Some(token) = own(&step.op) else { continue };
+            let answers = plan.steps().filter(|(_, step)| other(&step.op) == Some(token));
+            let actors: Vec<_> = answers.map(|(id, _)| id.actor).collect();
+            if !matches!(actors[..], [actor] if actor != id.actor) {
+                broken.push(Broken { rule: Rule::Handshake, step: Some(id) });
+            }
         }
     }
     broken
@@ -186,15 +201,12 @@ fn deadlock(plan: &Plan) -> Vec<Broken> {
             else {
                 continue;
             };
-            match step.op {
-                Op::Sync(SyncOp::Await(token)) if !given.contains(&token) => continue,
-                Op::Sync(SyncOp::Signal(token)) => {
-                    given.insert(token);
-                }
-                Op::Process(ProcessOp::Clone { starts, .. }) => {
-                    started.insert(starts);
-                }
-                _ => {}
+            if awaits(&step.op).is_some_and(|token| !given.contains(&token)) {
+                continue;
+            }
+            given.extend(signals(&step.op));
+            if let Op::Process(ProcessOp::Clone { starts, .. }) = step.op {
+                started.insert(starts);
             }
             at[n] += 1;
             moved = true;
@@ -295,10 +307,7 @@ fn cgroup_order(plan: &Plan) -> Vec<Broken> {
     };
     let clones = |op: &Op| matches!(op, Op::Process(ProcessOp::Clone { .. }));
     let enters = |op: &Op| {
-        matches!(
-            op,
-            Op::Cgroup(CgroupOp::Enter { .. }) | Op::Sync(SyncOp::Await(super::op::Token::Placed))
-        )
+        matches!(op, Op::Cgroup(CgroupOp::Enter { .. }) | Op::Sync(SyncOp::Await(Token::Placed)))
     };
     let unshares =
         |op: &Op| matches!(op, Op::Namespace(NamespaceOp::Unshare { kind: NamespaceKind::Cgroup }));

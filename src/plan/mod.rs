@@ -14,10 +14,12 @@ mod device_rules;
 mod devices;
 mod draft;
 mod error;
+mod fuzz;
 mod hint;
 mod idmap;
 mod invariants;
 mod model;
+mod mount_checks;
 mod mounts;
 mod namespaces;
 mod network;
@@ -30,10 +32,12 @@ use alloc::vec::Vec;
 
 pub use bpf::Instruction;
 pub use error::{Note, PlanError, Refusal, UsernsBar};
+#[doc(hidden)]
+pub use fuzz::{plan_bytes as fuzz_plan, plan_json as fuzz_plan_json};
 pub use hint::{apply_hint, plan_hint};
 pub use idmap::map_with_subids;
 pub use invariants::{Broken, Rule, invariants};
-pub use model::{Actor, MountApi, Plan, Resolver, Step, StepId, Topology, Undo};
+pub use model::{Actor, MountApi, Plan, PlanTextError, Resolver, Step, StepId, Topology, Undo};
 pub use op::{
     CgroupOp, IdKind, LabelModule, MountOp, NamespaceOp, NetworkOp, Op, PrivilegeOp, ProcessOp,
     Slot, StateOp, SyncOp, Token, UserOp,

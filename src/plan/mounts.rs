@@ -1,7 +1,6 @@
 //! Decides the ordered mounts of a container: root, file systems, binds, and the change of root.
 //!
-//! A mount on `/` or inside `/proc` is refused: it could shadow what nsplan itself relies on. May not look at a file
-//! system; what a bind source is comes from the facts.
+//! May not look at a file system; what a bind source is comes from the facts.
 
 use alloc::format;
 use alloc::string::{String, ToString as _};
@@ -12,27 +11,12 @@ use super::error::Refusal;
 use super::idmap::IdMaps;
 use super::model::{Step, Undo};
 use super::op::{MountOp, Op, Slot};
-use super::{cgroup_view, devices};
+use super::{cgroup_view, devices, mount_checks};
 use crate::config::{BindSource, Mount, MountKind, NamespaceSource, RootSwitch};
 use crate::facts::{Feature, PathFact};
 use crate::types::{
     HostPath, MountFlags, NamespaceKind, Pointer, Propagation, PropagationKind, RootPath,
 };
-
-/// Files of `/proc` that tools replace to show a container its own limits; nothing here relies on them.
-const PROC_EXCEPTIONS: [&str; 11] = [
-    "/proc/cpuinfo",
-    "/proc/diskstats",
-    "/proc/loadavg",
-    "/proc/meminfo",
-    "/proc/net/dev",
-    "/proc/slabinfo",
-    "/proc/stat",
-    "/proc/swaps",
-    "/proc/sys/crypto/fips_enabled",
-    "/proc/sys/kernel/ns_last_pid",
-    "/proc/uptime",
-];
 
 /// What this room decided, in the order in which it happens.
 #[derive(Default)]
@@ -206,8 +190,8 @@ fn one(
     mount: &Mount,
     origin: &Pointer,
 ) {
-    check_target(draft, mount, origin);
-    refuse_extras(draft, mount, origin);
+    mount_checks::target(draft, mount, origin);
+    mount_checks::extras(draft, mount, origin);
     match &mount.kind {
         MountKind::Bind(bind) => attach(draft, mounts, sources, mount, bind, origin),
         MountKind::Cgroup => cgroup_view::plan(draft, mounts, mount, origin),
@@ -226,37 +210,6 @@ fn one(
     }
     for &propagation in &mount.propagation {
         mounts.push(MountOp::Propagate { target: mount.destination.clone(), propagation }, origin);
-    }
-}
-
-fn check_target(draft: &mut Draft<'_>, mount: &Mount, origin: &Pointer) {
-    let target = &mount.destination;
-    let is_proc_itself = target.as_str() == "/proc"
-        && matches!(&mount.kind, MountKind::Filesystem { fstype, .. } if fstype == "proc");
-    let is_in_proc = target.parts().next() == Some("proc")
-        && !is_proc_itself
-        && !PROC_EXCEPTIONS.contains(&target.as_str());
-    if target.is_root() || is_in_proc {
-        draft.refuse(&origin.key("destination"), Refusal::UnsafeTarget { path: target.clone() });
-    }
-}
-
-fn refuse_extras(draft: &mut Draft<'_>, mount: &Mount, origin: &Pointer) {
-    if mount.id_map.is_some() {
-        let what = "an id-mapped mount";
-        draft.refuse(&origin.key("idMap"), Refusal::NotSupported { what });
-    }
-    if mount.copy_up {
-        let what = "filling a tmpfs with what it covers";
-        draft.refuse(&origin.key("copyUp"), Refusal::NotSupported { what });
-    }
-    if mount.relabel.is_some() {
-        let refusal = if draft.facts.lsm.selinux {
-            Refusal::NotSupported { what: "relabelling a mount" }
-        } else {
-            Refusal::ModuleMissing { module: "SELinux" }
-        };
-        draft.refuse(&origin.key("relabel"), refusal);
     }
 }
 
@@ -283,7 +236,7 @@ fn filesystem(
 ) {
     let target = &mount.destination;
     draft.check_nul(origin, fstype);
-    for option in data {
+    for option in data.iter().chain(source) {
         draft.check_nul(origin, option);
     }
     mounts.make_mount_point(target, true, origin);
@@ -332,7 +285,9 @@ fn attach(
     origin: &Pointer,
 ) {
     let target = &mount.destination;
-    let Some(is_directory) = source_is_directory(draft, &bind.source, &origin.key("source")) else {
+    let Some(is_directory) =
+        mount_checks::source_is_directory(draft, &bind.source, &origin.key("source"))
+    else {
         return;
     };
     mounts.make_mount_point(target, is_directory, origin);
@@ -359,22 +314,6 @@ fn attach(
     if !mount.clear_recursive.is_empty() {
         draft.require(origin, Feature::MountSetattr);
     }
-}
-
-fn source_is_directory(draft: &mut Draft<'_>, path: &HostPath, origin: &Pointer) -> Option<bool> {
-    // The kernel's own trees are directories on every host.
-    if matches!(path.as_str(), "/" | "/proc" | "/sys" | "/dev/mqueue") {
-        return Some(true);
-    }
-    let refusal = match draft.facts.paths.get(path) {
-        Some(PathFact::Directory) => return Some(true),
-        Some(PathFact::File | PathFact::Special) => return Some(false),
-        Some(PathFact::Missing) => Refusal::PathMissing { path: path.clone() },
-        Some(PathFact::Denied) => Refusal::PathDenied { path: path.clone() },
-        None => Refusal::FactMissing { section: "paths" },
-    };
-    draft.refuse(origin, refusal);
-    None
 }
 
 /// Sources that are all opened first each hold a descriptor.

@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::model::{Actor, MountApi, Plan, Resolver, Topology, Undo};
@@ -153,7 +154,7 @@ fn flag_words(flags: MountFlags) -> String {
         "MS_SYNCHRONOUS" => "sync".to_string(),
         other => other.trim_start_matches("MS_").to_ascii_lowercase(),
     });
-    names.collect::<alloc::vec::Vec<_>>().join(",")
+    names.collect::<Vec<_>>().join(",")
 }
 
 impl fmt::Display for MountOp {
@@ -339,7 +340,7 @@ impl fmt::Display for UserOp {
             let range = |r: &crate::types::IdMapping| {
                 format!("{}→{}×{}", r.container_id, r.host_id, r.size)
             };
-            map.ranges().iter().map(range).collect::<alloc::vec::Vec<_>>().join(" ")
+            map.ranges().iter().map(range).collect::<Vec<_>>().join(" ")
         };
         match self {
             Self::DenySetgroups => f.write_str("deny setgroups"),
@@ -362,7 +363,7 @@ fn cap_words(set: CapSet) -> String {
         return "none".to_string();
     }
     let words = set.iter().map(|c| c.to_string().trim_start_matches("CAP_").to_ascii_lowercase());
-    words.collect::<alloc::vec::Vec<_>>().join(",")
+    words.collect::<Vec<_>>().join(",")
 }
 
 impl fmt::Display for PrivilegeOp {

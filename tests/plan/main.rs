@@ -3,6 +3,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod fuzz_regressions;
 mod invariants;
 mod properties;
+mod snapshots;
 mod strategies;

@@ -23,6 +23,15 @@ fn maps(plan: &Plan) -> impl Iterator<Item = (IdKind, &nsplan::types::IdMap)> {
     })
 }
 
+/// The steps in words, without the numbers of the slots, which count on.
+fn without_slots<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Vec<String> {
+    let words = |step: &Step| {
+        let text = step.op.to_string();
+        text.split(' ').filter(|word| word.parse::<u16>().is_err()).collect::<Vec<_>>().join(" ")
+    };
+    steps.into_iter().map(words).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
@@ -148,8 +157,8 @@ proptest! {
         let facts = with_paths(facts, &more, &kind);
         let Ok(after) = plan(&more, &facts) else { return Ok(()) };
         let last = format!("/mounts/{}", config.mounts.len());
-        let kept: Vec<_> = after.init.iter().filter(|step| step.origin.as_str() != last).collect();
-        prop_assert_eq!(kept, before.init.iter().collect::<Vec<_>>());
+        let kept = after.init.iter().filter(|step| step.origin.as_str() != last);
+        prop_assert_eq!(without_slots(kept), without_slots(&before.init));
     }
 
     #[test]
