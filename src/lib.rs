@@ -3,6 +3,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod config;
 pub mod facts;
 pub mod plan;

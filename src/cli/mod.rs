@@ -1,0 +1,12 @@
+//! The `nsplan` command: words in, exit code out.
+//!
+//! `args` understands the words by the tables in `options` and `verbs`; `sandbox` makes a config of `do`'s options;
+//! `run` carries a request out; `report` says what went wrong in the user's words.
+
+pub mod args;
+mod lookup;
+pub mod options;
+pub mod report;
+pub mod spec;
+pub mod units;
+pub mod verbs;
