@@ -7,6 +7,7 @@ pub mod args;
 mod lookup;
 pub mod options;
 pub mod report;
+pub mod sandbox;
 pub mod spec;
 pub mod units;
 pub mod verbs;
