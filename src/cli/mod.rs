@@ -4,7 +4,10 @@
 //! `run` carries a request out; `report` says what went wrong in the user's words.
 
 pub mod args;
+pub mod completions;
+pub mod help;
 mod lookup;
+pub mod man;
 pub mod options;
 pub mod report;
 pub mod sandbox;
