@@ -9,3 +9,8 @@ pub mod config;
 pub mod facts;
 pub mod plan;
 pub mod types;
+
+#[cfg(feature = "apply")]
+pub mod apply;
+#[cfg(feature = "apply")]
+mod sys;

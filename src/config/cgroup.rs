@@ -72,11 +72,7 @@ impl PathComponent {
     pub fn new(text: &str) -> Result<Self, PathComponentError> {
         let is_name = !matches!(text, "" | "." | "..") && !text.contains(['/', '\0']);
         let is_free = !text.starts_with("cgroup.") && text.len() <= 255;
-        if is_name && is_free {
-            Ok(Self(text.into()))
-        } else {
-            Err(PathComponentError)
-        }
+        if is_name && is_free { Ok(Self(text.into())) } else { Err(PathComponentError) }
     }
 
     /// The text.
@@ -188,10 +184,7 @@ pub struct Memory {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub swappiness: Option<u64>,
     /// Processes that run out of memory wait instead of being killed (v1).
-    #[serde(
-        rename = "disableOOMKiller",
-        skip_serializing_if = "core::ops::Not::not"
-    )]
+    #[serde(rename = "disableOOMKiller", skip_serializing_if = "core::ops::Not::not")]
     pub disable_oom_killer: bool,
     /// Children count towards the limit (v1).
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -48,13 +48,8 @@ const MASKED: [&str; 11] = [
 ];
 
 /// Entries of `/proc` that set things host-wide.
-const READONLY: [&str; 5] = [
-    "/proc/bus",
-    "/proc/fs",
-    "/proc/irq",
-    "/proc/sys",
-    "/proc/sysrq-trigger",
-];
+const READONLY: [&str; 5] =
+    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// The six nodes every program may expect, with their numbers.
 const NODES: [(&str, u32, u32); 6] = [
@@ -120,10 +115,7 @@ impl DeviceLink {
             only_if: None,
         };
         vec![
-            Self {
-                replace: true,
-                ..link("/dev/ptmx", "pts/ptmx")
-            },
+            Self { replace: true, ..link("/dev/ptmx", "pts/ptmx") },
             link("/dev/fd", "/proc/self/fd"),
             link("/dev/stdin", "/proc/self/fd/0"),
             link("/dev/stdout", "/proc/self/fd/1"),
@@ -211,17 +203,12 @@ impl Process {
     /// Root inside, the usual capabilities and `PATH`, killed with its launcher.
     #[must_use]
     pub fn sandbox(args: Vec<String>) -> Self {
-        let variable = |name: &str, value: &str| EnvVar {
-            name: name.to_owned(),
-            value: value.to_owned(),
-        };
+        let variable =
+            |name: &str, value: &str| EnvVar { name: name.to_owned(), value: value.to_owned() };
         Self {
             args,
             env: vec![
-                variable(
-                    "PATH",
-                    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                ),
+                variable("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
                 variable("HOME", "/root"),
             ],
             cwd: RootPath::root(),
@@ -281,12 +268,7 @@ mod tests {
         let config = Config::sandbox(root(), vec!["true".to_owned()], true);
         assert!(config.masked_paths.iter().all(|path| !path.is_root()));
         assert!(config.readonly_paths.iter().all(|path| !path.is_root()));
-        assert!(
-            config
-                .mounts
-                .iter()
-                .all(|mount| !mount.destination.is_root())
-        );
+        assert!(config.mounts.iter().all(|mount| !mount.destination.is_root()));
         assert!(config.devices.iter().all(|device| !device.path.is_root()));
     }
 

@@ -13,7 +13,10 @@
 
 mod cgroup;
 mod defaults;
+mod error;
 mod extras;
+mod json;
+pub mod libcontainer;
 mod mount;
 mod net;
 mod process;
@@ -31,7 +34,11 @@ pub use cgroup::{
     InterfacePriority, Limit, Memory, PathComponent, PathComponentError, RdmaLimit, Resources,
     ThrottleDevice, WeightDevice,
 };
+pub use error::{ConfigError, ConfigErrors, Expected, Found, Problem};
 pub use extras::{Hook, Hooks, IntelRdt, MemoryPolicy, NetDevice, Personality};
+#[doc(hidden)]
+pub use libcontainer::fuzz_libcontainer;
+pub use libcontainer::{Generation, Parsed, from_libcontainer, to_libcontainer};
 pub use mount::{BindSource, Device, DeviceLink, Mount, MountIdMap, MountKind, Relabel};
 pub use net::{Interface, Network, Route, Veth};
 pub use process::{
@@ -183,5 +190,14 @@ impl Config {
     #[must_use]
     pub fn creates(&self, kind: NamespaceKind) -> bool {
         self.namespaces.get(&kind) == Some(&NamespaceSource::Create)
+    }
+
+    /// The canonical form: JSON, indented by two blanks.
+    ///
+    /// # Panics
+    /// Never: every member has a JSON form, which the tests try.
+    #[must_use]
+    pub fn to_json_pretty(&self) -> String {
+        serde_json::to_string_pretty(self).expect("every member of a config has a JSON form")
     }
 }

@@ -27,11 +27,7 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File {
-                pointer,
-                line,
-                column,
-            } => write!(f, "{line}:{column}: {pointer}"),
+            Self::File { pointer, line, column } => write!(f, "{line}:{column}: {pointer}"),
             Self::Option(option) => f.write_str(option),
             Self::Default(name) => write!(f, "{name} (default)"),
         }

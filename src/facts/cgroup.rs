@@ -40,10 +40,7 @@ impl CgroupFacts {
     /// Which way this tree is laid out.
     #[must_use]
     pub fn layout(&self) -> CgroupLayout {
-        let has_v1 = self
-            .hierarchies
-            .iter()
-            .any(|hierarchy| !hierarchy.controllers.is_empty());
+        let has_v1 = self.hierarchies.iter().any(|hierarchy| !hierarchy.controllers.is_empty());
         match (has_v1, &self.unified) {
             (false, None) => CgroupLayout::None,
             (true, None) => CgroupLayout::V1,
@@ -55,9 +52,7 @@ impl CgroupFacts {
     /// The v1 hierarchy that has `controller`.
     #[must_use]
     pub fn v1(&self, controller: &str) -> Option<&Hierarchy> {
-        self.hierarchies
-            .iter()
-            .find(|hierarchy| hierarchy.controllers.contains(controller))
+        self.hierarchies.iter().find(|hierarchy| hierarchy.controllers.contains(controller))
     }
 }
 

@@ -121,11 +121,7 @@ impl KernelFacts {
     /// version alone. A running kernel is asked instead.
     #[must_use]
     pub fn features_since(version: KernelVersion) -> BTreeSet<Feature> {
-        Feature::ALL
-            .iter()
-            .copied()
-            .filter(|feature| feature.since() <= version)
-            .collect()
+        Feature::ALL.iter().copied().filter(|feature| feature.since() <= version).collect()
     }
 }
 
@@ -135,14 +131,8 @@ mod tests {
 
     #[test]
     fn a_release_begins_with_its_version() {
-        assert_eq!(
-            KernelVersion::parse("6.1.0-21-amd64"),
-            Some(KernelVersion::new(6, 1))
-        );
-        assert_eq!(
-            KernelVersion::parse("7.0-rc1"),
-            Some(KernelVersion::new(7, 0))
-        );
+        assert_eq!(KernelVersion::parse("6.1.0-21-amd64"), Some(KernelVersion::new(6, 1)));
+        assert_eq!(KernelVersion::parse("7.0-rc1"), Some(KernelVersion::new(7, 0)));
         assert_eq!(KernelVersion::parse("six"), None);
         assert_eq!(KernelVersion::parse("6"), None);
     }

@@ -6,9 +6,20 @@
 //! Pure: may use `types` only. The one producer of facts from a machine is `apply::probe`.
 #![forbid(unsafe_code)]
 
+mod accounts;
 mod cgroup;
+mod error;
+mod example;
+mod fuzz;
+mod id_map;
+mod json;
 mod kernel;
+mod mountinfo;
 mod needs;
+mod proc_cgroup;
+mod stat;
+mod status;
+mod subid;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -16,9 +27,21 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+pub use accounts::{
+    AccountError, ExecUser, GroupEntry, PasswdEntry, parse_group, parse_passwd, resolve,
+};
 pub use cgroup::{CgroupFacts, CgroupLayout, Hierarchy, Unified};
+pub use error::FactsError;
+#[doc(hidden)]
+pub use fuzz::fuzz_text;
+pub use id_map::{is_identity, parse_id_map};
 pub use kernel::{Feature, KernelFacts, KernelVersion};
+pub use mountinfo::parse_mountinfo;
 pub use needs::Needs;
+pub use proc_cgroup::{Membership, discover, parse_controllers, parse_proc_cgroup};
+pub use stat::{ProcStat, parse_stat};
+pub use status::{ProcStatus, parse_status};
+pub use subid::parse_subids;
 
 use crate::types::{CapSet, HostPath, IdMapping, MountFlags, NamespaceKind, Resource, Rlimit};
 

@@ -23,12 +23,6 @@ impl Needs {
     /// Everything that does not depend on a config.
     #[must_use]
     pub fn everything() -> Self {
-        Self {
-            subids: true,
-            cgroup: true,
-            mounts: true,
-            accounts: None,
-            paths: BTreeSet::new(),
-        }
+        Self { subids: true, cgroup: true, mounts: true, accounts: None, paths: BTreeSet::new() }
     }
 }

@@ -6,7 +6,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{Feature, KernelVersion};
+use crate::facts::{AccountError, Feature, KernelVersion};
 use crate::types::{CapSet, Capability, HostPath, NamespaceKind, Pointer, Resource, RootPath};
 
 /// One refusal: which part of the config, and what about the host or the config forbids it.
@@ -111,6 +111,13 @@ pub enum Refusal {
         /// Which.
         controller: &'static str,
     },
+    /// The controller exists, but the caller's cgroup cannot pass it on to a child.
+    ControllerNotDelegated {
+        /// Which.
+        controller: String,
+        /// The caller's cgroup.
+        directory: String,
+    },
     /// The controller exists, but not on this cgroup version, in this form.
     LimitUnsupported {
         /// The controller and the version that lacks it.
@@ -151,13 +158,8 @@ pub enum Refusal {
         /// The target.
         path: RootPath,
     },
-    /// The container's accounts do not know the name.
-    AccountUnknown {
-        /// `user` or `group`.
-        what: &'static str,
-        /// The name.
-        name: String,
-    },
+    /// The user or group cannot be resolved with the container's accounts.
+    Account(AccountError),
     /// A hard limit above the caller's.
     LimitAboveHard {
         /// Which.
@@ -221,34 +223,37 @@ impl fmt::Display for Refusal {
             }
             Self::Contradiction { reason } => f.write_str(reason),
             Self::IdNotMapped { what, id } => {
-                write!(
-                    f,
-                    "{what} {id} is not mapped in the container's user namespace"
-                )
+                write!(f, "{what} {id} is not mapped in the container's user namespace")
             }
-            Self::IdsNotGranted {
-                file,
-                first,
-                count,
-                granted,
-            } => write_grant(f, file, *first, *count, granted),
+            Self::IdsNotGranted { file, first, count, granted } => {
+                write_grant(f, file, *first, *count, granted)
+            }
             Self::MapHelperMissing { program } => {
-                write!(
-                    f,
-                    "`{program}` is not installed, and only it may map more than one id here"
-                )
+                write!(f, "`{program}` is not installed, and only it may map more than one id here")
             }
             Self::CapabilityUnknown { capability, last } => {
-                write!(
-                    f,
-                    "{capability} is unknown to this kernel, whose last one is {last}"
-                )
+                write!(f, "{capability} is unknown to this kernel, whose last one is {last}")
             }
             Self::SetgroupsDenied => f.write_str(
                 "supplementary groups cannot be set: setgroups is denied in this user namespace",
             ),
+            other => other.fmt_rest(f),
+        }
+    }
+}
+
+impl Refusal {
+    /// The later half of the sentences: cgroups, paths, accounts, limits.
+    fn fmt_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::ControllerMissing { controller } => {
                 write!(f, "no cgroup controller `{controller}` here to enforce it")
+            }
+            Self::ControllerNotDelegated { controller, directory } => {
+                write!(
+                    f,
+                    "the cgroup controller `{controller}` cannot be enabled below {directory}"
+                )
             }
             Self::LimitUnsupported { what } => write!(f, "{what}"),
             Self::LimitInvalid { expected } => write!(f, "expected {expected}"),
@@ -260,9 +265,7 @@ impl fmt::Display for Refusal {
             Self::PathDenied { path } => write!(f, "{path} may not be looked at by the caller"),
             Self::NotDirectory { path } => write!(f, "{path} is not a directory"),
             Self::UnsafeTarget { path } => write!(f, "nothing may be mounted on {path}"),
-            Self::AccountUnknown { what, name } => {
-                write!(f, "the container's accounts know no {what} `{name}`")
-            }
+            Self::Account(error) => write!(f, "{error}"),
             Self::LimitAboveHard { resource, hard } => write!(
                 f,
                 "{resource} cannot be raised above the caller's hard limit of {hard} without CAP_SYS_RESOURCE"
@@ -271,6 +274,8 @@ impl fmt::Display for Refusal {
             Self::NotSupported { what } => {
                 write!(f, "{what} cannot be carried out by this version")
             }
+            // The earlier half is `Display` itself.
+            _ => Ok(()),
         }
     }
 }
@@ -291,10 +296,7 @@ fn write_grant(
     granted: &[(u32, u32)],
 ) -> fmt::Result {
     let last = u64::from(first) + u64::from(count) - 1;
-    write!(
-        f,
-        "ids {first}..{last} are not granted to the caller: {file} grants "
-    )?;
+    write!(f, "ids {first}..{last} are not granted to the caller: {file} grants ")?;
     if granted.is_empty() {
         return f.write_str("none");
     }

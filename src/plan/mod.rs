@@ -6,14 +6,306 @@
 #![forbid(unsafe_code)]
 
 mod bpf;
+mod cgroup_v1;
+mod cgroup_v2;
+mod cgroup_view;
+mod cgroups;
+mod device_rules;
+mod devices;
+mod draft;
 mod error;
+mod fuzz;
+mod hint;
+mod idmap;
+mod invariants;
 mod model;
+mod mount_checks;
+mod mounts;
+mod namespaces;
+mod network;
 mod op;
+mod privileges;
+mod program;
+mod render;
+
+use alloc::vec::Vec;
 
 pub use bpf::Instruction;
 pub use error::{Note, PlanError, Refusal, UsernsBar};
-pub use model::{Actor, MountApi, Plan, Resolver, Step, StepId, Topology, Undo};
+#[doc(hidden)]
+pub use fuzz::{plan_bytes as fuzz_plan, plan_json as fuzz_plan_json};
+pub use hint::{apply_hint, plan_hint};
+pub use idmap::map_with_subids;
+pub use invariants::{Broken, Rule, invariants};
+pub use model::{Actor, MountApi, Plan, PlanTextError, Resolver, Step, StepId, Topology, Undo};
 pub use op::{
     CgroupOp, IdKind, LabelModule, MountOp, NamespaceOp, NetworkOp, Op, PrivilegeOp, ProcessOp,
     Slot, StateOp, SyncOp, Token, UserOp,
 };
+
+use cgroups::Cgroups;
+use draft::{Draft, at, step, step_undone};
+use idmap::IdMaps;
+use mounts::Mounts;
+use namespaces::Namespaces;
+
+use crate::config::{Config, MountKind, Process, UserSpec};
+use crate::facts::{Feature, HostFacts, Needs};
+use crate::types::{CloneFlags, NamespaceKind};
+
+/// Plans a container.
+///
+/// # Errors
+/// Every reason why `config` cannot be carried out on a host like `facts`, in the order of the rooms.
+///
+/// ```
+/// use nsplan::{config::Config, facts::HostFacts, plan::plan, types::HostPath};
+///
+/// let facts = HostFacts::example();
+/// let root = HostPath::new("/srv/rootfs").expect("absolute");
+/// let config = Config::sandbox(root, vec!["sh".into()], false);
+/// let plan = plan(&config, &facts).expect("root may do this");
+/// assert_eq!(plan, nsplan::plan::plan(&config, &facts).expect("again"));
+/// println!("{plan}");
+/// ```
+pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> {
+    let mut draft = Draft::new(config, facts);
+    refuse_unsupported(&mut draft);
+    let namespaces = namespaces::plan(&mut draft);
+    let maps = idmap::plan(&mut draft);
+    let cgroups = cgroups::plan(&mut draft);
+    let mounts = mounts::plan(&mut draft, &maps);
+    let init = init(&mut draft, &namespaces, &maps, &cgroups, mounts);
+    let (parent, intermediate) = outside(&draft, &namespaces, &maps, cgroups);
+    if !draft.errors.is_empty() {
+        return Err(draft.errors);
+    }
+    let (init, intermediate) = match namespaces.topology {
+        Topology::Intermediate => (init, intermediate),
+        _ => (init, Vec::new()),
+    };
+    Ok(Plan {
+        schema: Plan::SCHEMA,
+        topology: namespaces.topology,
+        mount_api: mount_api(facts),
+        resolver: resolver(facts),
+        parent,
+        intermediate,
+        init,
+        notes: draft.notes,
+    })
+}
+
+/// Which facts planning `config` will look at, so that a probe reads no others.
+#[must_use]
+pub fn needs(config: &Config) -> Needs {
+    let creates_userns = config.creates(NamespaceKind::User);
+    let has_cgroup_mount =
+        config.mounts.iter().any(|mount| matches!(mount.kind, MountKind::Cgroup));
+    let is_recursive = |set: crate::types::MountFlags| !set.is_empty();
+    let named = config
+        .process
+        .as_ref()
+        .is_some_and(|process| matches!(process.user.spec, UserSpec::Named { .. }));
+    let sources = config.mounts.iter().filter_map(|mount| match &mount.kind {
+        MountKind::Bind(bind) => Some(bind.source.clone()),
+        _ => None,
+    });
+    Needs {
+        subids: creates_userns && idmap::needs_subids(&config.uid_mappings, &config.gid_mappings),
+        cgroup: config.cgroup.is_some() || has_cgroup_mount,
+        mounts: config.root.readonly_recursive
+            || config.mounts.iter().any(|mount| is_recursive(mount.set_recursive)),
+        accounts: named.then(|| config.root.path.clone()),
+        paths: sources.chain([config.root.path.clone()]).collect(),
+    }
+}
+
+/// What the model has room for and this version does not carry out: refused, never dropped.
+fn refuse_unsupported(draft: &mut Draft<'_>) {
+    let config = draft.config;
+    let process = config.process.as_ref();
+    let parts = [
+        ("/hooks", !config.hooks.is_empty(), "hooks"),
+        ("/intelRdt", config.intel_rdt.is_some(), "Intel RDT"),
+        ("/memoryPolicy", config.memory_policy.is_some(), "a memory policy"),
+        ("/personality", config.personality.is_some(), "a personality"),
+        ("/seccomp", config.seccomp.is_some(), "a seccomp filter"),
+        (
+            "/process/ioPriority",
+            process.is_some_and(|p| p.io_priority.is_some()),
+            "an I/O priority",
+        ),
+        (
+            "/process/scheduler",
+            process.is_some_and(|p| p.scheduler.is_some()),
+            "a scheduling policy",
+        ),
+        (
+            "/process/execCpuAffinity",
+            process.is_some_and(|p| p.exec_cpu_affinity.is_some()),
+            "a CPU affinity",
+        ),
+    ];
+    for (pointer, is_asked, what) in parts {
+        if is_asked {
+            draft.refuse(&at(pointer), Refusal::NotSupported { what });
+        }
+    }
+}
+
+fn mount_api(facts: &HostFacts) -> MountApi {
+    match (facts.has(Feature::DetachedMounts), facts.has(Feature::MountSetattr)) {
+        (true, true) => MountApi::Detached,
+        (true, false) => MountApi::DetachedWithoutSetattr,
+        (false, _) => MountApi::Classic,
+    }
+}
+
+fn resolver(facts: &HostFacts) -> Resolver {
+    if facts.has(Feature::Openat2) { Resolver::Openat2 } else { Resolver::PartByPart }
+}
+
+/// The script of the process that becomes the container's first.
+fn init(
+    draft: &mut Draft<'_>,
+    namespaces: &Namespaces,
+    maps: &IdMaps,
+    cgroups: &Cgroups,
+    mounts: Mounts,
+) -> Vec<Step> {
+    let Some(process) = draft.config.process.as_ref() else {
+        draft.refuse(&at("/process"), Refusal::NoProgram);
+        return Vec::new();
+    };
+    let root = at("/root");
+    let mut steps = Vec::new();
+    steps.extend(process.parent_death_signal.map(privileges::death_signal));
+    steps.extend(cgroups.init.iter().cloned());
+    if !maps.parent.is_empty() {
+        let op = SyncOp::Await(Token::MapsWritten);
+        steps.push(step(Op::Sync(op), &at("/uidMappings")));
+    }
+    if namespaces.topology == Topology::CopiedMemory {
+        steps.extend(namespaces.joins.iter().cloned());
+    }
+    steps.push(step(Op::Process(ProcessOp::NewSession), &at("/process")));
+    steps.extend(privileges::oom_score(draft, process));
+    let network = network::plan(draft);
+    let proc_kept = devices::proc_is_kept(&mounts);
+    steps.extend(mounts.sources);
+    if maps.become_root {
+        let op = UserOp::BecomeRoot { clear_groups: maps.setgroups_allowed };
+        steps.push(step(Op::User(op), &at("/uidMappings")));
+    }
+    steps.extend(network);
+    if !mounts.targets.is_empty() {
+        steps.push(step(Op::Process(ProcessOp::Umask { mask: 0 }), &root));
+    }
+    steps.extend(mounts.targets);
+    steps.extend(mounts.switch);
+    steps.extend(names(draft));
+    steps.extend(privileges::limits(draft, process));
+    steps.extend(last_steps(draft, process, maps, proc_kept));
+    steps
+}
+
+/// Host and domain name.
+fn names(draft: &mut Draft<'_>) -> Vec<Step> {
+    let asked = [
+        ("/hostname", &draft.config.hostname, true),
+        ("/domainname", &draft.config.domainname, false),
+    ];
+    let mut steps = Vec::new();
+    for (pointer, name, is_host) in asked {
+        let Some(name) = name.clone() else { continue };
+        draft.require_created(&at(pointer), NamespaceKind::Uts);
+        draft.check_nul(&at(pointer), &name);
+        if name.len() > 64 {
+            draft.refuse(&at(pointer), Refusal::LimitInvalid { expected: "at most 64 bytes" });
+        }
+        let op = if is_host {
+            NamespaceOp::SetHostname { name }
+        } else {
+            NamespaceOp::SetDomainname { name }
+        };
+        steps.push(step(Op::Namespace(op), &at(pointer)));
+    }
+    steps
+}
+
+/// From the labels to `execve`: each of these takes a right away, so their order is the order of the rights.
+fn last_steps(
+    draft: &mut Draft<'_>,
+    process: &Process,
+    maps: &IdMaps,
+    proc_kept: bool,
+) -> Vec<Step> {
+    let user = privileges::user(draft, process);
+    let mut steps = privileges::labels(draft, process, proc_kept);
+    steps.extend(privileges::identity(draft, process, &user, maps));
+    steps.extend(process.parent_death_signal.map(privileges::death_signal));
+    let mask = process.user.umask.unwrap_or(0o022);
+    if mask > 0o777 {
+        let expected = "a mask from 0000 to 0777";
+        draft.refuse(&at("/process/user/umask"), Refusal::LimitInvalid { expected });
+    }
+    let everyone = at("/process");
+    steps.push(step(Op::Process(ProcessOp::Umask { mask }), &at("/process/user/umask")));
+    steps.push(step(Op::Process(ProcessOp::CloseDescriptors), &everyone));
+    let path = process.cwd.clone();
+    steps.push(step(Op::Process(ProcessOp::ChangeDirectory { path }), &at("/process/cwd")));
+    steps.push(step(Op::Sync(SyncOp::Signal(Token::Ready)), &everyone));
+    steps.extend(program::execute(draft, process, &user));
+    steps
+}
+
+/// The scripts of the parent and of the process in between.
+fn outside(
+    draft: &Draft<'_>,
+    namespaces: &Namespaces,
+    maps: &IdMaps,
+    cgroups: Cgroups,
+) -> (Vec<Step>, Vec<Step>) {
+    let everyone = at("/process");
+    let sync = |op| step(Op::Sync(op), &everyone);
+    let mut parent = Vec::new();
+    let leaves_something = !cgroups.before_clone.is_empty();
+    if leaves_something {
+        let undo = Undo::by(Op::State(StateOp::CloseJournal));
+        parent.push(step_undone(Op::State(StateOp::OpenJournal), &at("/cgroup"), undo));
+    }
+    parent.extend(cgroups.before_clone);
+    let kill = cgroups.kill.filter(|_| !draft.config.creates(NamespaceKind::Pid));
+    let undo = kill.map_or(Undo::Nothing, |kill| Undo::by(Op::Cgroup(kill)));
+    let is_direct = namespaces.topology != Topology::Intermediate;
+    let mut flags = match namespaces.topology {
+        Topology::SharedMemory => namespaces.created | CloneFlags::CLONE_VM,
+        Topology::CopiedMemory => namespaces.created,
+        Topology::Intermediate => CloneFlags::empty(),
+    };
+    flags.set(CloneFlags::CLONE_INTO_CGROUP, cgroups.clone_into);
+    let starts = if is_direct { Actor::Init } else { Actor::Intermediate };
+    let clone = Op::Process(ProcessOp::Clone { flags, starts });
+    parent.push(step_undone(clone, &at("/namespaces"), undo));
+    let mut intermediate = namespaces.joins.clone();
+    if !is_direct {
+        let flags = namespaces.created | CloneFlags::CLONE_PARENT;
+        let clone = ProcessOp::Clone { flags, starts: Actor::Init };
+        intermediate.push(step(Op::Process(clone), &at("/namespaces")));
+        intermediate.push(sync(SyncOp::Signal(Token::InitPid)));
+        parent.push(sync(SyncOp::Await(Token::InitPid)));
+    }
+    parent.extend(cgroups.after_clone);
+    if !maps.parent.is_empty() {
+        parent.extend(maps.parent.iter().cloned());
+        let op = SyncOp::Signal(Token::MapsWritten);
+        parent.push(step(Op::Sync(op), &at("/uidMappings")));
+    }
+    if draft.config.process.as_ref().is_some_and(|process| process.terminal) {
+        parent.push(step(Op::Sync(SyncOp::Await(Token::Terminal)), &at("/process/terminal")));
+    }
+    parent.push(sync(SyncOp::Await(Token::Ready)));
+    parent.push(sync(SyncOp::AwaitExec));
+    (parent, intermediate)
+}

@@ -9,6 +9,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::error::Note;
+use super::invariants::{Broken, invariants};
 use super::op::Op;
 use crate::types::Pointer;
 
@@ -178,13 +179,28 @@ impl Plan {
 
     /// Every step with its name, actor by actor.
     pub fn steps(&self) -> impl Iterator<Item = (StepId, &Step)> {
-        [Actor::Parent, Actor::Intermediate, Actor::Init]
-            .into_iter()
-            .flat_map(move |actor| {
-                (0u16..)
-                    .zip(self.script(actor))
-                    .map(move |(index, step)| (StepId { actor, index }, step))
-            })
+        [Actor::Parent, Actor::Intermediate, Actor::Init].into_iter().flat_map(move |actor| {
+            (0u16..)
+                .zip(self.script(actor))
+                .map(move |(index, step)| (StepId { actor, index }, step))
+        })
+    }
+
+    /// Reads a plan back. A plan is authority, so it is checked like one that a stranger wrote.
+    ///
+    /// # Errors
+    /// When the text is not a plan of this schema, or the plan breaks an [invariant](super::invariants).
+    pub fn from_json(text: &str) -> Result<Self, PlanTextError> {
+        let plan: Self = serde_json::from_str(text).map_err(|error| PlanTextError::Text {
+            line: error.line(),
+            column: error.column(),
+            problem: format!("{error}"),
+        })?;
+        if plan.schema != Self::SCHEMA {
+            return Err(PlanTextError::Schema { found: plan.schema });
+        }
+        invariants(&plan).map_err(PlanTextError::Broken)?;
+        Ok(plan)
     }
 
     /// The canonical JSON: two spaces, members in the order of the types, a newline at the end.
@@ -195,3 +211,42 @@ impl Plan {
         format!("{text}\n")
     }
 }
+
+/// Why a text is not a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlanTextError {
+    /// It is not the JSON of a plan.
+    Text {
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// It is of another version.
+    Schema {
+        /// The version found; expected is [`Plan::SCHEMA`].
+        found: u32,
+    },
+    /// It is a plan that must not be carried out.
+    Broken(Vec<Broken>),
+}
+
+impl fmt::Display for PlanTextError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // serde_json's text ends with the place already.
+            Self::Text { problem, .. } => write!(f, "not a plan: {problem}"),
+            Self::Schema { found } => {
+                write!(f, "a plan of schema {found}, expected {}", Plan::SCHEMA)
+            }
+            Self::Broken(broken) => {
+                f.write_str("a plan that must not be carried out:")?;
+                broken.iter().try_for_each(|broken| write!(f, " {broken};"))
+            }
+        }
+    }
+}
+
+impl core::error::Error for PlanTextError {}

@@ -76,6 +76,8 @@ pub enum CgroupOp {
     RemoveDirectory {
         /// The directory.
         path: HostPath,
+        /// A parent that other containers may be in by now: then it stays, and is theirs to remove.
+        shared: bool,
     },
     /// One `write(2)` of `value` to `file`.
     Write {

@@ -88,11 +88,7 @@ impl Capability {
     /// The capability of that number; a set has room for 64.
     #[must_use]
     pub const fn from_number(number: u8) -> Option<Self> {
-        if number < 64 {
-            Some(Self(number))
-        } else {
-            None
-        }
+        if number < 64 { Some(Self(number)) } else { None }
     }
 
     /// Its number.
@@ -140,9 +136,7 @@ impl FromStr for Capability {
         }
         let number: u8 = bare.parse().map_err(|_| UnknownCapability)?;
         let is_plain = upper.starts_with("CAP_") && bare.bytes().all(|b| b.is_ascii_digit());
-        Self::from_number(number)
-            .filter(|_| is_plain && number > 40)
-            .ok_or(UnknownCapability)
+        Self::from_number(number).filter(|_| is_plain && number > 40).ok_or(UnknownCapability)
     }
 }
 
@@ -169,11 +163,7 @@ impl CapSet {
     /// Every capability up to and including number `last` (`/proc/sys/kernel/cap_last_cap`).
     #[must_use]
     pub const fn up_to(last: u8) -> Self {
-        if last >= 63 {
-            Self(u64::MAX)
-        } else {
-            Self((1 << (last + 1)) - 1)
-        }
+        if last >= 63 { Self(u64::MAX) } else { Self((1 << (last + 1)) - 1) }
     }
 
     /// Whether `capability` is in it.
@@ -224,9 +214,7 @@ impl CapSet {
 
     /// The members by number.
     pub fn iter(self) -> impl Iterator<Item = Capability> {
-        (0u8..64)
-            .map(Capability)
-            .filter(move |&capability| self.contains(capability))
+        (0u8..64).map(Capability).filter(move |&capability| self.contains(capability))
     }
 }
 
@@ -242,9 +230,7 @@ impl FromIterator<Capability> for CapSet {
 
 impl fmt::Debug for CapSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set()
-            .entries(self.iter().map(|capability| format!("{capability}")))
-            .finish()
+        f.debug_set().entries(self.iter().map(|capability| format!("{capability}"))).finish()
     }
 }
 
@@ -278,11 +264,7 @@ mod tests {
         assert_eq!("cap_sys_admin".parse(), Ok(Capability::SYS_ADMIN));
         assert_eq!("CAP_47".parse(), Ok(Capability(47)));
         for wrong in ["", "CAP_", "SYS_ADMINS", "47", "CAP_7", "CAP_64", "CAP_+47"] {
-            assert_eq!(
-                wrong.parse::<Capability>(),
-                Err(UnknownCapability),
-                "{wrong}"
-            );
+            assert_eq!(wrong.parse::<Capability>(), Err(UnknownCapability), "{wrong}");
         }
     }
 

@@ -61,10 +61,7 @@ impl DeviceNumber {
     /// The number a word of that form stands for.
     #[must_use]
     pub const fn decode(word: u32) -> Self {
-        Self {
-            major: (word >> 8) & 0xfff,
-            minor: (word & 0xff) | ((word >> 12) & 0xf_ff00),
-        }
+        Self { major: (word >> 8) & 0xfff, minor: (word & 0xff) | ((word >> 12) & 0xf_ff00) }
     }
 }
 

@@ -75,8 +75,7 @@ impl Errno {
     /// What the number means, in lower case, without the name.
     #[must_use]
     pub fn meaning(self) -> &'static str {
-        self.row()
-            .map_or("unknown error", |(_, _, meaning)| meaning)
+        self.row().map_or("unknown error", |(_, _, meaning)| meaning)
     }
 
     fn row(self) -> Option<(i32, &'static str, &'static str)> {
@@ -177,22 +176,10 @@ const TABLE: &[(i32, &str, &str)] = &[
     (79, "ELIBACC", "can not access a needed shared library"),
     (80, "ELIBBAD", "accessing a corrupted shared library"),
     (81, "ELIBSCN", ".lib section in a.out corrupted"),
-    (
-        82,
-        "ELIBMAX",
-        "attempting to link in too many shared libraries",
-    ),
+    (82, "ELIBMAX", "attempting to link in too many shared libraries"),
     (83, "ELIBEXEC", "cannot exec a shared library directly"),
-    (
-        84,
-        "EILSEQ",
-        "invalid or incomplete multibyte or wide character",
-    ),
-    (
-        85,
-        "ERESTART",
-        "interrupted system call should be restarted",
-    ),
+    (84, "EILSEQ", "invalid or incomplete multibyte or wide character"),
+    (85, "ERESTART", "interrupted system call should be restarted"),
     (86, "ESTRPIPE", "streams pipe error"),
     (87, "EUSERS", "too many users"),
     (88, "ENOTSOCK", "socket operation on non-socket"),
@@ -204,11 +191,7 @@ const TABLE: &[(i32, &str, &str)] = &[
     (94, "ESOCKTNOSUPPORT", "socket type not supported"),
     (95, "ENOTSUP", "operation not supported"),
     (96, "EPFNOSUPPORT", "protocol family not supported"),
-    (
-        97,
-        "EAFNOSUPPORT",
-        "address family not supported by protocol",
-    ),
+    (97, "EAFNOSUPPORT", "address family not supported by protocol"),
     (98, "EADDRINUSE", "address already in use"),
     (99, "EADDRNOTAVAIL", "cannot assign requested address"),
     (100, "ENETDOWN", "network is down"),
@@ -219,11 +202,7 @@ const TABLE: &[(i32, &str, &str)] = &[
     (105, "ENOBUFS", "no buffer space available"),
     (106, "EISCONN", "transport endpoint is already connected"),
     (107, "ENOTCONN", "transport endpoint is not connected"),
-    (
-        108,
-        "ESHUTDOWN",
-        "cannot send after transport endpoint shutdown",
-    ),
+    (108, "ESHUTDOWN", "cannot send after transport endpoint shutdown"),
     (109, "ETOOMANYREFS", "too many references: cannot splice"),
     (110, "ETIMEDOUT", "connection timed out"),
     (111, "ECONNREFUSED", "connection refused"),

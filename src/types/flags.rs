@@ -92,9 +92,7 @@ impl MountFlags {
         .union(Self::MS_I_VERSION)
         .union(Self::MS_LAZYTIME);
     /// The flags of which one mount has exactly one (none means `relatime`).
-    pub const ATIME: Self = Self::MS_NOATIME
-        .union(Self::MS_RELATIME)
-        .union(Self::MS_STRICTATIME);
+    pub const ATIME: Self = Self::MS_NOATIME.union(Self::MS_RELATIME).union(Self::MS_STRICTATIME);
 }
 
 /// How mount events travel between a mount and its copies in other namespaces.

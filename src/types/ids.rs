@@ -28,22 +28,14 @@ impl IdMapping {
     #[must_use]
     pub fn to_host(&self, container_id: u32) -> Option<u32> {
         let offset = container_id.checked_sub(self.container_id)?;
-        if offset < self.size {
-            self.host_id.checked_add(offset)
-        } else {
-            None
-        }
+        if offset < self.size { self.host_id.checked_add(offset) } else { None }
     }
 
     /// The id inside that `host_id` is seen as, if this range covers it.
     #[must_use]
     pub fn to_container(&self, host_id: u32) -> Option<u32> {
         let offset = host_id.checked_sub(self.host_id)?;
-        if offset < self.size {
-            self.container_id.checked_add(offset)
-        } else {
-            None
-        }
+        if offset < self.size { self.container_id.checked_add(offset) } else { None }
     }
 }
 
@@ -100,11 +92,7 @@ impl fmt::Display for IdMapError {
                 write!(f, "range {index} overlaps range {with} on host ids")
             }
             Self::TooMany { count } => {
-                write!(
-                    f,
-                    "{count} ranges, the kernel takes at most {}",
-                    IdMap::MAX_RANGES
-                )
+                write!(f, "{count} ranges, the kernel takes at most {}", IdMap::MAX_RANGES)
             }
         }
     }
@@ -136,9 +124,7 @@ impl IdMap {
     /// The first range that is empty, overflows or overlaps an earlier one.
     pub fn new(ranges: Vec<IdMapping>) -> Result<Self, IdMapError> {
         if ranges.len() > Self::MAX_RANGES {
-            return Err(IdMapError::TooMany {
-                count: ranges.len(),
-            });
+            return Err(IdMapError::TooMany { count: ranges.len() });
         }
         for (index, range) in ranges.iter().enumerate() {
             if range.size == 0 {
@@ -150,12 +136,7 @@ impl IdMap {
                 return Err(IdMapError::Overflow { index });
             }
             for (with, earlier) in ranges[..index].iter().enumerate() {
-                if meet(
-                    range.container_id,
-                    range.size,
-                    earlier.container_id,
-                    earlier.size,
-                ) {
+                if meet(range.container_id, range.size, earlier.container_id, earlier.size) {
                     return Err(IdMapError::OverlapInside { index, with });
                 }
                 if meet(range.host_id, range.size, earlier.host_id, earlier.size) {
@@ -197,11 +178,7 @@ impl IdMap {
         for range in &self.0 {
             use fmt::Write as _;
             // Writing to a String cannot fail.
-            let _ = writeln!(
-                text,
-                "{} {} {}",
-                range.container_id, range.host_id, range.size
-            );
+            let _ = writeln!(text, "{} {} {}", range.container_id, range.host_id, range.size);
         }
         text
     }
@@ -232,20 +209,12 @@ mod tests {
     use alloc::vec;
 
     fn range(container_id: u32, host_id: u32, size: u32) -> IdMapping {
-        IdMapping {
-            container_id,
-            host_id,
-            size,
-        }
+        IdMapping { container_id, host_id, size }
     }
 
     #[test]
     fn ranges_that_touch_are_fine_and_ranges_that_overlap_are_named() {
-        let ok = IdMap::new(vec![
-            range(0, 1000, 1),
-            range(1, 1, 999),
-            range(1001, 1001, 9000),
-        ]);
+        let ok = IdMap::new(vec![range(0, 1000, 1), range(1, 1, 999), range(1001, 1001, 9000)]);
         assert_eq!(ok.expect("disjoint").to_host(0), Some(1000));
         assert_eq!(
             IdMap::new(vec![range(0, 0, 10), range(9, 100, 1)]),
@@ -259,14 +228,8 @@ mod tests {
 
     #[test]
     fn the_id_that_means_no_id_cannot_be_mapped() {
-        assert_eq!(
-            IdMap::new(vec![range(0, u32::MAX, 1)]),
-            Err(IdMapError::Overflow { index: 0 })
-        );
+        assert_eq!(IdMap::new(vec![range(0, u32::MAX, 1)]), Err(IdMapError::Overflow { index: 0 }));
         assert!(IdMap::new(vec![range(0, 0, u32::MAX)]).is_ok());
-        assert_eq!(
-            IdMap::new(vec![range(1, 0, u32::MAX)]),
-            Err(IdMapError::Overflow { index: 0 })
-        );
+        assert_eq!(IdMap::new(vec![range(1, 0, u32::MAX)]), Err(IdMapError::Overflow { index: 0 }));
     }
 }

@@ -66,8 +66,7 @@ fn check(text: &str) -> Result<(), PathError> {
 }
 
 fn parts(text: &str) -> impl Iterator<Item = &str> {
-    text.split('/')
-        .filter(|part| !part.is_empty() && *part != ".")
+    text.split('/').filter(|part| !part.is_empty() && *part != ".")
 }
 
 impl HostPath {
@@ -91,11 +90,7 @@ impl HostPath {
     /// This path with one more part, which must be a plain name.
     #[must_use]
     pub fn child(&self, name: &str) -> Self {
-        let mut path = if self.0 == "/" {
-            String::new()
-        } else {
-            self.0.clone()
-        };
+        let mut path = if self.0 == "/" { String::new() } else { self.0.clone() };
         path.push('/');
         path.push_str(name);
         Self(path)
@@ -173,11 +168,7 @@ impl RootPath {
             return None;
         }
         let cut = self.0.rfind('/').unwrap_or(0);
-        Some(if cut == 0 {
-            Self::root()
-        } else {
-            Self(self.0[..cut].to_owned())
-        })
+        Some(if cut == 0 { Self::root() } else { Self(self.0[..cut].to_owned()) })
     }
 
     /// The last part; empty for the root.
@@ -195,9 +186,7 @@ impl RootPath {
 
 fn is_below(dir: &str, path: &str) -> bool {
     dir == "/"
-        || path
-            .strip_prefix(dir)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        || path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 macro_rules! path_conversions {

@@ -54,19 +54,13 @@ impl Resource {
     /// The resource of that number.
     #[must_use]
     pub fn from_number(number: u32) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|resource| resource.number() == number)
+        Self::ALL.iter().copied().find(|resource| resource.number() == number)
     }
 
     /// The resource of that name (`RLIMIT_NOFILE`).
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|resource| resource.name() == name)
+        Self::ALL.iter().copied().find(|resource| resource.name() == name)
     }
 }
 
@@ -106,11 +100,7 @@ impl Signal {
     /// The signal of that number.
     #[must_use]
     pub const fn from_number(number: u8) -> Option<Self> {
-        if number >= 1 && number <= 64 {
-            Some(Self(number))
-        } else {
-            None
-        }
+        if number >= 1 && number <= 64 { Some(Self(number)) } else { None }
     }
 
     /// The signal of that name, with or without `SIG`.

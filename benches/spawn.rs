@@ -1,0 +1,83 @@
+//! How long starting takes: spawn to reaped, by the namespaces that are created, from a process that is already there.
+//!
+//! `nothing` is the floor of the table: the same program with the standard library, no namespace at all.
+#![allow(missing_docs, reason = "criterion's macros make public items")]
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use nsplan::apply::{Io, probe, spawn};
+use nsplan::config::{Config, NamespaceSource};
+use nsplan::plan::{Plan, needs, plan};
+use nsplan::types::{HostPath, NamespaceKind};
+
+/// What each line of the table creates.
+const SETS: [(&str, &[NamespaceKind]); 6] = [
+    ("mnt", &[NamespaceKind::Mnt]),
+    ("mnt+pid", &[NamespaceKind::Mnt, NamespaceKind::Pid]),
+    (
+        "mnt+pid+ipc+uts",
+        &[NamespaceKind::Mnt, NamespaceKind::Pid, NamespaceKind::Ipc, NamespaceKind::Uts],
+    ),
+    ("mnt+pid+net", &[NamespaceKind::Mnt, NamespaceKind::Pid, NamespaceKind::Net]),
+    (
+        "all",
+        &[
+            NamespaceKind::Mnt,
+            NamespaceKind::Pid,
+            NamespaceKind::Ipc,
+            NamespaceKind::Uts,
+            NamespaceKind::Net,
+            NamespaceKind::Cgroup,
+        ],
+    ),
+    (
+        "all+user",
+        &[
+            NamespaceKind::Mnt,
+            NamespaceKind::Pid,
+            NamespaceKind::Ipc,
+            NamespaceKind::Uts,
+            NamespaceKind::Net,
+            NamespaceKind::Cgroup,
+            NamespaceKind::User,
+        ],
+    ),
+];
+
+/// The host's root read-only, the sandbox's mounts, and only these namespaces.
+fn planned(kinds: &[NamespaceKind]) -> Plan {
+    let root = HostPath::new("/").expect("a path");
+    let mut config = Config::sandbox(root, vec!["/bin/true".into()], true);
+    config.namespaces =
+        kinds.iter().map(|&kind| (kind, NamespaceSource::Create)).collect::<BTreeMap<_, _>>();
+    if !config.creates(NamespaceKind::Uts) {
+        config.hostname = None;
+    }
+    if !config.creates(NamespaceKind::Net) {
+        config.networks.clear();
+    }
+    let facts = probe::probe(&needs(&config)).expect("facts");
+    plan(&config, &facts).unwrap_or_else(|errors| panic!("cannot be planned here: {errors:?}"))
+}
+
+fn spawn_to_reaped(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("spawn");
+    group.bench_function("nothing", |bencher| {
+        bencher.iter(|| Command::new("/bin/true").status().expect("true"));
+    });
+    for (name, kinds) in SETS {
+        let plan = planned(kinds);
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let mut container = spawn(&plan, Io::default()).expect("a container");
+                container.wait().expect("its end")
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, spawn_to_reaped);
+criterion_main!(benches);

@@ -1,0 +1,63 @@
+//! The cgroup tree as the caller sees it becomes `CgroupFacts`.
+
+use std::collections::BTreeSet;
+
+use nix::unistd::{AccessFlags, access};
+
+use super::ProbeError;
+use super::read::Reader;
+use crate::facts::{
+    CgroupFacts, MountFact, Unified, discover, parse_controllers, parse_proc_cgroup,
+};
+use crate::types::HostPath;
+
+pub(super) fn cgroup(reader: &mut Reader, mounts: &[MountFact]) -> Result<CgroupFacts, ProbeError> {
+    let caller = parse_proc_cgroup(&reader.own("cgroup")?)?;
+    // With `hidepid` the first process is out of sight.
+    let init = reader.file("/proc/1/cgroup")?.map(|text| parse_proc_cgroup(&text)).transpose()?;
+    let systemd = access("/run/systemd/system", AccessFlags::F_OK).is_ok();
+    let mut facts = discover(mounts, &caller, init.as_deref(), systemd);
+    for hierarchy in &mut facts.hierarchies {
+        let dir = hierarchy.directory(&hierarchy.caller);
+        hierarchy.writable = dir.is_some_and(|dir| is_writable(&dir));
+    }
+    if let Some(unified) = &mut facts.unified {
+        look_inside(reader, unified)?;
+    }
+    Ok(facts)
+}
+
+fn look_inside(reader: &mut Reader, unified: &mut Unified) -> Result<(), ProbeError> {
+    unified.controllers = words(reader, &unified.mount_point, "cgroup.controllers")?;
+    let Some(dir) = unified.directory(&unified.caller) else {
+        return Ok(());
+    };
+    unified.writable = is_writable(&dir);
+    unified.caller_controllers = match dir == unified.mount_point {
+        true => unified.controllers.clone(),
+        false => words(reader, &dir, "cgroup.controllers")?,
+    };
+    unified.caller_subtree = words(reader, &dir, "cgroup.subtree_control")?;
+    unified.caller_populated = is_populated(reader, &dir)?;
+    Ok(())
+}
+
+/// Whether the caller may make directories in a cgroup and move processes into it.
+fn is_writable(dir: &HostPath) -> bool {
+    let may = |path: &str| access(path, AccessFlags::W_OK).is_ok();
+    may(dir.as_str()) && may(dir.child("cgroup.procs").as_str())
+}
+
+fn words(reader: &mut Reader, dir: &HostPath, name: &str) -> Result<BTreeSet<String>, ProbeError> {
+    let text = reader.file(dir.child(name).as_str())?;
+    Ok(text.map(|text| parse_controllers(&text)).unwrap_or_default())
+}
+
+/// Whether a cgroup holds processes. In a threaded one the list cannot be read, and counts as not empty.
+fn is_populated(reader: &mut Reader, dir: &HostPath) -> Result<bool, ProbeError> {
+    match reader.beginning(dir.child("cgroup.procs").as_str()) {
+        Ok(text) => Ok(text.is_none_or(|text| !text.is_empty())),
+        Err(ProbeError::Call { errno, .. }) if errno.0 == libc::EOPNOTSUPP => Ok(true),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,356 @@
+//! Turns a whole document into a `Config`: root, namespaces, id maps, and the rooms of the rest.
+
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::door::{At, Door, Fields, Text};
+use super::generation::{Generation, detect};
+use super::{Extra, Parsed, cgroup, mount, network, process};
+use crate::config::error::{ConfigErrors, Expected, Problem};
+use crate::config::json::{self, Value};
+use crate::config::{Config, Hooks, NamespaceSource, Root, RootSwitch, SourceMap};
+use crate::types::{HostPath, IdMap, IdMapping, NamespaceKind, Pointer};
+
+/// Reads a `container.json` of any generation.
+///
+/// `base` is the directory an empty or relative root is in: that of the document. The program is not part of the
+/// format, so `process.args` is empty.
+///
+/// # Errors
+/// Everything that is wrong with the document, in the order of the text. Text that is not JSON ends the search.
+pub fn from_libcontainer(text: &[u8], base: &HostPath) -> Result<Parsed, ConfigErrors> {
+    let node = json::parse(text).map_err(|error| ConfigErrors(vec![error]))?;
+    let mut door = Door {
+        base,
+        generation: detect(&node),
+        source: SourceMap::default(),
+        extra: Extra::default(),
+        problems: json::duplicates(&node),
+    };
+    let config = document(&mut door, At::root(&node));
+    match config {
+        Some(config) if door.problems.is_empty() => {
+            let Door { source, generation, extra, .. } = door;
+            Ok(Parsed { config, source, generation, extra })
+        }
+        _ => {
+            door.problems.sort_by_key(|error| (error.line, error.column));
+            Err(ConfigErrors(door.problems))
+        }
+    }
+}
+
+/// The strings of 1.0.0 that later generations gave keys of their own.
+#[derive(Default)]
+pub(super) struct Context<'a> {
+    pub(super) apparmor_profile: Option<Text<'a>>,
+    pub(super) process_label: Option<Text<'a>>,
+    pub(super) mount_label: Option<Text<'a>>,
+    pub(super) restrictions: Option<At<'a>>,
+}
+
+fn document(door: &mut Door<'_>, at: At<'_>) -> Option<Config> {
+    let mut top = door.fields_at(at)?;
+    let mut config = blank(door.base.clone());
+    let context = context(door, &mut top);
+    let spaces = namespaces(door, &mut top, &mut config);
+    root(door, &mut top, &mut config);
+    ids(door, &mut top, &spaces, &mut config);
+    network::read(door, &mut top, &mut config);
+    hostname(door, &mut top, &mut config);
+    mount::read(door, &mut top, &context, &mut config);
+    config.cgroup = cgroup::read(door, &mut top);
+    config.process = Some(process::read(door, &mut top, &context));
+    if door.generation == Generation::Version2 {
+        version_2(door, &mut top, &mut config);
+    }
+    top.finish(door);
+    Some(config)
+}
+
+fn blank(path: HostPath) -> Config {
+    Config {
+        root: Root {
+            path,
+            readonly: false,
+            readonly_recursive: false,
+            propagation: None,
+            switch: RootSwitch::PivotRoot,
+        },
+        namespaces: BTreeMap::new(),
+        uid_mappings: IdMap::default(),
+        gid_mappings: IdMap::default(),
+        time_offsets: BTreeMap::new(),
+        hostname: None,
+        domainname: None,
+        mounts: Vec::new(),
+        devices: Vec::new(),
+        device_links: Vec::new(),
+        masked_paths: Vec::new(),
+        readonly_paths: Vec::new(),
+        mount_label: None,
+        networks: Vec::new(),
+        routes: Vec::new(),
+        net_devices: BTreeMap::new(),
+        cgroup: None,
+        sysctl: BTreeMap::new(),
+        seccomp: None,
+        hooks: Hooks::default(),
+        intel_rdt: None,
+        personality: None,
+        memory_policy: None,
+        annotations: BTreeMap::new(),
+        process: None,
+    }
+}
+
+fn context<'a>(door: &mut Door<'_>, top: &mut Fields<'a>) -> Context<'a> {
+    let is_used = door.generation == Generation::Flat2014;
+    let Some(mut fields) = is_used.then(|| top.fields(door, "context")).flatten() else {
+        return Context::default();
+    };
+    let restrictions = fields.text(door, "restrictions").and_then(|text| {
+        if text.text != "true" {
+            door.invalid(&text, Expected::Restrictions);
+        }
+        Some(text.at).filter(|_| text.text == "true")
+    });
+    let context = Context {
+        apparmor_profile: fields.text(door, "apparmor_profile"),
+        process_label: fields.text(door, "process_label"),
+        mount_label: fields.text(door, "mount_label"),
+        restrictions,
+    };
+    fields.finish(door);
+    context
+}
+
+/// Where each namespace was asked for.
+type Spaces<'a> = BTreeMap<NamespaceKind, At<'a>>;
+
+fn namespaces<'a>(door: &mut Door<'_>, top: &mut Fields<'a>, config: &mut Config) -> Spaces<'a> {
+    let mut spaces = Spaces::new();
+    if let Some(at) = top.take(door, "namespaces") {
+        match &at.node.value {
+            Value::Object(_) => namespace_map(door, &at, &mut spaces, config),
+            Value::List(_) => namespace_list(door, &at, &mut spaces, config),
+            _ => door.wrong(&at, Expected::Namespaces),
+        }
+    }
+    if door.generation == Generation::NamespaceMap {
+        let ipc = top.text(door, "ipc");
+        if let Some((path, ipc)) = ipc.and_then(|ipc| Some((door.host_path(&ipc)?, ipc))) {
+            config.namespaces.insert(NamespaceKind::Ipc, NamespaceSource::Join(path));
+            spaces.insert(NamespaceKind::Ipc, ipc.at);
+        }
+    }
+    for (kind, at) in &spaces {
+        door.note(Pointer::new("/namespaces").key(kind.name()), at);
+    }
+    spaces
+}
+
+/// The form of 1.0.0 to 1.4.0: a kind and whether it is new.
+fn namespace_map<'a>(
+    door: &mut Door<'_>,
+    at: &At<'a>,
+    spaces: &mut Spaces<'a>,
+    config: &mut Config,
+) {
+    let Value::Object(members) = &at.node.value else {
+        return;
+    };
+    for member in members {
+        let here = At { node: &member.node, pointer: at.pointer.key(&member.key) };
+        let Some(kind) = kind(&member.key) else {
+            let found = member.key.as_ref().to_owned();
+            door.refuse(&here, Problem::Invalid { found, expected: Expected::NamespaceType });
+            continue;
+        };
+        match member.node.value {
+            Value::Bool(true) => {
+                config.namespaces.insert(kind, NamespaceSource::Create);
+                spaces.insert(kind, here);
+            }
+            Value::Bool(false) | Value::Null => {}
+            _ => door.wrong(&here, Expected::Bool),
+        }
+    }
+}
+
+/// The form since December 2014: kinds, and paths of those that are joined.
+fn namespace_list<'a>(
+    door: &mut Door<'_>,
+    at: &At<'a>,
+    spaces: &mut Spaces<'a>,
+    config: &mut Config,
+) {
+    for at in door.items_at(at) {
+        let Some(mut fields) = door.fields_at(at.clone()) else {
+            continue;
+        };
+        let name = fields.text(door, "type|name");
+        let path = fields.text(door, "path");
+        let path = path.map(|path| door.host_path(&path));
+        fields.finish(door);
+        let Some(name) = name else {
+            door.refuse(&at, Problem::Missing { key: "type" });
+            continue;
+        };
+        let source = match path {
+            None => NamespaceSource::Create,
+            Some(Some(path)) => NamespaceSource::Join(path),
+            Some(None) => continue,
+        };
+        match kind(name.text) {
+            None => door.invalid(&name, Expected::NamespaceType),
+            Some(kind) if spaces.contains_key(&kind) => {
+                door.refuse(&at, Problem::Twice { found: name.text.to_owned() });
+            }
+            Some(kind) => {
+                config.namespaces.insert(kind, source);
+                spaces.insert(kind, at);
+            }
+        }
+    }
+}
+
+/// The kinds the format knows and what it calls them.
+pub(super) const KINDS: [(&str, NamespaceKind); 6] = [
+    ("NEWNS", NamespaceKind::Mnt),
+    ("NEWUTS", NamespaceKind::Uts),
+    ("NEWIPC", NamespaceKind::Ipc),
+    ("NEWUSER", NamespaceKind::User),
+    ("NEWPID", NamespaceKind::Pid),
+    ("NEWNET", NamespaceKind::Net),
+];
+
+fn kind(name: &str) -> Option<NamespaceKind> {
+    KINDS.iter().find(|(known, _)| *known == name).map(|&(_, kind)| kind)
+}
+
+fn root(door: &mut Door<'_>, top: &mut Fields<'_>, config: &mut Config) {
+    let here = Pointer::new("/root/path");
+    let Some(text) = top.text(door, "root_fs|rootfs") else {
+        return door.note_default(here, "the directory of the config");
+    };
+    door.note(here, &text.at);
+    let joined = HostPath::new(&format!("{}/{}", door.base, text.text));
+    let path = if text.text.starts_with('/') { HostPath::new(text.text) } else { joined };
+    if let Some(path) = door.path(&text, path) {
+        config.root.path = path;
+    }
+}
+
+fn ids(door: &mut Door<'_>, top: &mut Fields<'_>, spaces: &Spaces<'_>, config: &mut Config) {
+    let is_new = config.creates(NamespaceKind::User);
+    let space = spaces.get(&NamespaceKind::User).filter(|_| is_new);
+    config.uid_mappings = id_map(door, top, "uid_mappings", space, "/uidMappings");
+    config.gid_mappings = id_map(door, top, "gid_mappings", space, "/gidMappings");
+}
+
+/// One of the two maps; `space` is the new user namespace that needs it.
+fn id_map(
+    door: &mut Door<'_>,
+    top: &mut Fields<'_>,
+    key: &'static str,
+    space: Option<&At<'_>>,
+    canonical: &str,
+) -> IdMap {
+    let canonical = Pointer::new(canonical);
+    let list = top.take(door, key);
+    let items = list.as_ref().map_or_else(Vec::new, |list| door.items_at(list));
+    let (Some(list), false) = (list, items.is_empty()) else {
+        if let Some(space) = space {
+            door.refuse(space, Problem::NoMappings { key });
+        }
+        return IdMap::default();
+    };
+    if space.is_none() {
+        door.refuse(&list, Problem::NeedsNamespace(NamespaceKind::User));
+    }
+    door.note(canonical.clone(), &list);
+    let before = door.problems.len();
+    let ranges = items.iter().map(|item| range(door, item.clone())).collect();
+    for (index, item) in items.iter().enumerate() {
+        door.note(canonical.index(index), item);
+    }
+    match IdMap::new(ranges) {
+        Ok(map) if map.to_host(0).is_some() => return map,
+        _ if door.problems.len() > before => {}
+        Ok(_) => door.refuse(&list, Problem::RootUnmapped),
+        Err(error) => {
+            let at = error.index().and_then(|index| items.get(index)).unwrap_or(&list);
+            door.refuse(at, Problem::IdMap(error));
+        }
+    }
+    IdMap::default()
+}
+
+fn range(door: &mut Door<'_>, at: At<'_>) -> IdMapping {
+    let Some(mut fields) = door.fields_at(at) else {
+        return IdMapping { container_id: 0, host_id: 0, size: 0 };
+    };
+    let range = IdMapping {
+        container_id: fields.unsigned(door, "container_id", u32::MAX),
+        host_id: fields.unsigned(door, "host_id", u32::MAX),
+        size: fields.unsigned(door, "size", u32::MAX),
+    };
+    fields.finish(door);
+    range
+}
+
+fn hostname(door: &mut Door<'_>, top: &mut Fields<'_>, config: &mut Config) {
+    let Some(text) = top.text(door, "hostname") else {
+        return;
+    };
+    door.note(Pointer::new("/hostname"), &text.at);
+    if text.text.len() > 64 {
+        door.invalid(&text, Expected::HostName);
+    }
+    if !config.creates(NamespaceKind::Uts) {
+        door.refuse(&text.at, Problem::NeedsNamespace(NamespaceKind::Uts));
+    }
+    config.hostname = Some(text.text.to_owned());
+}
+
+/// What only version 2 can say about the whole container.
+fn version_2(door: &mut Door<'_>, top: &mut Fields<'_>, config: &mut Config) {
+    for key in ["seccomp", "seccomp_config"] {
+        if let Some(at) = top.take(door, key).filter(|at| !is_empty(&at.node.value)) {
+            door.refuse(&at, Problem::NoEquivalent);
+        }
+    }
+    let Some(properties) = top.take(door, "system_properties") else {
+        return;
+    };
+    let Value::Object(members) = &properties.node.value else {
+        return door.wrong(&properties, Expected::Object);
+    };
+    for member in members {
+        let at = At { node: &member.node, pointer: properties.pointer.key(&member.key) };
+        if member.key.is_empty() || member.key.contains('\0') {
+            door.refuse(&at, Problem::Nul);
+        }
+        door.note(Pointer::new("/sysctl").key(&member.key), &at);
+        // An empty value is one too: some parameters are lists.
+        let value = door.text_at(at).map_or_else(String::new, |value| value.text.to_owned());
+        config.sysctl.insert(member.key.as_ref().to_owned(), value);
+    }
+}
+
+/// Whether a value asks for nothing, however deep.
+pub(super) fn is_empty(value: &Value<'_>) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(text) => *text == "0",
+        Value::Text(text) => text.is_empty(),
+        Value::List(items) => items.is_empty(),
+        Value::Object(members) => members.iter().all(|member| is_empty(&member.node.value)),
+    }
+}

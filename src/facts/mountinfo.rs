@@ -1,0 +1,162 @@
+//! Text of `/proc/PID/mountinfo` becomes mounts, and a mount becomes its line again.
+//!
+//! # References
+//! `proc_pid_mountinfo(5)`; `show_mountinfo` in the kernel's `fs/proc_namespace.c`.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{FactsError, MountFact};
+use crate::types::MountFlags;
+
+const FILE: &str = "mountinfo";
+
+/// The words that a mount's own flags go by. `rw` is the absence of `ro`; a mount that shows neither `noatime` nor
+/// `relatime` is `strictatime`, which has no word.
+const FLAGS: [(&str, MountFlags); 8] = [
+    ("ro", MountFlags::MS_RDONLY),
+    ("nosuid", MountFlags::MS_NOSUID),
+    ("nodev", MountFlags::MS_NODEV),
+    ("noexec", MountFlags::MS_NOEXEC),
+    ("noatime", MountFlags::MS_NOATIME),
+    ("nodiratime", MountFlags::MS_NODIRATIME),
+    ("relatime", MountFlags::MS_RELATIME),
+    ("nosymfollow", MountFlags::MS_NOSYMFOLLOW),
+];
+
+/// Reads a whole mount table.
+///
+/// Lines end at a line feed and fields at one blank, nothing else: the kernel escapes those two in names, and leaves a
+/// carriage return or a form feed as it is.
+///
+/// # Errors
+/// The first line with a field missing or a number that is none.
+pub fn parse_mountinfo(text: &str) -> Result<Vec<MountFact>, FactsError> {
+    text.split('\n')
+        .enumerate()
+        .filter(|(_, line)| !line.is_empty())
+        .map(|(at, line)| {
+            parse_line(line).map_err(|expected| FactsError::expected(FILE, at + 1, expected))
+        })
+        .collect()
+}
+
+fn parse_line(line: &str) -> Result<MountFact, &'static str> {
+    let mut fields = line.split(' ');
+    let mut number =
+        |expected| fields.next().and_then(|field| field.parse::<u32>().ok()).ok_or(expected);
+    let id = number("the id of a mount")?;
+    let parent = number("the id of the parent mount")?;
+    let _device = fields.next().ok_or("a device number")?;
+    let root = fields.next().ok_or("the root of the mount")?;
+    let mount_point = fields.next().ok_or("a mount point")?;
+    let words = fields.next().ok_or("options of the mount")?;
+    let mut shared = false;
+    loop {
+        match fields.next() {
+            Some("-") => break,
+            Some(field) => shared |= field.starts_with("shared:"),
+            None => return Err("a lone `-` before the file system type"),
+        }
+    }
+    let fstype = fields.next().filter(|name| !name.is_empty()).ok_or("a file system type")?;
+    let source = fields.next().ok_or("a mount source")?;
+    let super_options: Vec<&str> = fields.collect();
+    if super_options.is_empty() {
+        return Err("options of the superblock");
+    }
+    Ok(MountFact {
+        id,
+        parent,
+        root: unescape(root),
+        mount_point: unescape(mount_point),
+        flags: parse_flags(words),
+        shared,
+        fstype: unescape(fstype),
+        source: unescape(source),
+        super_options: super_options.join(" "),
+    })
+}
+
+fn parse_flags(words: &str) -> MountFlags {
+    let mut flags = MountFlags::empty();
+    for word in words.split(',') {
+        if let Some((_, flag)) = FLAGS.iter().find(|(name, _)| *name == word) {
+            flags |= *flag;
+        }
+    }
+    if !flags.intersects(MountFlags::ATIME) {
+        flags |= MountFlags::MS_STRICTATIME;
+    }
+    flags
+}
+
+/// Replaces `\NNN`, three octal digits of an ASCII character, by that character; anything else stays as it is.
+fn unescape(field: &str) -> String {
+    if !field.contains('\\') {
+        return field.to_owned();
+    }
+    let mut out = String::with_capacity(field.len());
+    let mut rest = field;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let digits =
+            rest.get(at + 1..at + 4).filter(|d| d.bytes().all(|b| matches!(b, b'0'..=b'7')));
+        match digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()).filter(u8::is_ascii) {
+            Some(byte) => {
+                out.push(char::from(byte));
+                rest = &rest[at + 4..];
+            }
+            None => {
+                out.push('\\');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+fn escape(field: &str) -> String {
+    let mut out = String::with_capacity(field.len());
+    for c in field.chars() {
+        match c {
+            ' ' => out.push_str("\\040"),
+            '\t' => out.push_str("\\011"),
+            '\n' => out.push_str("\\012"),
+            '\\' => out.push_str("\\134"),
+            '#' => out.push_str("\\043"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+impl MountFact {
+    /// The line of this mount as the kernel writes it, without the line feed. The device and the number of the peer
+    /// group, which facts do not keep, are written as 0.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        let mut words =
+            if self.flags.contains(MountFlags::MS_RDONLY) { "" } else { "rw" }.to_owned();
+        for (name, _) in FLAGS.iter().filter(|(_, flag)| self.flags.contains(*flag)) {
+            if !words.is_empty() {
+                words.push(',');
+            }
+            words.push_str(name);
+        }
+        format!(
+            "{} {} 0:0 {} {} {words} {}- {} {} {}",
+            self.id,
+            self.parent,
+            escape(&self.root),
+            escape(&self.mount_point),
+            if self.shared { "shared:0 " } else { "" },
+            escape(&self.fstype),
+            escape(&self.source),
+            self.super_options,
+        )
+    }
+}

@@ -1,0 +1,316 @@
+//! Decides the cgroups of a container: directories, values and how init gets in. Create, then limit, then enter.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::draft::{Draft, at, step, step_undone};
+use super::error::Refusal;
+use super::model::{Step, Undo};
+use super::op::{CgroupOp, Op, Slot, SyncOp, Token};
+use super::{cgroup_v1, cgroup_v2};
+use crate::config::{Cgroup, CgroupBase, CgroupDriver, Resources};
+use crate::facts::{CgroupFacts, CgroupLayout, Feature};
+use crate::types::{HostPath, NamespaceKind, Pointer};
+
+/// What this room decided.
+#[derive(Default)]
+pub(super) struct Cgroups {
+    /// Steps of the parent before the clone.
+    pub(super) before_clone: Vec<Step>,
+    /// Steps of the parent after the clone.
+    pub(super) after_clone: Vec<Step>,
+    /// The first steps of init.
+    pub(super) init: Vec<Step>,
+    /// Whether the clone puts init into [`Slot::CgroupDirectory`].
+    pub(super) clone_into: bool,
+    /// How everything left in the container's cgroups is killed: needed when no pid namespace does it.
+    pub(super) kill: Option<CgroupOp>,
+}
+
+/// One file to be written: name, value, the part of the config.
+pub(super) struct Setting {
+    pub(super) controller: &'static str,
+    pub(super) file: String,
+    pub(super) value: String,
+    pub(super) origin: Pointer,
+}
+
+impl Setting {
+    pub(super) fn new(
+        controller: &'static str,
+        file: &str,
+        value: impl ToString,
+        origin: &Pointer,
+    ) -> Self {
+        let (file, value) = (file.to_string(), value.to_string());
+        Self { controller, file, value, origin: origin.clone() }
+    }
+}
+
+pub(super) fn plan(draft: &mut Draft<'_>) -> Cgroups {
+    let mut cgroups = Cgroups::default();
+    let origin = at("/cgroup");
+    if let Some(cgroup) = &draft.config.cgroup {
+        check(draft, cgroup);
+        match &draft.facts.cgroup {
+            None => draft.refuse(&origin, Refusal::FactMissing { section: "cgroup" }),
+            Some(facts) => match facts.layout() {
+                CgroupLayout::None => {
+                    draft.refuse(&origin, Refusal::ControllerMissing { controller: "any" });
+                }
+                CgroupLayout::V1 | CgroupLayout::Hybrid => v1(draft, &mut cgroups, cgroup, facts),
+                CgroupLayout::V2 => v2(draft, &mut cgroups, cgroup, facts),
+            },
+        }
+    }
+    if cgroups.kill.is_none() && !draft.config.creates(NamespaceKind::Pid) {
+        let text = "what the program leaves running is not killed: there is neither a pid namespace nor a cgroup of the container's own";
+        draft.note(&at("/namespaces/pid"), text);
+    }
+    if draft.config.creates(NamespaceKind::Cgroup) {
+        let op = super::op::NamespaceOp::Unshare { kind: NamespaceKind::Cgroup };
+        cgroups.init.push(step(Op::Namespace(op), &at("/namespaces/cgroup")));
+    }
+    cgroups
+}
+
+fn check(draft: &mut Draft<'_>, cgroup: &Cgroup) {
+    let origin = at("/cgroup/path");
+    if cgroup.path.parts.is_empty() {
+        let reason = "a cgroup of the container's own needs a name";
+        draft.refuse(&origin, Refusal::Contradiction { reason });
+    }
+    if let CgroupDriver::Systemd { .. } = cgroup.driver {
+        let what = "the systemd cgroup driver";
+        draft.refuse(&at("/cgroup/driver"), Refusal::NotSupported { what });
+    }
+    check_values(draft, &cgroup.resources);
+}
+
+/// Values that both versions refuse, or that contradict each other.
+fn check_values(draft: &mut Draft<'_>, resources: &Resources) {
+    use crate::config::Limit::At;
+    let memory = &resources.memory;
+    if memory.swap.is_some() && memory.limit.is_none() {
+        let expected = "a memory limit beside the limit of memory and swap";
+        draft.refuse(&at("/cgroup/memory/swap"), Refusal::LimitInvalid { expected });
+    }
+    if let (Some(At(swap)), Some(At(limit))) = (memory.swap, memory.limit)
+        && swap < limit
+    {
+        let expected = "memory and swap together to be at least the memory limit";
+        draft.refuse(&at("/cgroup/memory/swap"), Refusal::LimitInvalid { expected });
+    }
+    let in_range = |value: Option<u64>, low, high| value.is_none_or(|v| v >= low && v <= high);
+    if !in_range(resources.cpu.shares, 2, 262_144) {
+        let expected = "CPU shares from 2 to 262144";
+        draft.refuse(&at("/cgroup/cpu/shares"), Refusal::LimitInvalid { expected });
+    }
+    if !in_range(resources.cpu.period, 1000, 1_000_000) {
+        let expected = "a CPU period from 1000 to 1000000 µs";
+        draft.refuse(&at("/cgroup/cpu/period"), Refusal::LimitInvalid { expected });
+    }
+    if resources.cpu.quota.is_some_and(|quota| (0..1000).contains(&quota)) {
+        let expected = "a CPU quota of at least 1000 µs, or a negative one for none";
+        draft.refuse(&at("/cgroup/cpu/quota"), Refusal::LimitInvalid { expected });
+    }
+    if !in_range(resources.block_io.weight.map(u64::from), 10, 1000) {
+        let expected = "a block I/O weight from 10 to 1000";
+        draft.refuse(&at("/cgroup/blockIO/weight"), Refusal::LimitInvalid { expected });
+    }
+}
+
+/// The directories from the base down to the container's own, all of them below `mount_point`.
+struct Directories {
+    base: HostPath,
+    below: Vec<HostPath>,
+}
+
+impl Directories {
+    fn own(&self) -> &HostPath {
+        self.below.last().unwrap_or(&self.base)
+    }
+}
+
+/// `cgroup` as a path below a mount point that shows only `root` and what is below it.
+fn seen_from<'a>(root: &str, cgroup: &'a str) -> Option<&'a str> {
+    if root == "/" {
+        return Some(cgroup.trim_start_matches('/'));
+    }
+    let rest = cgroup.strip_prefix(root)?;
+    (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_start_matches('/'))
+}
+
+fn directories(
+    cgroup: &Cgroup,
+    mount_point: &HostPath,
+    root: &str,
+    (init, caller): (&str, &str),
+) -> Option<Directories> {
+    let start = match cgroup.path.base {
+        CgroupBase::Root => "",
+        // systemd lives in a cgroup of its own that takes no children.
+        CgroupBase::Init => seen_from(root, init.strip_suffix("/init.scope").unwrap_or(init))?,
+        CgroupBase::Caller => seen_from(root, caller)?,
+    };
+    let mut base = mount_point.clone();
+    for part in start.split('/').filter(|part| !part.is_empty()) {
+        base = base.child(part);
+    }
+    let mut below = Vec::new();
+    let mut path = base.clone();
+    for part in &cgroup.path.parts {
+        path = path.child(part.as_str());
+        below.push(path.clone());
+    }
+    Some(Directories { base, below })
+}
+
+/// Makes each directory; the last one is the container's own and must be new.
+fn make(steps: &mut Vec<Step>, directories: &Directories) {
+    let origin = at("/cgroup/path");
+    let last = directories.below.len().saturating_sub(1);
+    for (index, path) in directories.below.iter().enumerate() {
+        let fresh = index == last;
+        let op = CgroupOp::MakeDirectory { path: path.clone(), fresh };
+        let undo = CgroupOp::RemoveDirectory { path: path.clone(), shared: !fresh };
+        steps.push(step_undone(Op::Cgroup(op), &origin, Undo::by(Op::Cgroup(undo))));
+    }
+}
+
+fn write(steps: &mut Vec<Step>, directory: &HostPath, setting: &Setting) {
+    let file = directory.child(&setting.file);
+    let op = CgroupOp::Write { file, value: setting.value.clone() };
+    steps.push(step_undone(Op::Cgroup(op), &setting.origin, Undo::WithDirectory));
+}
+
+fn v1(draft: &mut Draft<'_>, cgroups: &mut Cgroups, cgroup: &Cgroup, facts: &CgroupFacts) {
+    let settings = cgroup_v1::settings(draft, &cgroup.resources);
+    for setting in &settings {
+        if facts.v1(setting.controller).is_none() {
+            let controller = setting.controller;
+            draft.refuse(&setting.origin, Refusal::ControllerMissing { controller });
+        }
+    }
+    let mut number = 0u16;
+    for hierarchy in facts.hierarchies.iter().filter(|h| !h.controllers.is_empty()) {
+        let seen = (hierarchy.init.as_str(), hierarchy.caller.as_str());
+        let Some(found) = directories(cgroup, &hierarchy.mount_point, &hierarchy.root, seen) else {
+            let directory = hierarchy.mount_point.to_string();
+            draft.refuse(&at("/cgroup/path"), Refusal::CgroupDenied { directory });
+            continue;
+        };
+        if !hierarchy.writable {
+            let directory = found.base.to_string();
+            draft.refuse(&at("/cgroup/path"), Refusal::CgroupDenied { directory });
+        }
+        let steps = &mut cgroups.before_clone;
+        make(steps, &found);
+        if hierarchy.controllers.contains("cpuset") {
+            for directory in &found.below {
+                let op = CgroupOp::InheritCpuset { directory: directory.clone() };
+                let origin = at("/cgroup/cpu");
+                steps.push(step_undone(Op::Cgroup(op), &origin, Undo::WithDirectory));
+            }
+        }
+        for setting in settings.iter().filter(|s| hierarchy.controllers.contains(s.controller)) {
+            write(steps, found.own(), setting);
+        }
+        // init moves itself by this: a write of another's pid waits for an RCU grace period, milliseconds.
+        let slot = Slot::Tasks(number);
+        number = number.saturating_add(1);
+        let open = CgroupOp::OpenTasks { file: found.own().child("tasks"), slot };
+        steps.push(step(Op::Cgroup(open), &at("/cgroup")));
+        cgroups.init.push(step(Op::Cgroup(CgroupOp::Enter { slot }), &at("/cgroup")));
+        if hierarchy.controllers.contains("freezer") || cgroups.kill.is_none() {
+            cgroups.kill = Some(CgroupOp::Kill { directory: found.own().clone() });
+        }
+    }
+    if !cgroup.resources.unified.is_empty() {
+        let what = "raw v2 values on a host whose controllers are on cgroup v1";
+        draft.refuse(&at("/cgroup/unified"), Refusal::LimitUnsupported { what });
+    }
+}
+
+fn v2(draft: &mut Draft<'_>, cgroups: &mut Cgroups, cgroup: &Cgroup, facts: &CgroupFacts) {
+    let Some(unified) = &facts.unified else { return };
+    let seen = (unified.init.as_str(), unified.caller.as_str());
+    let Some(found) = directories(cgroup, &unified.mount_point, &unified.root, seen) else {
+        let directory = unified.mount_point.to_string();
+        draft.refuse(&at("/cgroup/path"), Refusal::CgroupDenied { directory });
+        return;
+    };
+    if !unified.writable {
+        let directory = found.base.to_string();
+        draft.refuse(&at("/cgroup/path"), Refusal::CgroupDenied { directory });
+    }
+    let settings = cgroup_v2::settings(draft, &cgroup.resources);
+    let mut wanted: Vec<String> = Vec::new();
+    for setting in &settings {
+        let controller = setting.controller;
+        let is_new = !controller.is_empty() && !wanted.iter().any(|known| known == controller);
+        if is_new && unified.controllers.contains(controller) {
+            wanted.push(controller.into());
+        } else if is_new {
+            draft.refuse(&setting.origin, Refusal::ControllerMissing { controller });
+        }
+    }
+    cgroup_v2::check_delegation(draft, unified, cgroup.path.base, &wanted);
+    let steps = &mut cgroups.before_clone;
+    make(steps, &found);
+    enable(steps, &found, &wanted);
+    for setting in &settings {
+        write(steps, found.own(), setting);
+    }
+    if let Some(program) = cgroup_v2::device_policy(draft, &cgroup.resources) {
+        let op = CgroupOp::DevicePolicy { directory: found.own().clone(), program };
+        steps.push(step_undone(Op::Cgroup(op), &at("/cgroup/devices"), Undo::WithDirectory));
+    }
+    enter_v2(draft, cgroups, found.own());
+}
+
+/// Controllers are switched on from the base down to the parent of the container's own, while all of it is empty.
+fn enable(steps: &mut Vec<Step>, directories: &Directories, wanted: &[String]) {
+    if wanted.is_empty() {
+        return;
+    }
+    let parents = directories.below.len().saturating_sub(1);
+    let above = core::iter::once((&directories.base, Undo::Kept));
+    let below = directories.below.iter().take(parents).map(|path| (path, Undo::WithDirectory));
+    for (directory, undo) in above.chain(below) {
+        let op = CgroupOp::EnableControllers {
+            directory: directory.clone(),
+            controllers: wanted.to_vec(),
+        };
+        steps.push(step_undone(Op::Cgroup(op), &at("/cgroup"), undo));
+    }
+}
+
+fn enter_v2(draft: &mut Draft<'_>, cgroups: &mut Cgroups, own: &HostPath) {
+    let origin = at("/cgroup");
+    cgroups.kill = Some(CgroupOp::Kill { directory: own.clone() });
+    if draft.facts.has(Feature::CloneIntoCgroup) && draft.facts.has(Feature::Clone3) {
+        let op = CgroupOp::OpenDirectory { directory: own.clone() };
+        cgroups.before_clone.push(step(Op::Cgroup(op), &origin));
+        cgroups.clone_into = true;
+    } else {
+        let op = CgroupOp::Place { file: own.child("cgroup.procs") };
+        cgroups.after_clone.push(step(Op::Cgroup(op), &origin));
+        cgroups.after_clone.push(step(Op::Sync(SyncOp::Signal(Token::Placed)), &origin));
+        cgroups.init.push(step(Op::Sync(SyncOp::Await(Token::Placed)), &origin));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cgroup_is_seen_below_the_part_that_is_mounted() {
+        assert_eq!(seen_from("/", "/a/b"), Some("a/b"));
+        assert_eq!(seen_from("/docker/x", "/docker/x"), Some(""));
+        assert_eq!(seen_from("/docker/x", "/docker/x/y"), Some("y"));
+        assert_eq!(seen_from("/docker/x", "/docker/xy"), None);
+        assert_eq!(seen_from("/docker/x", "/"), None);
+    }
+}

@@ -1,0 +1,391 @@
+//! What holds of every plan: one function, used by the planner's tests, the fuzzers and the door for foreign plans.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::model::{Actor, Plan, Step, StepId, Topology, Undo};
+use super::op::{
+    CgroupOp, MountOp, NamespaceOp, Op, PrivilegeOp, ProcessOp, Slot, SyncOp, Token, UserOp,
+};
+use crate::types::{CloneFlags, NamespaceKind};
+
+/// A rule that a plan breaks, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The rule.
+    pub rule: Rule,
+    /// The step that breaks it, if it is one.
+    pub step: Option<StepId>,
+}
+
+/// The rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Rule {
+    /// A script has more steps than ids, or none where one is needed.
+    Length,
+    /// The parent's last step waits for the program, init's last two say "ready" and execute it.
+    Ending,
+    /// Each process is cloned exactly once, by the actor and with the memory that the topology says.
+    Topology,
+    /// Every wait is answered by exactly one signal of another actor, and every signal is waited for.
+    Handshake,
+    /// The waits and signals can be carried out in the scripts' orders.
+    Deadlock,
+    /// A descriptor is used before a step made it, or one is made in a process that cannot hand it over.
+    Slot,
+    /// What only an undo may do stands in a script, or a directory is made without an undo.
+    Undo,
+    /// A container cgroup is limited after init entered it, or its namespace is unshared before.
+    CgroupOrder,
+    /// Mounts come before the tree is isolated, or after the root was changed.
+    MountOrder,
+    /// Rights are given up in an order that would not give them up.
+    PrivilegeOrder,
+    /// Descriptors are still open when the working directory is chosen.
+    DescriptorOrder,
+    /// A namespace is joined before it was opened, or the mount namespace before another.
+    JoinOrder,
+    /// A text cannot become a C string.
+    Nul,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the plan breaks the rule {:?}", self.rule)?;
+        self.step.map_or(Ok(()), |step| write!(f, " at {step}"))
+    }
+}
+
+impl core::error::Error for Broken {}
+
+/// Checks every rule.
+///
+/// # Errors
+/// All rules that are broken, in a fixed order.
+pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
+    let checks: [fn(&Plan) -> Vec<Broken>; 12] = [
+        length,
+        ending,
+        topology,
+        handshake,
+        deadlock,
+        slots,
+        undo,
+        cgroup_order,
+        mount_order,
+        privilege_order,
+        join_order,
+        nul,
+    ];
+    let broken: Vec<_> = checks.iter().flat_map(|check| check(plan)).collect();
+    if broken.is_empty() { Ok(()) } else { Err(broken) }
+}
+
+fn fault(rule: Rule, is_broken: bool) -> Option<Broken> {
+    is_broken.then_some(Broken { rule, step: None })
+}
+
+/// Position of the first step of init that `wanted` picks.
+fn first(script: &[Step], wanted: impl Fn(&Op) -> bool) -> Option<usize> {
+    script.iter().position(|step| wanted(&step.op))
+}
+
+fn last(script: &[Step], wanted: impl Fn(&Op) -> bool) -> Option<usize> {
+    script.iter().rposition(|step| wanted(&step.op))
+}
+
+/// Whether everything `early` picks comes before everything `late` picks.
+fn ordered(script: &[Step], early: impl Fn(&Op) -> bool, late: impl Fn(&Op) -> bool) -> bool {
+    match (last(script, early), first(script, late)) {
+        (Some(early), Some(late)) => early < late,
+        _ => true,
+    }
+}
+
+fn length(plan: &Plan) -> Vec<Broken> {
+    let is_long = [Actor::Parent, Actor::Intermediate, Actor::Init]
+        .into_iter()
+        .any(|actor| u16::try_from(plan.script(actor).len()).is_err());
+    let is_empty = plan.parent.is_empty() || plan.init.is_empty();
+    fault(Rule::Length, is_long || is_empty).into_iter().collect()
+}
+
+fn ending(plan: &Plan) -> Vec<Broken> {
+    let waits = matches!(plan.parent.last().map(|s| &s.op), Some(Op::Sync(SyncOp::AwaitExec)));
+    let executes = |op: &Op| matches!(op, Op::Process(ProcessOp::Execute { .. }));
+    let is_last = plan.init.last().is_some_and(|step| executes(&step.op));
+    let is_only = plan.steps().filter(|(_, step)| executes(&step.op)).count() == 1;
+    let says_ready = plan
+        .init
+        .iter()
+        .rev()
+        .nth(1)
+        .is_some_and(|step| matches!(step.op, Op::Sync(SyncOp::Signal(Token::Ready))));
+    fault(Rule::Ending, !(waits && is_last && is_only && says_ready)).into_iter().collect()
+}
+
+fn clones(script: &[Step]) -> Vec<(CloneFlags, Actor)> {
+    let clone = |step: &Step| match step.op {
+        Op::Process(ProcessOp::Clone { flags, starts }) => Some((flags, starts)),
+        _ => None,
+    };
+    script.iter().filter_map(clone).collect()
+}
+
+fn topology(plan: &Plan) -> Vec<Broken> {
+    let (parent, middle) = (clones(&plan.parent), clones(&plan.intermediate));
+    let shares = |flags: CloneFlags| flags.contains(CloneFlags::CLONE_VM);
+    let holds = match (plan.topology, &parent[..], &middle[..]) {
+        (Topology::SharedMemory, [(flags, Actor::Init)], []) => shares(*flags),
+        (Topology::CopiedMemory, [(flags, Actor::Init)], []) => !shares(*flags),
+        (Topology::Intermediate, [(flags, Actor::Intermediate)], [(inner, Actor::Init)]) => {
+            !shares(*flags) && !shares(*inner) && inner.contains(CloneFlags::CLONE_PARENT)
+        }
+        _ => false,
+    };
+    let never = CloneFlags::CLONE_VFORK | CloneFlags::CLONE_NEWCGROUP | CloneFlags::CLONE_NEWTIME;
+    let is_odd = parent.iter().chain(&middle).any(|(flags, _)| flags.intersects(never));
+    let is_stray = !clones(&plan.init).is_empty()
+        || plan.topology != Topology::Intermediate && !plan.intermediate.is_empty();
+    fault(Rule::Topology, !holds || is_odd || is_stray).into_iter().collect()
+}
+
+/// What a step tells others: a signal, or the terminal, which goes with its own message.
+fn signals(op: &Op) -> Option<Token> {
+    match op {
+        Op::Sync(SyncOp::Signal(token)) => Some(*token),
+        Op::Mount(MountOp::OpenTerminal { .. }) => Some(Token::Terminal),
+        _ => None,
+    }
+}
+
+/// Picks a token out of an operation.
+type TokenOf = fn(&Op) -> Option<Token>;
+
+fn awaits(op: &Op) -> Option<Token> {
+    match op {
+        Op::Sync(SyncOp::Await(token)) => Some(*token),
+        _ => None,
+    }
+}
+
+fn handshake(plan: &Plan) -> Vec<Broken> {
+    let mut broken = Vec::new();
+    let sides: [(TokenOf, TokenOf); 2] = [(signals, awaits), (awaits, signals)];
+    for (own, other) in sides {
+        for (id, step) in plan.steps() {
+            let Some(token) = own(&step.op) else { continue };
+            let answers = plan.steps().filter(|(_, step)| other(&step.op) == Some(token));
+            let actors: Vec<_> = answers.map(|(id, _)| id.actor).collect();
+            if !matches!(actors[..], [actor] if actor != id.actor) {
+                broken.push(Broken { rule: Rule::Handshake, step: Some(id) });
+            }
+        }
+    }
+    broken
+}
+
+/// Runs the scripts against each other: a process starts when it is cloned, a wait passes when its signal was given.
+fn deadlock(plan: &Plan) -> Vec<Broken> {
+    let actors = [Actor::Parent, Actor::Intermediate, Actor::Init];
+    let mut started = BTreeSet::from([Actor::Parent]);
+    let mut given = BTreeSet::new();
+    let mut at = [0usize; 3];
+    let mut moved = true;
+    while moved {
+        moved = false;
+        for (n, actor) in actors.into_iter().enumerate() {
+            let Some(step) = plan.script(actor).get(at[n]).filter(|_| started.contains(&actor))
+            else {
+                continue;
+            };
+            if awaits(&step.op).is_some_and(|token| !given.contains(&token)) {
+                continue;
+            }
+            given.extend(signals(&step.op));
+            if let Op::Process(ProcessOp::Clone { starts, .. }) = step.op {
+                started.insert(starts);
+            }
+            at[n] += 1;
+            moved = true;
+        }
+    }
+    let stuck = actors.into_iter().enumerate().find_map(|(n, actor)| {
+        let is_over = at[n] == plan.script(actor).len();
+        let index = u16::try_from(at[n]).unwrap_or(u16::MAX);
+        (!is_over).then_some(StepId { actor, index })
+    });
+    stuck.map(|step| Broken { rule: Rule::Deadlock, step: Some(step) }).into_iter().collect()
+}
+
+/// The descriptor a step makes.
+fn makes(op: &Op) -> Option<Slot> {
+    match op {
+        Op::Mount(MountOp::PrepareRoot { .. }) => Some(Slot::Root),
+        Op::Mount(MountOp::Filesystem { keep, .. }) => *keep,
+        Op::Mount(MountOp::CloneTree { slot, .. } | MountOp::CloneDevice { slot, .. })
+        | Op::Cgroup(CgroupOp::OpenTasks { slot, .. }) => Some(*slot),
+        Op::Cgroup(CgroupOp::OpenDirectory { .. }) => Some(Slot::CgroupDirectory),
+        Op::Namespace(NamespaceOp::Open { kind, .. }) => Some(Slot::Namespace(*kind)),
+        _ => None,
+    }
+}
+
+/// The descriptors a step uses.
+fn uses(op: &Op) -> Vec<Slot> {
+    match op {
+        Op::Mount(MountOp::Attach { slot, .. }) => [Slot::Root, *slot].into(),
+        Op::Mount(MountOp::OpenTerminal { .. }) => [Slot::Root, Slot::Devpts].into(),
+        Op::Mount(MountOp::IsolateTree { .. } | MountOp::PrepareRoot { .. })
+        | Op::Mount(MountOp::CloneTree { .. } | MountOp::CloneDevice { .. }) => Vec::new(),
+        Op::Mount(_) => [Slot::Root].into(),
+        Op::Cgroup(CgroupOp::Enter { slot }) => [*slot].into(),
+        Op::Namespace(NamespaceOp::Join { kind }) => [Slot::Namespace(*kind)].into(),
+        Op::Namespace(NamespaceOp::Sysctl { .. })
+        | Op::Privilege(PrivilegeOp::ExecLabel { .. }) => [Slot::Proc].into(),
+        Op::Process(ProcessOp::Clone { flags, .. })
+            if flags.contains(CloneFlags::CLONE_INTO_CGROUP) =>
+        {
+            [Slot::CgroupDirectory].into()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A child gets a copy of its parent's descriptors as they are at the clone; nothing flows back.
+fn slots(plan: &Plan) -> Vec<Broken> {
+    let mut broken = Vec::new();
+    let mut held: BTreeSet<Slot> = BTreeSet::new();
+    for actor in [Actor::Parent, Actor::Intermediate, Actor::Init] {
+        let mut own = held.clone();
+        for (index, step) in (0u16..).zip(plan.script(actor)) {
+            if uses(&step.op).iter().any(|slot| !own.contains(slot)) {
+                broken.push(Broken { rule: Rule::Slot, step: Some(StepId { actor, index }) });
+            }
+            own.extend(makes(&step.op));
+            if matches!(step.op, Op::Process(ProcessOp::Clone { .. })) {
+                held.clone_from(&own);
+            }
+        }
+    }
+    broken
+}
+
+fn undo(plan: &Plan) -> Vec<Broken> {
+    let only_undoes = |op: &Op| {
+        matches!(
+            op,
+            Op::Cgroup(CgroupOp::RemoveDirectory { .. } | CgroupOp::Kill { .. })
+                | Op::State(super::op::StateOp::CloseJournal)
+        )
+    };
+    let is_broken = |step: &Step| match (&step.op, &step.undo) {
+        (op, _) if only_undoes(op) => true,
+        (_, Undo::Op(undo)) if !only_undoes(undo) => true,
+        (Op::Cgroup(CgroupOp::MakeDirectory { path, .. }), Undo::Op(undo)) => {
+            !matches!(&**undo, Op::Cgroup(CgroupOp::RemoveDirectory { path: removed, .. }) if removed == path)
+        }
+        (Op::Cgroup(CgroupOp::MakeDirectory { .. }), _) => true,
+        _ => false,
+    };
+    let broken = plan.steps().filter(|(_, step)| is_broken(step));
+    broken.map(|(id, _)| Broken { rule: Rule::Undo, step: Some(id) }).collect()
+}
+
+fn cgroup_order(plan: &Plan) -> Vec<Broken> {
+    let limits = |op: &Op| {
+        matches!(
+            op,
+            Op::Cgroup(
+                CgroupOp::Write { .. }
+                    | CgroupOp::DevicePolicy { .. }
+                    | CgroupOp::InheritCpuset { .. }
+            )
+        )
+    };
+    let clones = |op: &Op| matches!(op, Op::Process(ProcessOp::Clone { .. }));
+    let enters = |op: &Op| {
+        matches!(op, Op::Cgroup(CgroupOp::Enter { .. }) | Op::Sync(SyncOp::Await(Token::Placed)))
+    };
+    let unshares =
+        |op: &Op| matches!(op, Op::Namespace(NamespaceOp::Unshare { kind: NamespaceKind::Cgroup }));
+    let holds = ordered(&plan.parent, limits, clones) && ordered(&plan.init, enters, unshares);
+    fault(Rule::CgroupOrder, !holds).into_iter().collect()
+}
+
+fn mount_order(plan: &Plan) -> Vec<Broken> {
+    let isolates = |op: &Op| matches!(op, Op::Mount(MountOp::IsolateTree { .. }));
+    let switches = |op: &Op| matches!(op, Op::Mount(MountOp::PivotRoot | MountOp::MoveRoot));
+    let after =
+        |op: &Op| matches!(op, Op::Mount(MountOp::ReadonlyRoot | MountOp::Propagate { .. }));
+    let inner =
+        |op: &Op| matches!(op, Op::Mount(_)) && !isolates(op) && !switches(op) && !after(op);
+    let mounts = |op: &Op| matches!(op, Op::Mount(_)) && !isolates(op);
+    let script = &plan.init;
+    let has_mounts = first(script, mounts).is_some();
+    let count = |wanted: &dyn Fn(&Op) -> bool| script.iter().filter(|s| wanted(&s.op)).count();
+    let one_each = count(&isolates) == 1 && count(&switches) == 1;
+    let holds = !has_mounts
+        || one_each && ordered(script, isolates, mounts) && ordered(script, inner, switches);
+    let is_stray =
+        plan.parent.iter().chain(&plan.intermediate).any(|s| matches!(s.op, Op::Mount(_)));
+    fault(Rule::MountOrder, !holds || is_stray).into_iter().collect()
+}
+
+fn privilege_order(plan: &Plan) -> Vec<Broken> {
+    let script = &plan.init;
+    let bounds = |op: &Op| matches!(op, Op::Privilege(PrivilegeOp::DropBounding { .. }));
+    let ids = |op: &Op| matches!(op, Op::User(UserOp::SetGroups { .. } | UserOp::SetIds { .. }));
+    let sets = |op: &Op| matches!(op, Op::Privilege(PrivilegeOp::SetCapabilities { .. }));
+    let ambient = |op: &Op| matches!(op, Op::Privilege(PrivilegeOp::SetAmbient { .. }));
+    let closes = |op: &Op| matches!(op, Op::Process(ProcessOp::CloseDescriptors));
+    let moves = |op: &Op| matches!(op, Op::Process(ProcessOp::ChangeDirectory { .. }));
+    let needs_rights =
+        |op: &Op| matches!(op, Op::Mount(_) | Op::Namespace(_) | Op::Network(_) | Op::Cgroup(_));
+    let is_complete = [first(script, bounds), first(script, sets), first(script, closes)];
+    let holds = is_complete.iter().all(Option::is_some)
+        && ordered(script, needs_rights, bounds)
+        && ordered(script, bounds, ids)
+        && ordered(script, ids, sets)
+        && ordered(script, sets, ambient);
+    let closed = ordered(script, closes, moves) && ordered(script, sets, moves);
+    let mut broken: Vec<_> = fault(Rule::PrivilegeOrder, !holds).into_iter().collect();
+    broken.extend(fault(Rule::DescriptorOrder, !closed));
+    broken
+}
+
+fn join_order(plan: &Plan) -> Vec<Broken> {
+    let joins = |op: &Op| matches!(op, Op::Namespace(NamespaceOp::Join { .. }));
+    let opens = |op: &Op| matches!(op, Op::Namespace(NamespaceOp::Open { .. }));
+    let of = |kind| move |op: &Op| matches!(op, Op::Namespace(NamespaceOp::Join { kind: k }) if *k == kind);
+    let others = |op: &Op| joins(op) && !of(NamespaceKind::User)(op);
+    let before_mnt = |op: &Op| joins(op) && !of(NamespaceKind::Mnt)(op);
+    let holds = [&plan.intermediate, &plan.init].into_iter().all(|script| {
+        ordered(script, opens, joins)
+            && ordered(script, of(NamespaceKind::User), others)
+            && ordered(script, before_mnt, of(NamespaceKind::Mnt))
+    });
+    fault(Rule::JoinOrder, !holds).into_iter().collect()
+}
+
+fn nul(plan: &Plan) -> Vec<Broken> {
+    // Paths cannot hold one by type; what is left are texts.
+    let has_nul = |op: &Op| match op {
+        Op::Mount(MountOp::Filesystem { fstype, source, data, .. }) => {
+            fstype.contains('\0') || source.iter().chain(data).any(|text| text.contains('\0'))
+        }
+        Op::Mount(MountOp::Symlink { target, .. }) => target.contains('\0'),
+        Op::Namespace(NamespaceOp::SetHostname { name } | NamespaceOp::SetDomainname { name }) => {
+            name.contains('\0')
+        }
+        Op::Namespace(NamespaceOp::Sysctl { path, .. }) => path.contains('\0'),
+        Op::Process(ProcessOp::Execute { candidates, args, env }) => {
+            candidates.iter().chain(args).chain(env).any(|text| text.contains('\0'))
+        }
+        _ => false,
+    };
+    let broken = plan.steps().filter(|(_, step)| has_nul(&step.op));
+    broken.map(|(id, _)| Broken { rule: Rule::Nul, step: Some(id) }).collect()
+}

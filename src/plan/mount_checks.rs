@@ -1,0 +1,78 @@
+//! Decides which mounts may not be: bad targets, missing sources, what is not carried out.
+//!
+//! A mount on `/` or inside `/proc` could shadow what nsplan itself relies on.
+
+use super::draft::Draft;
+use super::error::Refusal;
+use crate::config::{Mount, MountKind};
+use crate::facts::PathFact;
+use crate::types::{HostPath, Pointer};
+
+/// Files of `/proc` that tools replace to show a container its own limits; nothing here relies on them.
+const PROC_EXCEPTIONS: [&str; 11] = [
+    "/proc/cpuinfo",
+    "/proc/diskstats",
+    "/proc/loadavg",
+    "/proc/meminfo",
+    "/proc/net/dev",
+    "/proc/slabinfo",
+    "/proc/stat",
+    "/proc/swaps",
+    "/proc/sys/crypto/fips_enabled",
+    "/proc/sys/kernel/ns_last_pid",
+    "/proc/uptime",
+];
+
+/// Nothing on `/` itself, and nothing inside `/proc` but what tools replace there.
+pub(super) fn target(draft: &mut Draft<'_>, mount: &Mount, origin: &Pointer) {
+    let target = &mount.destination;
+    let is_proc_itself = target.as_str() == "/proc"
+        && matches!(&mount.kind, MountKind::Filesystem { fstype, .. } if fstype == "proc");
+    let is_in_proc = target.parts().next() == Some("proc")
+        && !is_proc_itself
+        && !PROC_EXCEPTIONS.contains(&target.as_str());
+    if target.is_root() || is_in_proc {
+        draft.refuse(&origin.key("destination"), Refusal::UnsafeTarget { path: target.clone() });
+    }
+}
+
+/// What the model has room for and this version does not carry out.
+pub(super) fn extras(draft: &mut Draft<'_>, mount: &Mount, origin: &Pointer) {
+    if mount.id_map.is_some() {
+        let what = "an id-mapped mount";
+        draft.refuse(&origin.key("idMap"), Refusal::NotSupported { what });
+    }
+    if mount.copy_up {
+        let what = "filling a tmpfs with what it covers";
+        draft.refuse(&origin.key("copyUp"), Refusal::NotSupported { what });
+    }
+    if mount.relabel.is_some() {
+        let refusal = if draft.facts.lsm.selinux {
+            Refusal::NotSupported { what: "relabelling a mount" }
+        } else {
+            Refusal::ModuleMissing { module: "SELinux" }
+        };
+        draft.refuse(&origin.key("relabel"), refusal);
+    }
+}
+
+/// Whether a bind source is a directory, from the facts; `None` when it was refused.
+pub(super) fn source_is_directory(
+    draft: &mut Draft<'_>,
+    path: &HostPath,
+    origin: &Pointer,
+) -> Option<bool> {
+    // The kernel's own trees are directories on every host.
+    if matches!(path.as_str(), "/" | "/proc" | "/sys" | "/dev/mqueue") {
+        return Some(true);
+    }
+    let refusal = match draft.facts.paths.get(path) {
+        Some(PathFact::Directory) => return Some(true),
+        Some(PathFact::File | PathFact::Special) => return Some(false),
+        Some(PathFact::Missing) => Refusal::PathMissing { path: path.clone() },
+        Some(PathFact::Denied) => Refusal::PathDenied { path: path.clone() },
+        None => Refusal::FactMissing { section: "paths" },
+    };
+    draft.refuse(origin, refusal);
+    None
+}

@@ -1,0 +1,306 @@
+//! Decides what the process is allowed to be: ids, groups, capabilities, limits, labels.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::draft::{Draft, at, step};
+use super::error::Refusal;
+use super::idmap::IdMaps;
+use super::model::Step;
+use super::op::{LabelModule, Op, PrivilegeOp, ProcessOp, UserOp};
+use crate::config::{CapabilitySets, Process, UserSpec};
+use crate::facts::{self, Feature};
+use crate::types::{CapSet, Capability, IdMap, Pointer, Signal};
+
+/// Who the program runs as, in numbers of the container.
+pub(super) struct ExecUser {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) groups: Vec<u32>,
+    /// Its home directory, where the accounts name one.
+    pub(super) home: Option<String>,
+}
+
+/// Resolves the user by number or by the container's accounts.
+pub(super) fn user(draft: &mut Draft<'_>, process: &Process) -> ExecUser {
+    let origin = at("/process/user");
+    let additional = process.user.additional_gids.iter().copied();
+    let mut user = match &process.user.spec {
+        UserSpec::Ids { uid, gid } => {
+            ExecUser { uid: *uid, gid: *gid, groups: Vec::new(), home: None }
+        }
+        UserSpec::Named { user, group } => named(draft, user.as_deref(), group.as_deref(), &origin),
+    };
+    for gid in additional {
+        if !user.groups.contains(&gid) {
+            user.groups.push(gid);
+        }
+    }
+    user
+}
+
+fn named(
+    draft: &mut Draft<'_>,
+    user: Option<&str>,
+    group: Option<&str>,
+    origin: &Pointer,
+) -> ExecUser {
+    let root = ExecUser { uid: 0, gid: 0, groups: Vec::new(), home: None };
+    let Some(accounts) = &draft.facts.accounts else {
+        draft.refuse(origin, Refusal::FactMissing { section: "accounts" });
+        return root;
+    };
+    let covers = |path: &str| {
+        draft.config.mounts.iter().any(|mount| {
+            crate::types::RootPath::new(path).is_ok_and(|path| mount.destination.contains(&path))
+        })
+    };
+    if covers("/etc/passwd") || covers("/etc/group") {
+        let reason = "a user by name, but a mount covers the container's /etc/passwd or /etc/group: expected numbers";
+        draft.refuse(origin, Refusal::Contradiction { reason });
+        return root;
+    }
+    match facts::resolve(user, group, accounts, &facts::ExecUser::default()) {
+        Ok(found) => ExecUser {
+            uid: found.uid,
+            gid: found.gid,
+            groups: found.groups,
+            home: Some(found.home),
+        },
+        Err(error) => {
+            draft.refuse(origin, Refusal::Account(error));
+            root
+        }
+    }
+}
+
+/// Resource limits: hard limits may be raised only by `CAP_SYS_RESOURCE` in the first user namespace.
+pub(super) fn limits(draft: &mut Draft<'_>, process: &Process) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let caller = &draft.facts.caller;
+    let may_raise = caller.in_initial_userns
+        && !draft.changes_userns()
+        && caller.effective.contains(Capability::SYS_RESOURCE);
+    for (&resource, &limit) in &process.rlimits {
+        let origin = at("/process/rlimits").key(resource.name());
+        if limit.soft > limit.hard {
+            let expected = "a soft limit that is not above the hard one";
+            draft.refuse(&origin, Refusal::LimitInvalid { expected });
+        }
+        let hard = draft.facts.caller.rlimits.get(&resource).map_or(u64::MAX, |held| held.hard);
+        if limit.hard > hard && !may_raise {
+            draft.refuse(&origin, Refusal::LimitAboveHard { resource, hard });
+        }
+        steps.push(step(Op::Process(ProcessOp::SetRlimit { resource, limit }), &origin));
+    }
+    steps
+}
+
+/// The adjustment for the OOM killer, written while the host's procfs is still there.
+pub(super) fn oom_score(draft: &mut Draft<'_>, process: &Process) -> Option<Step> {
+    let value = process.oom_score_adj?;
+    let origin = at("/process/oomScoreAdj");
+    if !(-1000..=1000).contains(&value) {
+        draft.refuse(&origin, Refusal::LimitInvalid { expected: "a score from -1000 to 1000" });
+    }
+    let caller = &draft.facts.caller;
+    let may_lower = caller.in_initial_userns
+        && !draft.changes_userns()
+        && caller.effective.contains(Capability::SYS_RESOURCE);
+    if value < caller.oom_score_adj && !may_lower {
+        let missing: CapSet = [Capability::SYS_RESOURCE].into_iter().collect();
+        let purpose = "a lower oom_score_adj than the caller's";
+        draft.refuse(&origin, Refusal::CapabilityMissing { missing, purpose });
+    }
+    Some(step(Op::Process(ProcessOp::SetOomScore { value }), &origin))
+}
+
+/// The labels of the next `execve`.
+pub(super) fn labels(draft: &mut Draft<'_>, process: &Process, proc_kept: bool) -> Vec<Step> {
+    let lsm = &draft.facts.lsm;
+    let asked = [
+        (
+            &process.apparmor_profile,
+            LabelModule::Apparmor,
+            lsm.apparmor,
+            "AppArmor",
+            "apparmorProfile",
+        ),
+        (&process.selinux_label, LabelModule::Selinux, lsm.selinux, "SELinux", "selinuxLabel"),
+    ];
+    let mut steps = Vec::new();
+    for (label, module, is_active, name, key) in asked {
+        let Some(label) = label else { continue };
+        let origin = at("/process").key(key);
+        draft.check_nul(&origin, label);
+        if !is_active {
+            draft.refuse(&origin, Refusal::ModuleMissing { module: name });
+        } else if !proc_kept {
+            let reason = "a label needs a proc of the container's own on /proc";
+            draft.refuse(&origin, Refusal::Contradiction { reason });
+        }
+        let op = PrivilegeOp::ExecLabel { module, label: label.clone() };
+        steps.push(step(Op::Privilege(op), &origin));
+    }
+    if draft.config.mount_label.is_some() && !draft.facts.lsm.selinux {
+        draft.refuse(&at("/mountLabel"), Refusal::ModuleMissing { module: "SELinux" });
+    }
+    steps
+}
+
+/// Ids, groups and capabilities, in the only order that works: the bounding set while `CAP_SETPCAP` is held, the ids
+/// while `CAP_SETUID` is, the other sets last.
+pub(super) fn identity(
+    draft: &mut Draft<'_>,
+    process: &Process,
+    user: &ExecUser,
+    maps: &IdMaps,
+) -> Vec<Step> {
+    let sets = process.capabilities.unwrap_or_default();
+    check_sets(draft, &sets);
+    check_ids(draft, user, maps);
+    let caps = at("/process/capabilities");
+    let place = at("/process/user");
+    let last = draft.facts.kernel.last_capability;
+    let mut steps = Vec::new();
+    let mut privilege = |op, origin: &Pointer| steps.push(step(Op::Privilege(op), origin));
+    privilege(PrivilegeOp::DropBounding { keep: sets.bounding, last }, &caps.key("bounding"));
+    let keeps = user.uid != 0 && !sets.permitted.is_empty();
+    if keeps {
+        privilege(PrivilegeOp::KeepCapabilities, &caps.key("permitted"));
+    }
+    steps.extend(groups(draft, user, maps));
+    let (uid, gid) = (user.uid, user.gid);
+    steps.push(step(Op::User(UserOp::SetIds { uid, gid }), &place));
+    let mut privilege = |op, origin: &Pointer| steps.push(step(Op::Privilege(op), origin));
+    privilege(
+        PrivilegeOp::SetCapabilities {
+            effective: sets.effective,
+            permitted: sets.permitted,
+            inheritable: sets.inheritable,
+        },
+        &caps,
+    );
+    if draft.facts.has(Feature::AmbientCapabilities) {
+        privilege(PrivilegeOp::SetAmbient { set: sets.ambient }, &caps.key("ambient"));
+    } else if !sets.ambient.is_empty() {
+        draft.require(&caps.key("ambient"), Feature::AmbientCapabilities);
+    }
+    if process.no_new_privileges {
+        let origin = at("/process/noNewPrivileges");
+        steps.push(step(Op::Privilege(PrivilegeOp::NoNewPrivileges), &origin));
+    }
+    steps
+}
+
+fn groups(draft: &mut Draft<'_>, user: &ExecUser, maps: &IdMaps) -> Option<Step> {
+    let origin = at("/process/user/additionalGids");
+    if maps.setgroups_allowed {
+        let gids = user.groups.clone();
+        return Some(step(Op::User(UserOp::SetGroups { gids }), &origin));
+    }
+    if !user.groups.is_empty() {
+        draft.refuse(&origin, Refusal::SetgroupsDenied);
+    } else if !draft.facts.caller.groups.is_empty() {
+        let text = format!(
+            "the caller's {} supplementary groups stay: setgroups is denied in a user namespace made without privilege",
+            draft.facts.caller.groups.len()
+        );
+        draft.note(&origin, text);
+    }
+    None
+}
+
+fn check_ids(draft: &mut Draft<'_>, user: &ExecUser, maps: &IdMaps) {
+    let origin = at("/process/user");
+    let mut check = |map: &IdMap, what, id| {
+        if !map.is_empty() && map.to_host(id).is_none() {
+            draft.refuse(&origin, Refusal::IdNotMapped { what, id });
+        }
+    };
+    check(&maps.uids, "user", user.uid);
+    check(&maps.gids, "group", user.gid);
+    for &gid in &user.groups {
+        check(&maps.gids, "group", gid);
+    }
+    if !draft.changes_userns() {
+        let caller = &draft.facts.caller;
+        if user.uid != caller.uid {
+            draft.require_capability(&origin, Capability::SETUID, "another user id");
+        }
+        if user.gid != caller.gid {
+            draft.require_capability(&origin, Capability::SETGID, "another group id");
+        }
+    }
+}
+
+fn check_sets(draft: &mut Draft<'_>, sets: &CapabilitySets) {
+    let origin = at("/process/capabilities");
+    let last = draft.facts.kernel.last_capability;
+    let known = CapSet::up_to(last);
+    let all = [
+        ("bounding", sets.bounding),
+        ("effective", sets.effective),
+        ("permitted", sets.permitted),
+        ("inheritable", sets.inheritable),
+        ("ambient", sets.ambient),
+    ];
+    for (name, set) in all {
+        if let Some(capability) = set.difference(known).iter().next() {
+            draft.refuse(&origin.key(name), Refusal::CapabilityUnknown { capability, last });
+        }
+    }
+    let both = sets.permitted.intersection(sets.inheritable);
+    let rules = [
+        (
+            sets.effective.is_subset(sets.permitted),
+            "effective",
+            "effective capabilities must be permitted too",
+        ),
+        (
+            sets.ambient.is_subset(both),
+            "ambient",
+            "ambient capabilities must be permitted and inheritable too",
+        ),
+        (
+            sets.inheritable.is_subset(sets.bounding),
+            "inheritable",
+            "inheritable capabilities must be in the bounding set too",
+        ),
+    ];
+    for (holds, name, reason) in rules {
+        if !holds {
+            draft.refuse(&origin.key(name), Refusal::Contradiction { reason });
+        }
+    }
+    check_held(draft, sets);
+}
+
+/// Without a user namespace of its own the container gets what the caller has, at most.
+fn check_held(draft: &mut Draft<'_>, sets: &CapabilitySets) {
+    if draft.changes_userns() {
+        return;
+    }
+    let caller = &draft.facts.caller;
+    let origin = at("/process/capabilities");
+    let asked = sets
+        .permitted
+        .union(sets.bounding)
+        .intersection(CapSet::up_to(draft.facts.kernel.last_capability));
+    let missing = asked.difference(caller.permitted.union(caller.bounding));
+    let lacking = sets.permitted.difference(caller.permitted).union(missing);
+    if !lacking.is_empty() {
+        let purpose = "the container's capability sets";
+        draft.refuse(&origin, Refusal::CapabilityMissing { missing: lacking, purpose });
+    }
+    if !caller.bounding.is_subset(sets.bounding) {
+        let purpose = "dropping capabilities from the bounding set";
+        draft.require_capability(&origin.key("bounding"), Capability::SETPCAP, purpose);
+    }
+}
+
+/// The death signal is cleared by a change of ids (`PR_SET_PDEATHSIG(2const)`), so it is set again.
+pub(super) fn death_signal(signal: Signal) -> Step {
+    step(Op::Process(ProcessOp::DieWithParent { signal }), &at("/process/parentDeathSignal"))
+}

@@ -1,0 +1,2 @@
+//! System calls that no safe crate offers.
+pub(crate) mod probe;

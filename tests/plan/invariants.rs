@@ -1,0 +1,153 @@
+//! Every rule has a plan that breaks it and nothing else: a rule that nobody can break is none.
+
+use nsplan::config::Config;
+use nsplan::facts::HostFacts;
+use nsplan::plan::{
+    CgroupOp, MountOp, NamespaceOp, Op, Plan, ProcessOp, Rule, Slot, StateOp, SyncOp, Token, Undo,
+    invariants, plan,
+};
+use nsplan::types::{CloneFlags, HostPath, NamespaceKind};
+
+fn sound() -> Plan {
+    let root = HostPath::new("/srv/root").unwrap();
+    let mut config = Config::sandbox(root, vec!["sh".into()], false);
+    config.cgroup = Some(nsplan::config::Cgroup {
+        path: nsplan::config::CgroupPath {
+            base: nsplan::config::CgroupBase::Root,
+            parts: vec![nsplan::config::PathComponent::new("box").unwrap()],
+        },
+        driver: nsplan::config::CgroupDriver::Cgroupfs,
+        resources: nsplan::config::Resources {
+            pids: Some(nsplan::config::Limit::At(9)),
+            ..Default::default()
+        },
+    });
+    plan(&config, &HostFacts::example()).expect("the example host can")
+}
+
+/// Breaks a sound plan and expects `rule` among the broken ones.
+#[track_caller]
+fn check(rule: Rule, break_it: impl FnOnce(&mut Plan)) {
+    let mut plan = sound();
+    assert_eq!(invariants(&plan), Ok(()));
+    break_it(&mut plan);
+    let broken = invariants(&plan).expect_err("a broken plan");
+    assert!(broken.iter().any(|found| found.rule == rule), "{broken:?}");
+}
+
+fn find(plan: &Plan, wanted: impl Fn(&Op) -> bool) -> usize {
+    plan.init.iter().position(|step| wanted(&step.op)).expect("the step")
+}
+
+#[test]
+fn an_empty_script() {
+    check(Rule::Length, |plan| plan.init.clear());
+}
+
+#[test]
+fn something_after_the_program() {
+    check(Rule::Ending, |plan| {
+        let last = plan.init.len() - 1;
+        plan.init.swap(last, last - 1);
+    });
+    check(Rule::Ending, |plan| {
+        let step = plan.init[0].clone();
+        plan.init.push(step);
+    });
+}
+
+#[test]
+fn memory_that_the_topology_does_not_share() {
+    check(Rule::Topology, |plan| {
+        for step in &mut plan.parent {
+            if let Op::Process(ProcessOp::Clone { flags, .. }) = &mut step.op {
+                flags.remove(CloneFlags::CLONE_VM);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_wait_that_nobody_answers() {
+    check(Rule::Handshake, |plan| {
+        plan.init[2].op = Op::Sync(SyncOp::Await(Token::Placed));
+    });
+}
+
+#[test]
+fn a_wait_that_is_answered_too_late() {
+    check(Rule::Deadlock, |plan| {
+        let last = plan.parent.len() - 1;
+        plan.parent[last].op = Op::Sync(SyncOp::Signal(Token::Placed));
+        plan.init[2].op = Op::Sync(SyncOp::Await(Token::Placed));
+    });
+}
+
+#[test]
+fn a_descriptor_before_it_exists() {
+    check(Rule::Slot, |plan| {
+        plan.init[0].op = Op::Cgroup(CgroupOp::Enter { slot: Slot::Tasks(7) });
+    });
+}
+
+#[test]
+fn a_directory_without_an_undo_and_an_undo_as_a_step() {
+    check(Rule::Undo, |plan| {
+        for step in &mut plan.parent {
+            step.undo = Undo::Nothing;
+        }
+    });
+    check(Rule::Undo, |plan| plan.parent[0].op = Op::State(StateOp::CloseJournal));
+}
+
+#[test]
+fn a_limit_after_init_is_in() {
+    check(Rule::CgroupOrder, |plan| {
+        let is_limit = |op: &Op| matches!(op, Op::Cgroup(CgroupOp::Write { .. }));
+        let at = plan.parent.iter().position(|step| is_limit(&step.op)).expect("a limit");
+        let limit = plan.parent.remove(at);
+        let end = plan.parent.len() - 1;
+        plan.parent.insert(end, limit);
+    });
+}
+
+#[test]
+fn a_mount_after_the_root_was_changed() {
+    check(Rule::MountOrder, |plan| {
+        let at = find(plan, |op| matches!(op, Op::Mount(MountOp::PivotRoot)));
+        plan.init.swap(at, at - 1);
+    });
+}
+
+#[test]
+fn ids_given_up_before_the_bounding_set() {
+    check(Rule::PrivilegeOrder, |plan| {
+        let at = find(plan, |op| matches!(op, Op::User(nsplan::plan::UserOp::SetGroups { .. })));
+        plan.init.swap(at, at - 1);
+    });
+}
+
+#[test]
+fn a_working_directory_chosen_with_descriptors_open() {
+    check(Rule::DescriptorOrder, |plan| {
+        let at = find(plan, |op| matches!(op, Op::Process(ProcessOp::CloseDescriptors)));
+        plan.init.swap(at, at + 1);
+    });
+}
+
+#[test]
+fn another_namespace_joined_before_the_user_namespace() {
+    check(Rule::JoinOrder, |plan| {
+        for (at, kind) in [NamespaceKind::Net, NamespaceKind::User].into_iter().enumerate() {
+            plan.init[at].op = Op::Namespace(NamespaceOp::Join { kind });
+        }
+    });
+}
+
+#[test]
+fn a_text_with_a_nul() {
+    check(Rule::Nul, |plan| {
+        let at = find(plan, |op| matches!(op, Op::Namespace(NamespaceOp::SetHostname { .. })));
+        plan.init[at].op = Op::Namespace(NamespaceOp::SetHostname { name: "a\0b".into() });
+    });
+}

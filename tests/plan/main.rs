@@ -1,0 +1,9 @@
+//! The planner: configs × hosts become plans, without a privilege.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod invariants;
+mod properties;
+mod snapshots;
+mod strategies;
