@@ -178,33 +178,18 @@ pub fn parse(words: Vec<OsString>) -> Result<Request, Failure> {
         Action::Version
     } else {
         let verb = sorted.verb.ok_or_else(|| {
-            usage(
-                "no verb given".into(),
-                "`nsplan do sh` runs a shell; `nsplan help` lists all",
-            )
+            usage("no verb given".into(), "`nsplan do sh` runs a shell; `nsplan help` lists all")
         })?;
         sorted.given.retain(|given| given.opt.id != OptId::Debug);
         action(verb, sorted.given, sorted.words)?
     };
-    Ok(Request {
-        root,
-        debug,
-        action,
-    })
+    Ok(Request { root, debug, action })
 }
 
 fn sort(words: Vec<OsString>) -> Result<Sorted, Failure> {
     let mut parser = lexopt::Parser::from_args(words);
-    let mut sorted = Sorted {
-        verb: None,
-        given: Vec::new(),
-        words: Vec::new(),
-        version: false,
-    };
-    while let Some(arg) = parser
-        .next()
-        .map_err(|error| lexical(&error, sorted.verb))?
-    {
+    let mut sorted = Sorted { verb: None, given: Vec::new(), words: Vec::new(), version: false };
+    while let Some(arg) = parser.next().map_err(|error| lexical(&error, sorted.verb))? {
         let (opt, short) = match arg {
             Arg::Long("version") | Arg::Short('V') if sorted.verb.is_none() => {
                 sorted.version = true;
@@ -220,9 +205,7 @@ fn sort(words: Vec<OsString>) -> Result<Sorted, Failure> {
                 };
                 sorted.words.push(word);
                 if is_command(verb, sorted.words.len()) {
-                    let rest = parser
-                        .raw_args()
-                        .map_err(|error| lexical(&error, Some(verb)))?;
+                    let rest = parser.raw_args().map_err(|error| lexical(&error, Some(verb)))?;
                     for word in rest {
                         sorted.words.push(utf8(word)?);
                     }
@@ -260,21 +243,16 @@ fn action(verb: &'static Verb, given: Vec<Given>, words: Vec<String>) -> Result<
     check_count(verb, &words)?;
     let mut words = words;
     Ok(match verb.id {
-        VerbId::Do => Action::Do {
-            options: given,
-            command: words,
-        },
+        VerbId::Do => Action::Do { options: given, command: words },
         VerbId::Run => run(given, words)?,
         VerbId::Plan => plan(given, words)?,
         VerbId::Probe => Action::Probe,
-        VerbId::Config => Action::Config {
-            libcontainer: is_libcontainer(&given)?,
-            file: words.remove(0),
-        },
-        VerbId::Delete => Action::Delete {
-            id: container_id(&words.remove(0))?,
-            force: !given.is_empty(),
-        },
+        VerbId::Config => {
+            Action::Config { libcontainer: is_libcontainer(&given)?, file: words.remove(0) }
+        }
+        VerbId::Delete => {
+            Action::Delete { id: container_id(&words.remove(0))?, force: !given.is_empty() }
+        }
         VerbId::Help => Action::Help(words.first().map(|word| find_verb(word)).transpose()?),
         VerbId::Man => Action::Man(words.first().map(|word| find_verb(word)).transpose()?),
         VerbId::Completions => {
@@ -293,10 +271,7 @@ fn check_count(verb: &Verb, words: &[String]) -> Result<(), Failure> {
         Operands::Command { before, required } => (before + usize::from(required), usize::MAX),
     };
     let form = || {
-        let forms = verb
-            .usage
-            .iter()
-            .map(|form| format!("nsplan {} {form}", verb.name));
+        let forms = verb.usage.iter().map(|form| format!("nsplan {} {form}", verb.name));
         format!("usage: {}", forms.collect::<Vec<_>>().join(", or "))
     };
     if words.len() < least {
@@ -319,11 +294,7 @@ fn run(mut given: Vec<Given>, mut words: Vec<String>) -> Result<Action, Failure>
         usage("run: --bundle is missing".into(), hint)
     })?;
     let id = container_id(&words.remove(0))?;
-    Ok(Action::Run {
-        bundle,
-        id,
-        command: words,
-    })
+    Ok(Action::Run { bundle, id, command: words })
 }
 
 fn plan(mut given: Vec<Given>, command: Vec<String>) -> Result<Action, Failure> {
@@ -341,10 +312,7 @@ fn plan(mut given: Vec<Given>, command: Vec<String>) -> Result<Action, Failure> 
         (None, None) => Subject::Sandbox(given),
         (Some(_), Some(_)) => {
             let hint = "a bundle's configuration is its container.json";
-            return Err(usage(
-                "--config and --bundle exclude each other".into(),
-                hint,
-            ));
+            return Err(usage("--config and --bundle exclude each other".into(), hint));
         }
         (file, bundle) => {
             if let Some(other) = given.first() {
@@ -357,12 +325,7 @@ fn plan(mut given: Vec<Given>, command: Vec<String>) -> Result<Action, Failure> 
             }
         }
     };
-    Ok(Action::Plan {
-        subject,
-        command,
-        json,
-        host,
-    })
+    Ok(Action::Plan { subject, command, json, host })
 }
 
 fn is_libcontainer(given: &[Given]) -> Result<bool, Failure> {

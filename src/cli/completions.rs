@@ -22,10 +22,7 @@ pub fn completions(shell: &str) -> String {
 /// All spellings of an option, with dashes.
 fn spellings(opt: &Opt) -> Vec<String> {
     let short = opt.short.map(|letter| format!("-{letter}"));
-    short
-        .into_iter()
-        .chain([format!("--{}", opt.long)])
-        .collect()
+    short.into_iter().chain([format!("--{}", opt.long)]).collect()
 }
 
 fn bash() -> String {
@@ -34,11 +31,7 @@ fn bash() -> String {
          local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= word\n    \
          for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n        case $word in\n",
     );
-    let _ = writeln!(
-        script,
-        "            {}) verb=$word; break ;;",
-        VERB_NAMES.join("|")
-    );
+    let _ = writeln!(script, "            {}) verb=$word; break ;;", VERB_NAMES.join("|"));
     script.push_str("        esac\n    done\n    case $verb in\n");
     let _ = writeln!(
         script,
@@ -60,11 +53,8 @@ fn bash_verb(script: &mut String, verb: &Verb) {
             Takes::Value(value) => bash_reply(value.complete),
             Takes::Nothing | Takes::Maybe(_) => continue,
         };
-        let _ = writeln!(
-            script,
-            "                {}) {reply}; return ;;",
-            spellings(opt).join("|")
-        );
+        let _ =
+            writeln!(script, "                {}) {reply}; return ;;", spellings(opt).join("|"));
     }
     let _ = writeln!(
         script,
@@ -86,10 +76,7 @@ fn bash_reply(complete: Complete) -> String {
         Complete::Files => "COMPREPLY=($(compgen -f -- \"$cur\"))".into(),
         Complete::Directories => "COMPREPLY=($(compgen -d -- \"$cur\"))".into(),
         Complete::Words(words) => {
-            format!(
-                "COMPREPLY=($(compgen -W \"{}\" -- \"$cur\"))",
-                words.join(" ")
-            )
+            format!("COMPREPLY=($(compgen -W \"{}\" -- \"$cur\"))", words.join(" "))
         }
     }
 }
@@ -110,28 +97,20 @@ fn zsh() -> String {
         for opt in verb.options() {
             zsh_option(&mut script, opt);
         }
-        let _ = writeln!(
-            script,
-            " \\\n            '*:word:{}' ;;",
-            zsh_action(verb.complete)
-        );
+        let _ = writeln!(script, " \\\n            '*:word:{}' ;;", zsh_action(verb.complete));
     }
     script.push_str("        *) _describe verb verbs ;;\n    esac\n}\n_nsplan \"$@\"\n");
     script
 }
 
 fn zsh_option(script: &mut String, opt: &Opt) {
-    let help = quoted(first_sentence(opt.help))
-        .replace('[', "\\[")
-        .replace(']', "\\]");
+    let help = quoted(first_sentence(opt.help)).replace('[', "\\[").replace(']', "\\]");
     for spelling in spellings(opt) {
         let value = match opt.takes {
             Takes::Nothing => String::new(),
             Takes::Maybe(name) => format!("::{name}:"),
             Takes::Value(value) => {
-                let name = quoted(value.name)
-                    .replace(':', "\\:")
-                    .replace(['[', ']'], "");
+                let name = quoted(value.name).replace(':', "\\:").replace(['[', ']'], "");
                 format!(":{name}:{}", zsh_action(value.complete))
             }
         };
@@ -140,10 +119,7 @@ fn zsh_option(script: &mut String, opt: &Opt) {
             Takes::Value(_) if spelling.starts_with("--") => "=",
             Takes::Nothing | Takes::Value(_) => "",
         };
-        let _ = write!(
-            script,
-            " \\\n            '*{spelling}{equals}[{help}]{value}'"
-        );
+        let _ = write!(script, " \\\n            '*{spelling}{equals}[{help}]{value}'");
     }
 }
 
@@ -170,11 +146,7 @@ fn fish() -> String {
     for verb in &VERBS {
         let seen = format!("__fish_seen_subcommand_from {}", verb.name);
         if let Complete::Words(words) = verb.complete {
-            let _ = writeln!(
-                script,
-                "complete -c nsplan -f -n '{seen}' -a '{}'",
-                words.join(" ")
-            );
+            let _ = writeln!(script, "complete -c nsplan -f -n '{seen}' -a '{}'", words.join(" "));
         }
         for opt in verb.options() {
             fish_option(&mut script, &seen, opt);
@@ -203,10 +175,7 @@ fn fish_option(script: &mut String, seen: &str, opt: &Opt) {
 
 /// What a list of options has room for.
 fn first_sentence(help: &str) -> &str {
-    let end = help
-        .find(". ")
-        .or_else(|| help.find("; "))
-        .or_else(|| help.find(": "));
+    let end = help.find(". ").or_else(|| help.find("; ")).or_else(|| help.find(": "));
     help[..end.unwrap_or(help.len())].trim_end_matches('.')
 }
 

@@ -50,18 +50,8 @@ fn unknown_option(spelled: &str, name: &str, verb: Option<&'static Verb>) -> Fai
     };
     let foreign = FOREIGN.iter().find(|(foreign, _)| *foreign == name);
     let hint = match (verb, foreign) {
-        (
-            Some(Verb {
-                id: VerbId::Do | VerbId::Plan,
-                ..
-            }),
-            Some((_, hint)),
-        ) => (*hint).to_owned(),
-        _ => match (
-            nearest(name, options(verb).map(|opt| opt.long)),
-            home(name),
-            verb,
-        ) {
+        (Some(Verb { id: VerbId::Do | VerbId::Plan, .. }), Some((_, hint))) => (*hint).to_owned(),
+        _ => match (nearest(name, options(verb).map(|opt| opt.long)), home(name), verb) {
             (_, Some(home), None) => {
                 format!("it belongs after a verb: nsplan {} {spelled}", home.name)
             }
@@ -79,19 +69,12 @@ fn unknown_option(spelled: &str, name: &str, verb: Option<&'static Verb>) -> Fai
 }
 
 pub(super) fn missing_value(opt: &'static Opt, short: bool) -> Failure {
-    let name = Given {
-        opt,
-        value: None,
-        short,
-    };
+    let name = Given { opt, value: None, short };
     let expected = match opt.takes {
         Takes::Value(value) => value.name,
         Takes::Nothing | Takes::Maybe(_) => "",
     };
-    usage(
-        format!("{name}: a value is missing"),
-        format!("{name} {expected}"),
-    )
+    usage(format!("{name}: a value is missing"), format!("{name} {expected}"))
 }
 
 pub(super) fn lexical(error: &lexopt::Error, verb: Option<&'static Verb>) -> Failure {
@@ -126,9 +109,7 @@ fn distance(a: &str, b: &str) -> usize {
     for (i, x) in a.iter().enumerate() {
         let mut next = vec![i + 1];
         for (j, y) in b.iter().enumerate() {
-            let mut least = (row[j] + usize::from(x != y))
-                .min(row[j + 1] + 1)
-                .min(next[j] + 1);
+            let mut least = (row[j] + usize::from(x != y)).min(row[j + 1] + 1).min(next[j] + 1);
             if i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
                 least = least.min(before[j - 1] + 1);
             }

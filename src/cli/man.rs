@@ -16,10 +16,8 @@ pub fn man(verb: Option<&Verb>) -> String {
 }
 
 fn overview() -> String {
-    let mut page = head(
-        "nsplan",
-        "starts Linux containers from a plan that can be read before it runs",
-    );
+    let mut page =
+        head("nsplan", "starts Linux containers from a plan that can be read before it runs");
     page.push_str(".SH SYNOPSIS\n.B nsplan\n.I VERB\n[OPTIONS] …\n.SH VERBS\n");
     for verb in &VERBS {
         let (name, summary) = (escape(verb.name), escape(verb.summary));

@@ -39,11 +39,7 @@ impl Problem {
     /// A problem by its line.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            causes: Vec::new(),
-            hints: Vec::new(),
-        }
+        Self { text: text.into(), causes: Vec::new(), hints: Vec::new() }
     }
 
     /// The problem an error and its sources stand for.
@@ -78,10 +74,7 @@ impl Problem {
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
-        Self {
-            exit: EXIT_OWN,
-            problems: vec![problem],
-        }
+        Self { exit: EXIT_OWN, problems: vec![problem] }
     }
 }
 
@@ -155,9 +148,6 @@ impl Sources {
         let mut problems: Vec<Problem> = errors.iter().map(problem).collect();
         // One option can fill several places of the config, and be refused at each for the same reason.
         problems.dedup();
-        Failure {
-            exit: EXIT_OWN,
-            problems,
-        }
+        Failure { exit: EXIT_OWN, problems }
     }
 }

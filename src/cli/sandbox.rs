@@ -34,6 +34,8 @@ pub struct Surroundings {
     pub id: ContainerId,
     /// Size of the caller's terminal.
     pub window: Option<ConsoleSize>,
+    /// The last capability the kernel knows, for `--cap-add ALL`; absent: the last with a name.
+    pub last_capability: Option<u8>,
 }
 
 /// A container made of options.
@@ -92,19 +94,13 @@ impl<'a> Builder<'a> {
     fn new(options: &[Given], command: Vec<String>, around: &'a Surroundings) -> Self {
         let asks = |id: OptId| options.iter().any(|given| given.opt.id == id);
         let mut config = Config::sandbox(around.root.clone(), command, !around.is_root);
-        let mut process = config
-            .process
-            .take()
-            .unwrap_or_else(|| Process::sandbox(Vec::new()));
+        let mut process = config.process.take().unwrap_or_else(|| Process::sandbox(Vec::new()));
         let on_host_root = !asks(OptId::Rootfs);
         let mut base = CapabilitySets::container_default().bounding;
         // Without a device policy, root that may make nodes may read every disk.
         base.remove(Capability::MKNOD);
         process.capabilities = Some(CapabilitySets::of(base));
-        let home = around
-            .env
-            .get("HOME")
-            .filter(|_| on_host_root && !around.is_root);
+        let home = around.env.get("HOME").filter(|_| on_host_root && !around.is_root);
         if asks(OptId::User) {
             // Another user's home is in the container's /etc/passwd, which the planner reads.
             process.env.retain(|variable| variable.name != "HOME");
@@ -183,22 +179,13 @@ impl<'a> Builder<'a> {
             OptId::Device => self.add_mount(mounts::device(text)?, given),
             OptId::Mask => {
                 let path = root_path(text)?;
-                self.from(
-                    &format!("/maskedPaths/{}", self.config.masked_paths.len()),
-                    given,
-                );
+                self.from(&format!("/maskedPaths/{}", self.config.masked_paths.len()), given);
                 self.config.masked_paths.push(path);
             }
             OptId::Unmask => {
-                let open = if text == "ALL" {
-                    RootPath::root()
-                } else {
-                    root_path(text)?
-                };
+                let open = if text == "ALL" { RootPath::root() } else { root_path(text)? };
                 self.config.masked_paths.retain(|path| !open.contains(path));
-                self.config
-                    .readonly_paths
-                    .retain(|path| !open.contains(path));
+                self.config.readonly_paths.retain(|path| !open.contains(path));
             }
             _ => return Ok(false),
         }
@@ -220,10 +207,7 @@ impl<'a> Builder<'a> {
         self.finish_mounts();
         self.finish_cgroup();
         if !self.problems.is_empty() {
-            return Err(Failure {
-                exit: EXIT_OWN,
-                problems: self.problems,
-            });
+            return Err(Failure { exit: EXIT_OWN, problems: self.problems });
         }
         self.config.process = Some(self.process);
         Ok(Sandbox {
@@ -237,8 +221,7 @@ impl<'a> Builder<'a> {
     /// Puts the mounts of options among the sandbox's own: one with the same destination takes its place; others
     /// follow, outer ones first, so that none hides another.
     fn finish_mounts(&mut self) {
-        self.mounts
-            .sort_by_key(|(mount, _)| mount.destination.parts().count());
+        self.mounts.sort_by_key(|(mount, _)| mount.destination.parts().count());
         for (mount, origin) in core::mem::take(&mut self.mounts) {
             let same = |other: &Mount| other.destination == mount.destination;
             let at = match self.config.mounts.iter().position(same) {
@@ -270,9 +253,7 @@ impl<'a> Builder<'a> {
                 let pointer = Pointer::new("/cgroup");
                 self.sources.map.insert(pointer, Origin::Option(asked_by));
             }
-            Err(problem) => self
-                .problems
-                .push(problem.at(format!("--name {}", self.id))),
+            Err(problem) => self.problems.push(problem.at(format!("--name {}", self.id))),
         }
     }
 
@@ -294,10 +275,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("/mounts/6", "a private /tmp"),
     ("/mounts/7", "a private /run"),
     ("/namespaces", "namespaces of its own"),
-    (
-        "/namespaces/user",
-        "the user namespace that an ordinary user needs",
-    ),
+    ("/namespaces/user", "the user namespace that an ordinary user needs"),
     ("/networks", "a loopback interface"),
     ("/process", "the command"),
     ("/process/args", "the command"),
@@ -306,8 +284,7 @@ const DEFAULTS: &[(&str, &str)] = &[
 
 /// A quantity of `units`.
 fn parse<T: core::str::FromStr<Err: core::fmt::Display>>(text: &str) -> Result<T, Problem> {
-    text.parse()
-        .map_err(|error: T::Err| Problem::new(error.to_string()))
+    text.parse().map_err(|error: T::Err| Problem::new(error.to_string()))
 }
 
 /// A whole number from `least` to `most`.

@@ -57,11 +57,7 @@ pub enum Complete {
 
 impl Takes {
     const fn of(name: &'static str, complete: Complete) -> Self {
-        Self::Value(Value {
-            name,
-            many: false,
-            complete,
-        })
+        Self::Value(Value { name, many: false, complete })
     }
 
     /// Free text.
@@ -87,10 +83,7 @@ impl Takes {
     /// The same, and the option may be given again.
     pub(super) const fn many(self) -> Self {
         match self {
-            Self::Value(value) => Self::Value(Value {
-                many: true,
-                ..value
-            }),
+            Self::Value(value) => Self::Value(Value { many: true, ..value }),
             other => other,
         }
     }

@@ -52,26 +52,15 @@ impl fmt::Display for UnitError {
 
 impl core::error::Error for UnitError {}
 
-const BYTES: UnitError = UnitError::Form {
-    expected: "a size such as `512m` or `1.5g`",
-};
-const CPUS: UnitError = UnitError::Form {
-    expected: "a number of CPUs such as `2` or `0.5`",
-};
-const SPAN: UnitError = UnitError::Form {
-    expected: "a time such as `30s`, `1.5m` or `500ms`",
-};
+const BYTES: UnitError = UnitError::Form { expected: "a size such as `512m` or `1.5g`" };
+const CPUS: UnitError = UnitError::Form { expected: "a number of CPUs such as `2` or `0.5`" };
+const SPAN: UnitError = UnitError::Form { expected: "a time such as `30s`, `1.5m` or `500ms`" };
 
 /// Suffixes of sizes, largest first.
 const SIZES: [(char, u32); 5] = [('p', 50), ('t', 40), ('g', 30), ('m', 20), ('k', 10)];
 /// Suffixes of times with their length in milliseconds, longest first.
-const TIMES: [(&str, u64); 5] = [
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+const TIMES: [(&str, u64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// `text`, a decimal number without sign and exponent, times `unit`, rounded down; `None` for another form.
 fn scaled(text: &str, unit: u64, form: UnitError) -> Result<u64, UnitError> {
@@ -86,9 +75,7 @@ fn scaled(text: &str, unit: u64, form: UnitError) -> Result<u64, UnitError> {
     let fraction: u128 = fraction.parse().map_err(|_| form)?;
     let part = fraction * unit / 10u128.pow(digits);
     let total = whole.checked_mul(unit).and_then(|n| n.checked_add(part));
-    total
-        .and_then(|n| u64::try_from(n).ok())
-        .ok_or(UnitError::TooLarge)
+    total.and_then(|n| u64::try_from(n).ok()).ok_or(UnitError::TooLarge)
 }
 
 impl FromStr for Bytes {
@@ -196,9 +183,7 @@ mod tests {
         assert_eq!(bytes("18446744073709551615"), Ok(u64::MAX));
         assert_eq!(bytes("18446744073709551616"), Err(UnitError::TooLarge));
         assert_eq!(bytes("16384p"), Err(UnitError::TooLarge));
-        for wrong in [
-            "", "m", "-1", "+1", "1e3", "1.m", ".5g", "1 g", "1x", "1mm", "1gibi", "٣",
-        ] {
+        for wrong in ["", "m", "-1", "+1", "1e3", "1.m", ".5g", "1 g", "1x", "1mm", "1gibi", "٣"] {
             assert_eq!(bytes(wrong), Err(BYTES), "{wrong}");
         }
     }

@@ -12,10 +12,7 @@ pub const SHELLS: &[&str] = &["bash", "zsh", "fish"];
 
 /// Exit codes of nsplan itself; everything else is the program's own.
 pub const EXIT_CODES: &[(&str, &str)] = &[
-    (
-        "125",
-        "nsplan itself failed; the reason is on standard error",
-    ),
+    ("125", "nsplan itself failed; the reason is on standard error"),
     ("126", "the program was found but could not be executed"),
     ("127", "the program was not found"),
     ("128+N", "the program was killed by signal N"),
@@ -33,30 +30,15 @@ pub static VERBS: [Verb; 9] = [
             "Options end at the first word of the command, so the command's own options need no `--`. Of an option that is given twice the last counts, unless help marks it as one that adds up.",
         ],
         examples: &[
-            (
-                "do sh",
-                "a shell; the host's files can be read, not changed",
-            ),
+            ("do sh", "a shell; the host's files can be read, not changed"),
             ("do -v ./out:/out make -C /src", "only ./out is writable"),
-            (
-                "do -m 512m --cpus 0.5 --pids-limit 100 ./job",
-                "with limits",
-            ),
-            (
-                "do -t --rootfs ./alpine sh",
-                "a shell in another file system",
-            ),
-            (
-                "do --net host --user 1000 curl example.org",
-                "with the host's network",
-            ),
+            ("do -m 512m --cpus 0.5 --pids-limit 100 ./job", "with limits"),
+            ("do -t --rootfs ./alpine sh", "a shell in another file system"),
+            ("do --net host --user 1000 curl example.org", "with the host's network"),
             ("plan -- ls", "what `do ls` would do, without doing it"),
         ],
         groups: &[&FILES, &PROCESS, &ISOLATION, &PRIVILEGES, &LIMITS],
-        operands: Operands::Command {
-            before: 0,
-            required: true,
-        },
+        operands: Operands::Command { before: 0, required: true },
         complete: Complete::Files,
     },
     Verb {
@@ -73,10 +55,7 @@ pub static VERBS: [Verb; 9] = [
             ("run -b ./web web1 httpd -f", "a server"),
         ],
         groups: &[&BUNDLE],
-        operands: Operands::Command {
-            before: 1,
-            required: false,
-        },
+        operands: Operands::Command { before: 1, required: false },
         complete: Complete::Files,
     },
     Verb {
@@ -95,24 +74,10 @@ pub static VERBS: [Verb; 9] = [
         examples: &[
             ("plan -- sh", "the plan of `do sh`"),
             ("plan --json -m 1g -- sh", "as JSON"),
-            (
-                "plan --config web/container.json --host debian.json",
-                "for another machine",
-            ),
+            ("plan --config web/container.json --host debian.json", "for another machine"),
         ],
-        groups: &[
-            &PLANNING,
-            &BUNDLE,
-            &FILES,
-            &PROCESS,
-            &ISOLATION,
-            &PRIVILEGES,
-            &LIMITS,
-        ],
-        operands: Operands::Command {
-            before: 0,
-            required: false,
-        },
+        groups: &[&PLANNING, &BUNDLE, &FILES, &PROCESS, &ISOLATION, &PRIVILEGES, &LIMITS],
+        operands: Operands::Command { before: 0, required: false },
         complete: Complete::Files,
     },
     Verb {
@@ -171,10 +136,7 @@ pub static VERBS: [Verb; 9] = [
         usage: &["bash|zsh|fish"],
         summary: "print a completion script for a shell",
         about: &[],
-        examples: &[(
-            "completions bash > /etc/bash_completion.d/nsplan",
-            "install it",
-        )],
+        examples: &[("completions bash > /etc/bash_completion.d/nsplan", "install it")],
         groups: &[],
         operands: Operands::Words { least: 1, most: 1 },
         complete: Complete::Words(SHELLS),
@@ -193,17 +155,8 @@ pub static VERBS: [Verb; 9] = [
 ];
 
 /// Names of all verbs.
-pub const VERB_NAMES: &[&str] = &[
-    "do",
-    "run",
-    "plan",
-    "probe",
-    "config",
-    "delete",
-    "help",
-    "completions",
-    "man",
-];
+pub const VERB_NAMES: &[&str] =
+    &["do", "run", "plan", "probe", "config", "delete", "help", "completions", "man"];
 
 /// Other spellings of options.
 pub const ALIASES: &[(&str, &str)] = &[("network", "net")];
@@ -221,31 +174,13 @@ pub const FOREIGN: &[(&str, &str)] = &[
     ("dev", "a private /dev is always there; --device adds to it"),
     ("dev-bind", "use --device PATH for a node"),
     ("die-with-parent", "that is always so"),
-    (
-        "dns",
-        "bind a resolv.conf: -v ./resolv.conf:/etc/resolv.conf:ro",
-    ),
-    (
-        "entrypoint",
-        "the words after the options are the command, there is no image to override",
-    ),
-    (
-        "env-file",
-        "use -e NAME=VALUE for each, or `env $(cat FILE) nsplan do -e NAME …`",
-    ),
+    ("dns", "bind a resolv.conf: -v ./resolv.conf:/etc/resolv.conf:ro"),
+    ("entrypoint", "the words after the options are the command, there is no image to override"),
+    ("env-file", "use -e NAME=VALUE for each, or `env $(cat FILE) nsplan do -e NAME …`"),
     ("fork", "that is always so"),
-    (
-        "init",
-        "run an init as the command, if the command does not reap its children",
-    ),
-    (
-        "ip",
-        "nsplan do has no interface but loopback; describe others in a container.json",
-    ),
-    (
-        "map-root-user",
-        "that is the default for an ordinary user; root says --userns private",
-    ),
+    ("init", "run an init as the command, if the command does not reap its children"),
+    ("ip", "nsplan do has no interface but loopback; describe others in a container.json"),
+    ("map-root-user", "that is the default for an ordinary user; root says --userns private"),
     ("mount-proc", "a private /proc is always there"),
     ("new-session", "that is always so"),
     (
@@ -253,22 +188,13 @@ pub const FOREIGN: &[(&str, &str)] = &[
         "name what is needed instead: --cap-add, --device, --unmask, --net host; all but everything is --cap-add ALL --unmask ALL",
     ),
     ("proc", "a private /proc is always there"),
-    (
-        "publish",
-        "use --net host, or describe an interface in a container.json",
-    ),
-    (
-        "pull",
-        "there are no images; give a directory with --rootfs DIR",
-    ),
+    ("publish", "use --net host, or describe an interface in a container.json"),
+    ("pull", "there are no images; give a directory with --rootfs DIR"),
     ("restart", "let a service manager restart it"),
     ("rm", "that is always so: nothing stays"),
     ("ro-bind", "use -v SRC:DST:ro"),
     ("runtime", "nsplan is the runtime"),
-    (
-        "security-opt",
-        "use --no-new-privileges, --apparmor, --process-label, --mask or --unmask",
-    ),
+    ("security-opt", "use --no-new-privileges, --apparmor, --process-label, --mask or --unmask"),
     ("setenv", "use -e NAME=VALUE"),
     ("share-net", "use --net host"),
     ("stop-signal", "nsplan passes on the signals it gets"),

@@ -72,10 +72,8 @@ impl Builder<'_> {
 
     /// Puts the id maps together. Each asks for a user namespace, and one alone speaks for both.
     pub(super) fn finish_ids(&mut self) {
-        let (mut uids, mut gids) = (
-            core::mem::take(&mut self.uid_map),
-            core::mem::take(&mut self.gid_map),
-        );
+        let (mut uids, mut gids) =
+            (core::mem::take(&mut self.uid_map), core::mem::take(&mut self.gid_map));
         if uids.is_empty() && gids.is_empty() {
             return;
         }
@@ -146,11 +144,7 @@ impl Builder<'_> {
         mount.set_recursive = flags | MountFlags::MS_NOSUID | MountFlags::MS_NOEXEC;
         self.config.mounts[at] = mount;
         let pointer = crate::types::Pointer::new("/mounts").index(at);
-        let cause = self
-            .sources
-            .map
-            .find(&crate::types::Pointer::new(cause))
-            .cloned();
+        let cause = self.sources.map.find(&crate::types::Pointer::new(cause)).cloned();
         if let Some(cause) = cause {
             self.sources.map.insert(pointer, cause);
         }
@@ -161,11 +155,7 @@ impl Builder<'_> {
 fn join(kind: NamespaceKind, text: &str) -> Result<HostPath, Problem> {
     let path = text.strip_prefix("ns:").unwrap_or(text);
     HostPath::new(path).map_err(|_| {
-        let private = if kind == NamespaceKind::Net {
-            "none"
-        } else {
-            "private"
-        };
+        let private = if kind == NamespaceKind::Net { "none" } else { "private" };
         let problem = Problem::new(format!("expected `{private}`, `host` or ns:PATH"));
         match text {
             "bridge" | "slirp4netns" | "pasta" => problem

@@ -102,9 +102,8 @@ impl Builder<'_> {
                 "/cgroup/blockIO/weight".into()
             }
             OptId::CgroupConf => {
-                let (file, value) = text
-                    .split_once('=')
-                    .ok_or_else(|| Problem::new("expected FILE=VALUE"))?;
+                let (file, value) =
+                    text.split_once('=').ok_or_else(|| Problem::new("expected FILE=VALUE"))?;
                 if PathComponent::new(file).is_err() || !file.contains('.') {
                     return Err(Problem::new(format!("`{file}` is no file of a controller")));
                 }
@@ -142,10 +141,7 @@ pub(super) fn place(
             let parts = vec![component("nsplan")?, component(id.as_str())?];
             (CgroupBase::Init, parts)
         }
-        (None, false) => (
-            CgroupBase::Caller,
-            vec![component(&format!("nsplan-{id}"))?],
-        ),
+        (None, false) => (CgroupBase::Caller, vec![component(&format!("nsplan-{id}"))?]),
     };
     Ok(CgroupPath { base, parts })
 }

@@ -74,29 +74,21 @@ pub(super) fn mount(text: &str, cwd: &HostPath) -> Result<Mount, Problem> {
         ("bind", None) => Err(Problem::new("source= is missing")),
         ("tmpfs", None) => memory(at, options.iter().map(String::as_str)),
         ("tmpfs", Some(_)) => Err(Problem::new("a tmpfs has no source=")),
-        _ => Err(Problem::new(format!(
-            "type `{kind}`: expected `bind` or `tmpfs`"
-        ))),
+        _ => Err(Problem::new(format!("type `{kind}`: expected `bind` or `tmpfs`"))),
     }
 }
 
 /// `DST[:OPTIONS]`.
 pub(super) fn tmpfs(text: &str) -> Result<Mount, Problem> {
     let (destination, options) = text.split_once(':').unwrap_or((text, ""));
-    memory(
-        target(destination)?,
-        options.split(',').filter(|option| !option.is_empty()),
-    )
+    memory(target(destination)?, options.split(',').filter(|option| !option.is_empty()))
 }
 
 /// `/dev/shm` of another size.
 pub(super) fn shm(size: &str) -> Result<Mount, Problem> {
     let Bytes(bytes) = parse(size)?;
     let size = format!("size={bytes}");
-    memory(
-        root_path("/dev/shm")?,
-        ["mode=1777", size.as_str()].into_iter(),
-    )
+    memory(root_path("/dev/shm")?, ["mode=1777", size.as_str()].into_iter())
 }
 
 /// `PATH[:INSIDE[:ACCESS]]`: the host's node, bound. A node made anew would not work in a user namespace.
@@ -116,10 +108,7 @@ pub(super) fn device(text: &str) -> Result<Mount, Problem> {
 
 /// A recursive bind mount of something of the host's.
 pub(super) fn bind(source: HostPath, destination: RootPath) -> Mount {
-    let source = BindSource {
-        source,
-        recursive: true,
-    };
+    let source = BindSource { source, recursive: true };
     Mount {
         destination,
         kind: MountKind::Bind(source),
@@ -127,10 +116,7 @@ pub(super) fn bind(source: HostPath, destination: RootPath) -> Mount {
         clear: MountFlags::empty(),
         set_recursive: MountFlags::empty(),
         clear_recursive: MountFlags::empty(),
-        propagation: vec![Propagation {
-            kind: PropagationKind::Private,
-            recursive: true,
-        }],
+        propagation: vec![Propagation { kind: PropagationKind::Private, recursive: true }],
         id_map: None,
         relabel: None,
         copy_up: false,

@@ -17,11 +17,7 @@ impl Builder<'_> {
             OptId::Tty => {
                 self.process.terminal = true;
                 self.process.console_size = self.around.window;
-                let is_set = self
-                    .process
-                    .env
-                    .iter()
-                    .any(|variable| variable.name == "TERM");
+                let is_set = self.process.env.iter().any(|variable| variable.name == "TERM");
                 if let (false, Some(term)) = (is_set, self.around.env.get("TERM")) {
                     set_variable(&mut self.process.env, "TERM", term);
                 }
@@ -45,9 +41,7 @@ impl Builder<'_> {
                 format!("/process/user/additionalGids/{}", groups.len() - 1)
             }
             OptId::Umask => {
-                let mask = u32::from_str_radix(text, 8)
-                    .ok()
-                    .filter(|mask| *mask <= 0o777);
+                let mask = u32::from_str_radix(text, 8).ok().filter(|mask| *mask <= 0o777);
                 let wrong = || Problem::new("expected an octal mask such as 022");
                 self.process.user.umask = Some(mask.ok_or_else(wrong)?);
                 "/process/user/umask".into()
@@ -117,17 +111,13 @@ impl Builder<'_> {
     }
 
     pub(super) fn finish_capabilities(&mut self) {
-        let all = || Capability::named().collect::<CapSet>();
-        let base = self
-            .process
-            .capabilities
-            .map_or(CapSet::EMPTY, |sets| sets.bounding);
+        let all = || match self.around.last_capability {
+            Some(last) => CapSet::up_to(last),
+            None => Capability::named().collect(),
+        };
+        let base = self.process.capabilities.map_or(CapSet::EMPTY, |sets| sets.bounding);
         let of = |list: &[Option<Capability>]| {
-            if list.contains(&None) {
-                all()
-            } else {
-                list.iter().flatten().copied().collect()
-            }
+            if list.contains(&None) { all() } else { list.iter().flatten().copied().collect() }
         };
         // A name takes precedence over ALL on the other side: `--cap-add ALL --cap-drop NET_RAW` means all but one.
         let set = match (self.added.contains(&None), self.dropped.contains(&None)) {
@@ -145,10 +135,7 @@ pub(super) fn set_variable(env: &mut Vec<EnvVar>, name: &str, value: &str) -> us
         env[at].value = value;
         return at;
     }
-    env.push(EnvVar {
-        name: name.to_owned(),
-        value,
-    });
+    env.push(EnvVar { name: name.to_owned(), value });
     env.len() - 1
 }
 
@@ -183,10 +170,7 @@ fn user(text: &str) -> Result<UserSpec, Problem> {
             number(part, 0, u32::MAX - 1)?;
         }
     }
-    Ok(UserSpec::Named {
-        user: Some(user.to_owned()),
-        group: group.map(str::to_owned),
-    })
+    Ok(UserSpec::Named { user: Some(user.to_owned()), group: group.map(str::to_owned) })
 }
 
 /// `NAME=SOFT[:HARD]`.
