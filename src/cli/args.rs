@@ -272,7 +272,7 @@ fn check_count(verb: &Verb, words: &[String]) -> Result<(), Failure> {
     };
     let form = || {
         let forms = verb.usage.iter().map(|form| format!("nsplan {} {form}", verb.name));
-        format!("usage: {}", forms.collect::<Vec<_>>().join(", or "))
+        format!("usage: {}", forms.collect::<Vec<_>>().join(", or ").trim_end())
     };
     if words.len() < least {
         let what = match verb.operands {

@@ -10,6 +10,8 @@ use super::verbs::{EXIT_CODES, VERBS};
 
 /// Where the help of an option begins.
 const COLUMN: usize = 30;
+/// Where the meaning of an example begins.
+const EXAMPLE: usize = 46;
 /// Where lines end.
 const WIDTH: usize = 80;
 
@@ -29,7 +31,7 @@ fn overview() -> String {
     let mut text = String::from(
         "nsplan starts Linux containers from a plan that can be read before it runs.\n\n\
          Usage: nsplan VERB [OPTIONS] …\n\n\
-         Examples:\n  nsplan do sh                a shell in a container; the host's files are read-only\n  \
+         Examples:\n  nsplan do sh                a shell; the host's files are read-only\n  \
          nsplan plan -- sh           every step of that, without doing any\n  \
          nsplan help do              all that can be asked for\n\nVerbs:\n",
     );
@@ -58,10 +60,10 @@ fn of_verb(verb: &Verb) -> String {
     }
     for (command, meaning) in verb.examples {
         let line = format!("  nsplan {command}");
-        if line.len() + 2 > 50 {
-            let _ = writeln!(text, "{line}\n{:50}{meaning}", "");
+        if line.chars().count() + 2 > EXAMPLE {
+            let _ = writeln!(text, "{line}\n{:EXAMPLE$}{meaning}", "");
         } else {
-            let _ = writeln!(text, "{line:50}{meaning}");
+            let _ = writeln!(text, "{line:EXAMPLE$}{meaning}");
         }
     }
     for paragraph in verb.about {

@@ -59,7 +59,7 @@ options! {
         ReadOnly "read-only" _ FLAG, "Make the root file system read-only; /tmp, /run, /dev and volumes stay as they are.";
         ReadWrite "rw" _ FLAG, "Make the host's root file system writable. Dangerous: what runs inside can change the host's files.";
         Volume "volume" 'v' Takes::file("SRC:DST[:OPTIONS]").many(), "Show the host's SRC at DST inside, writable unless OPTIONS say `ro`. Options, with commas: ro rw, bind (not what is mounted below SRC), nosuid nodev noexec nosymfollow noatime, private shared slave and rprivate rshared rslave, z Z. A relative SRC begins with `./` or `../`.";
-        MountOption "mount" _ Takes::value("KEY=VALUE,…").many(), "Mount something, for paths that contain colons: type=bind,source=SRC,target=DST[,readonly] or type=tmpfs,target=DST[,tmpfs-size=SIZE][,tmpfs-mode=MODE].";
+        MountOption "mount" _ Takes::value("KEY=VALUE[,KEY=VALUE]").many(), "Mount something, for paths that contain colons: type=bind,source=SRC,target=DST and, if wanted, readonly; or type=tmpfs,target=DST with, if wanted, tmpfs-size=SIZE and tmpfs-mode=MODE.";
         Tmpfs "tmpfs" _ Takes::value("DST[:OPTIONS]").many(), "Mount an empty file system in memory at DST. It is nosuid, nodev and noexec unless OPTIONS say suid, dev or exec; also ro, size=SIZE, mode=MODE, uid=N, gid=N, nr_inodes=N, tmpcopyup.";
         ShmSize "shm-size" _ SIZE, "Size of /dev/shm; 64m without this option.";
         Device "device" _ Takes::file("PATH[:INSIDE]").many(), "Make the host's device PATH available, under the name INSIDE if given.";

@@ -76,12 +76,14 @@ struct Builder<'a> {
     process: Process,
     /// Mounts the options ask for, on top of the sandbox's.
     mounts: Vec<(Mount, String)>,
+    /// Paths hidden on top of the usual ones.
+    masks: Vec<(RootPath, String)>,
     resources: Resources,
     /// The first option that needs a control group.
     limited_by: Option<String>,
     cgroup_parent: Option<Vec<crate::config::PathComponent>>,
-    uid_map: Vec<IdMapping>,
-    gid_map: Vec<IdMapping>,
+    uid_map: Vec<(IdMapping, String)>,
+    gid_map: Vec<(IdMapping, String)>,
     added: Vec<Option<Capability>>,
     dropped: Vec<Option<Capability>>,
     id: ContainerId,
@@ -117,6 +119,7 @@ impl<'a> Builder<'a> {
             config,
             process,
             mounts: Vec::new(),
+            masks: Vec::new(),
             resources: Resources::default(),
             limited_by: None,
             cgroup_parent: None,
@@ -177,14 +180,11 @@ impl<'a> Builder<'a> {
             OptId::Tmpfs => self.add_mount(mounts::tmpfs(text)?, given),
             OptId::ShmSize => self.add_mount(mounts::shm(text)?, given),
             OptId::Device => self.add_mount(mounts::device(text)?, given),
-            OptId::Mask => {
-                let path = root_path(text)?;
-                self.from(&format!("/maskedPaths/{}", self.config.masked_paths.len()), given);
-                self.config.masked_paths.push(path);
-            }
+            OptId::Mask => self.masks.push((root_path(text)?, given.to_string())),
             OptId::Unmask => {
                 let open = if text == "ALL" { RootPath::root() } else { root_path(text)? };
                 self.config.masked_paths.retain(|path| !open.contains(path));
+                self.masks.retain(|(path, _)| !open.contains(path));
                 self.config.readonly_paths.retain(|path| !open.contains(path));
             }
             _ => return Ok(false),
@@ -205,6 +205,7 @@ impl<'a> Builder<'a> {
         self.finish_capabilities();
         self.finish_shared();
         self.finish_mounts();
+        self.finish_masks();
         self.finish_cgroup();
         if !self.problems.is_empty() {
             return Err(Failure { exit: EXIT_OWN, problems: self.problems });
@@ -236,6 +237,14 @@ impl<'a> Builder<'a> {
             };
             let pointer = Pointer::new("/mounts").index(at);
             self.sources.map.insert(pointer, Origin::Option(origin));
+        }
+    }
+
+    fn finish_masks(&mut self) {
+        for (path, given) in core::mem::take(&mut self.masks) {
+            let pointer = Pointer::new("/maskedPaths").index(self.config.masked_paths.len());
+            self.sources.map.insert(pointer, Origin::Option(given));
+            self.config.masked_paths.push(path);
         }
     }
 

@@ -30,12 +30,12 @@ pub static VERBS: [Verb; 9] = [
             "Options end at the first word of the command, so the command's own options need no `--`. Of an option that is given twice the last counts, unless help marks it as one that adds up.",
         ],
         examples: &[
-            ("do sh", "a shell; the host's files can be read, not changed"),
+            ("do sh", "a shell; host files are read-only"),
             ("do -v ./out:/out make -C /src", "only ./out is writable"),
             ("do -m 512m --cpus 0.5 --pids-limit 100 ./job", "with limits"),
             ("do -t --rootfs ./alpine sh", "a shell in another file system"),
             ("do --net host --user 1000 curl example.org", "with the host's network"),
-            ("plan -- ls", "what `do ls` would do, without doing it"),
+            ("plan -- ls", "every step of `do ls`, not done"),
         ],
         groups: &[&FILES, &PROCESS, &ISOLATION, &PRIVILEGES, &LIMITS],
         operands: Operands::Command { before: 0, required: true },
@@ -88,7 +88,7 @@ pub static VERBS: [Verb; 9] = [
         about: &[
             "Prints as JSON what is true of this host and of the caller: kernel features, control groups, granted ids, security modules, mounts. A report of a fault needs this and the configuration, nothing else.",
         ],
-        examples: &[("probe > host.json", "keep it for `plan --host host.json`")],
+        examples: &[("probe > host.json", "for `plan --host host.json`")],
         groups: &[],
         operands: Operands::Words { least: 0, most: 0 },
         complete: Complete::Nothing,

@@ -6,8 +6,8 @@ use super::super::args::{ContainerId, Given, ID_RULE};
 use super::super::options::OptId;
 use super::super::report::Problem;
 use super::{Builder, mounts, number};
-use crate::config::{Mount, NamespaceSource};
-use crate::types::{HostPath, IdMap, IdMapping, MountFlags, NamespaceKind};
+use crate::config::{Mount, NamespaceSource, Origin};
+use crate::types::{HostPath, IdMap, IdMapping, MountFlags, NamespaceKind, Pointer};
 
 impl Builder<'_> {
     /// Takes an option about isolation; false if it is none.
@@ -32,12 +32,12 @@ impl Builder<'_> {
             OptId::CgroupNs => self.namespace(NamespaceKind::Cgroup, given)?,
             OptId::UserNs => self.namespace(NamespaceKind::User, given)?,
             OptId::UidMap => {
-                self.uid_map.push(id_mapping(text)?);
-                self.from("/uidMappings", given);
+                let mapping = id_mapping(text)?;
+                self.uid_map.push((mapping, given.to_string()));
             }
             OptId::GidMap => {
-                self.gid_map.push(id_mapping(text)?);
-                self.from("/gidMappings", given);
+                let mapping = id_mapping(text)?;
+                self.gid_map.push((mapping, given.to_string()));
             }
             OptId::Sysctl => {
                 let wrong = || Problem::new("expected NAME=VALUE");
@@ -46,7 +46,7 @@ impl Builder<'_> {
                     return Err(wrong());
                 }
                 let name = name.replace('/', ".");
-                let pointer = crate::types::Pointer::new("/sysctl").key(&name);
+                let pointer = Pointer::new("/sysctl").key(&name);
                 self.from(pointer.as_str(), given);
                 self.config.sysctl.insert(name, value.to_owned());
             }
@@ -86,14 +86,23 @@ impl Builder<'_> {
         let source = self.config.namespaces.entry(kind);
         source.or_insert(NamespaceSource::Create);
         for (name, ranges, map) in [
-            ("--uidmap", uids, &mut self.config.uid_mappings),
-            ("--gidmap", gids, &mut self.config.gid_mappings),
+            ("/uidMappings", uids, &mut self.config.uid_mappings),
+            ("/gidMappings", gids, &mut self.config.gid_mappings),
         ] {
-            match IdMap::new(ranges) {
-                Ok(checked) => *map = checked,
-                Err(error) => self.problems.push(Problem::new(error.to_string()).at(name)),
+            let all = Pointer::new(name);
+            let words: Vec<&str> = ranges.iter().map(|(_, given)| given.as_str()).collect();
+            let words = words.join(" ");
+            for (index, (_, given)) in ranges.iter().enumerate() {
+                self.sources.map.insert(all.index(index), Origin::Option(given.clone()));
             }
+            match IdMap::new(ranges.iter().map(|(mapping, _)| *mapping).collect()) {
+                Ok(checked) => *map = checked,
+                Err(error) => self.problems.push(Problem::new(error.to_string()).at(&words)),
+            }
+            self.sources.map.insert(all, Origin::Option(words));
         }
+        // Where one speaks for both it is wrong only once.
+        self.problems.dedup();
     }
 
     /// Follows up what sharing a namespace with the host means for names, interfaces and mounts.
@@ -127,8 +136,8 @@ impl Builder<'_> {
     }
 
     fn is_asked(&self, pointer: &str) -> bool {
-        let origin = self.sources.map.find(&crate::types::Pointer::new(pointer));
-        matches!(origin, Some(crate::config::Origin::Option(_)))
+        let origin = self.sources.map.find(&Pointer::new(pointer));
+        matches!(origin, Some(Origin::Option(_)))
     }
 
     /// Shows the host's own `path` inside, instead of a private one, because of what `cause` says.
@@ -141,10 +150,11 @@ impl Builder<'_> {
             return;
         };
         let mut mount = mounts::bind(source, self.config.mounts[at].destination.clone());
-        mount.set_recursive = flags | MountFlags::MS_NOSUID | MountFlags::MS_NOEXEC;
+        mount.set_recursive =
+            flags | MountFlags::MS_NOSUID | MountFlags::MS_NODEV | MountFlags::MS_NOEXEC;
         self.config.mounts[at] = mount;
-        let pointer = crate::types::Pointer::new("/mounts").index(at);
-        let cause = self.sources.map.find(&crate::types::Pointer::new(cause)).cloned();
+        let pointer = Pointer::new("/mounts").index(at);
+        let cause = self.sources.map.find(&Pointer::new(cause)).cloned();
         if let Some(cause) = cause {
             self.sources.map.insert(pointer, cause);
         }
