@@ -1,16 +1,18 @@
 //! Stays with a running container until its end: passes signals on, copies its terminal, minds its time.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::Write as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
-use super::api::{self, Container};
+use super::api;
 use super::report::{Failure, Problem};
 use super::signals::{Signals, is_dropped};
 use super::terminal::{Copier, RawMode};
+use crate::apply::{Container, ExitStatus, WaitError};
 use crate::types;
 
 /// How soon a terminal that all have closed is looked at again.
@@ -29,7 +31,7 @@ pub fn attend(
     let terminal = container.terminal.take();
     let fail = |call: &str, errno: Errno| Failure::from(Problem::new(format!("{call} = {errno}")));
     let mut watch = Watch {
-        container: &container,
+        container: &mut container,
         signals,
         input: stdin.as_fd(),
         raw: None,
@@ -44,27 +46,33 @@ pub fn attend(
         watch.raw = raw.map_err(|errno| fail("tcsetattr", errno))?;
         watch.resize();
     }
-    watch.until_end().map_err(|errno| fail("poll", errno))?;
+    let ended = watch.until_end().map_err(|errno| fail("poll", errno))?;
     watch.drain();
     let killed_for = watch.killed_for;
     // The terminal is the caller's again before anything is said about the end.
     drop(watch);
-    let code = container.wait()?;
+    let status = match ended {
+        Ok(status) => status,
+        Err(error) => {
+            let failure = Failure::from(Problem::of(&error));
+            let status = error.status.ok_or_else(|| failure.clone())?;
+            // What stays behind is said, but how the program ended is what the caller asked for.
+            let _ = write!(std::io::stderr().lock(), "{failure}");
+            status
+        }
+    };
     Ok(match killed_for {
-        Some(signal) if code == KILLED => signal_code(signal),
-        _ => code,
+        Some(signal) if status == ExitStatus::Signaled(types::Signal::KILL) => signal_code(signal),
+        _ => status.code(),
     })
 }
 
-/// The exit code of a program that `SIGKILL` ended.
-const KILLED: u8 = 137;
-
 fn signal_code(signal: Signal) -> u8 {
-    u8::try_from(128 + signal as i32).unwrap_or(KILLED)
+    u8::try_from(128 + signal as i32).unwrap_or(u8::MAX)
 }
 
 struct Watch<'a> {
-    container: &'a Container,
+    container: &'a mut Container,
     signals: &'a Signals,
     input: BorrowedFd<'a>,
     raw: Option<RawMode<'a>>,
@@ -75,17 +83,19 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    fn until_end(&mut self) -> nix::Result<()> {
+    fn until_end(&mut self) -> nix::Result<Result<ExitStatus, WaitError>> {
         loop {
-            if self.is_over()? {
-                return Ok(());
+            match self.container.try_wait() {
+                Ok(None) => self.wait_for_event()?,
+                Ok(Some(status)) => return Ok(Ok(status)),
+                Err(error) => return Ok(Err(error)),
             }
             while let Some(signal) = self.signals.next() {
                 self.pass_on(signal);
             }
             if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 self.deadline = None;
-                self.container.kill(types::Signal::KILL);
+                let _ = self.container.kill(types::Signal::KILL);
             }
             if self.copier.as_mut().is_some_and(|copier| !copier.turn()) {
                 // As when a terminal is closed: whoever showed the output is gone.
@@ -95,12 +105,10 @@ impl Watch<'_> {
         }
     }
 
-    /// Waits for the next event; whether it is the end.
-    fn is_over(&self) -> nix::Result<bool> {
-        let mut fds = vec![
-            PollFd::new(self.container.pidfd.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.signals.fd(), PollFlags::POLLIN),
-        ];
+    /// Waits until there is something to do.
+    fn wait_for_event(&self) -> nix::Result<()> {
+        let mut fds = vec![PollFd::new(self.signals.fd(), PollFlags::POLLIN)];
+        fds.extend(self.container.pidfd().map(|pidfd| PollFd::new(pidfd, PollFlags::POLLIN)));
         let mut wait = self.deadline.map(|deadline| deadline.duration_since(Instant::now()));
         if let Some(copier) = &self.copier {
             fds.extend(copier.poll_fds());
@@ -114,27 +122,29 @@ impl Watch<'_> {
             PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX)
         });
         match poll(&mut fds, wait) {
-            Ok(_) => Ok(fds[0].any().unwrap_or(true)),
-            Err(Errno::EINTR) => Ok(false),
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(errno) => Err(errno),
         }
     }
 
     fn pass_on(&mut self, signal: Signal) {
-        if signal == Signal::SIGWINCH {
-            self.resize();
-            return;
+        match signal {
+            Signal::SIGWINCH => return self.resize(),
+            // It only wakes the loop.
+            Signal::SIGCHLD => return,
+            _ => {}
         }
-        let path = format!("/proc/{}/status", self.container.pid);
+        let path = format!("/proc/{}/status", self.container.pid());
         let status = std::fs::read_to_string(path).unwrap_or_default();
         if is_dropped(&status, signal) {
             self.killed_for = Some(signal);
-            self.container.kill(types::Signal::KILL);
+            let _ = self.container.kill(types::Signal::KILL);
             return;
         }
         let number = u8::try_from(signal as i32).ok();
         if let Some(signal) = number.and_then(types::Signal::from_number) {
-            self.container.kill(signal);
+            // One that has ended meanwhile needs none.
+            let _ = self.container.kill(signal);
         }
         if signal == Signal::SIGTSTP {
             self.stop();
@@ -165,7 +175,11 @@ impl Watch<'_> {
         let Some(copier) = &mut self.copier else {
             return;
         };
-        while !copier.is_drained() && self.signals.next().is_none() {
+        while !copier.is_drained() {
+            let signal = self.signals.next();
+            if signal.is_some_and(|signal| !matches!(signal, Signal::SIGCHLD | Signal::SIGWINCH)) {
+                return;
+            }
             let mut fds = copier.poll_fds();
             fds.push(PollFd::new(self.signals.fd(), PollFlags::POLLIN));
             let _ = poll(&mut fds, PollTimeout::NONE);

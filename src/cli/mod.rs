@@ -7,6 +7,7 @@ pub mod api;
 pub mod args;
 pub mod attend;
 pub mod completions;
+pub mod delete;
 pub mod help;
 mod lookup;
 pub mod man;

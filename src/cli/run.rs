@@ -6,21 +6,23 @@ use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::api::{self, State};
+use super::api;
 use super::args::{Action, ContainerId, Given, Request, Subject, parse};
 use super::attend::attend;
 use super::completions::completions;
+use super::delete::delete;
 use super::help::{help, version};
 use super::man::man;
 use super::options::OptId;
-use super::report::{Failure, Problem, Sources};
+use super::report::{EXIT_NOT_FOUND, EXIT_OWN, Failure, Problem, Sources};
 use super::sandbox::{Sandbox, Surroundings, sandbox};
 use super::signals::Signals;
 use super::state;
 use crate::apply::probe::{probe, probe_all};
+use crate::apply::{ApplyError, Io, StateDir, spawn};
 use crate::config::{Config, Parsed, Process, from_libcontainer, to_libcontainer};
 use crate::facts::HostFacts;
-use crate::plan::{Plan, needs, plan, plan_hint};
+use crate::plan::{Plan, apply_hint, needs, plan, plan_hint};
 use crate::types::HostPath;
 
 /// Does what the words after the program's name ask for. What goes wrong is said on standard error.
@@ -50,28 +52,32 @@ fn carry_out(request: &Request) -> Result<u8, Failure> {
         Action::Do { options, command } => {
             let made = sandbox(options, command.clone(), &surroundings(options, None)?)?;
             let Sandbox { config, sources, id, timeout } = made;
-            let (plan, _) = plan_here(&config, &sources)?;
-            start(request, &plan, id, timeout)
+            let job = Job { config: &config, sources: &sources, id, timeout };
+            start(request, job)
         }
         Action::Run { bundle, id, command } => {
             let (parsed, sources) = read_config(&in_bundle(bundle))?;
             let config = with_command(parsed.config, command);
-            let (plan, _) = plan_here(&config, &sources)?;
-            start(request, &plan, id.clone(), None)
+            let job = Job { config: &config, sources: &sources, id: id.clone(), timeout: None };
+            start(request, job)
         }
         Action::Delete { id, force } => {
             let root = state_root(request)?;
-            api::delete(&State { root, id: id.clone() }, *force).map(|()| 0)
+            delete(&root, id, *force).map(|()| 0)
         }
     }
 }
 
-fn start(
-    request: &Request,
-    plan: &Plan,
+/// A container to be started.
+struct Job<'a> {
+    config: &'a Config,
+    sources: &'a Sources,
     id: ContainerId,
     timeout: Option<Duration>,
-) -> Result<u8, Failure> {
+}
+
+fn start(request: &Request, job: Job<'_>) -> Result<u8, Failure> {
+    let plan = plan_here(job.config, job.sources)?;
     if request.debug {
         let _ = write!(std::io::stderr().lock(), "{plan}");
     }
@@ -80,8 +86,32 @@ fn start(
     // From here on no signal is lost, and none ends this process before the container has been cared for.
     let signals = Signals::block()
         .map_err(|errno| Failure::from(Problem::new(format!("signalfd = {errno}"))))?;
-    let container = api::spawn(plan, &State { root, id })?;
-    attend(container, &signals, timeout)
+    let state = StateDir { root: root.as_str().into(), id: job.id.to_string() };
+    let container = spawn(&plan, Io { state: Some(state), ..Io::default() })
+        .map_err(|error| failed(&plan, &job, &error))?;
+    attend(container, &signals, job.timeout)
+}
+
+/// A step that failed, in the user's words.
+fn failed(plan: &Plan, job: &Job<'_>, error: &ApplyError) -> Failure {
+    let process = job.config.process.as_ref();
+    let program = process.and_then(|process| process.args.first());
+    let why = match error.exit_code() {
+        Some(EXIT_NOT_FOUND) => Some("not found in the container"),
+        Some(_) => Some("cannot be executed"),
+        None => None,
+    };
+    let problem = match (why, program) {
+        (Some(why), Some(program)) => Problem::new(format!("`{program}`: {why}: {error}")),
+        _ if error.step.is_some() => {
+            Problem::new(error.to_string()).at(job.sources.place(&error.origin))
+        }
+        _ => Problem::new(error.to_string()),
+    };
+    let step = error.step.and_then(|step| plan.step(step));
+    let hint = step.zip(error.errno()).and_then(|(step, errno)| apply_hint(&step.op, errno));
+    let exit = error.exit_code().unwrap_or(EXIT_OWN);
+    Failure { exit, problems: vec![problem.hint(hint.unwrap_or_default())] }
 }
 
 fn state_root(request: &Request) -> Result<HostPath, Failure> {
@@ -115,14 +145,14 @@ fn show_plan(
     };
     let plan = match facts {
         Some(facts) => plan_for(&config, &sources, &facts)?,
-        None => plan_here(&config, &sources)?.0,
+        None => plan_here(&config, &sources)?,
     };
     Ok(if json { plan.to_json() } else { plan.to_string() })
 }
 
-fn plan_here(config: &Config, sources: &Sources) -> Result<(Plan, HostFacts), Failure> {
+fn plan_here(config: &Config, sources: &Sources) -> Result<Plan, Failure> {
     let facts = probe(&needs(config)).map_err(|error| Problem::of(&error).at("probe"))?;
-    Ok((plan_for(config, sources, &facts)?, facts))
+    plan_for(config, sources, &facts)
 }
 
 fn plan_for(config: &Config, sources: &Sources, facts: &HostFacts) -> Result<Plan, Failure> {
@@ -151,7 +181,7 @@ fn read_config(file: &str) -> Result<(Parsed, Sources), Failure> {
     let directory = path.as_str().rsplit_once('/').map_or("/", |(directory, _)| directory);
     let base = absolute(if directory.is_empty() { "/" } else { directory })?;
     let parsed = from_libcontainer(&text, &base).map_err(|errors| Failure {
-        exit: super::report::EXIT_OWN,
+        exit: EXIT_OWN,
         problems: errors.0.iter().map(|error| Problem::new(format!("{file}:{error}"))).collect(),
     })?;
     let sources = Sources { map: parsed.source.clone(), file: Some(file.to_owned()) };

@@ -40,13 +40,14 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Blocks what will be passed on, and `SIGWINCH`.
+    /// Blocks what will be passed on, `SIGWINCH`, and `SIGCHLD`, which tells of the end where there is no pidfd.
     ///
     /// # Errors
     /// When no descriptor is left.
     pub fn block() -> nix::Result<Self> {
         let mut set: SigSet = FORWARDED.into_iter().collect();
         set.add(Signal::SIGWINCH);
+        set.add(Signal::SIGCHLD);
         let before = set.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         match SignalFd::with_flags(&set, flags) {

@@ -5,6 +5,7 @@ mod support;
 
 mod binary;
 mod parsing;
+mod running;
 mod sandbox;
 mod texts;
 mod units;
