@@ -6,7 +6,6 @@ use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::api;
 use super::args::{Action, ContainerId, Given, Request, Subject, parse};
 use super::attend::attend;
 use super::completions::completions;
@@ -221,13 +220,14 @@ fn surroundings(options: &[Given], facts: Option<&HostFacts>) -> Result<Surround
     let id = ContainerId::new(&id);
     Ok(Surroundings {
         is_root: uid == 0,
-        root: absolute("/")?,
+        root: crate::apply::root_entries(&absolute("/")?)
+            .map_err(|error| Failure::from(Problem::of(&error).at("/")))?,
         cwd: absolute(".")?,
         env: std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect(),
         id: id.ok_or_else(|| Problem::new("no name for the container"))?,
-        window: api::window_size(std::io::stdin().as_fd()),
+        window: crate::apply::window_size(std::io::stdin().as_fd()),
         last_capability: last,
     })
 }
