@@ -198,13 +198,10 @@ fn print_config(file: &str, libcontainer: bool) -> Result<u8, Failure> {
 
 fn read_facts(file: &str) -> Result<HostFacts, Failure> {
     let text = std::fs::read_to_string(file).map_err(|error| Problem::of(&error).at(file))?;
-    let facts: HostFacts = serde_json::from_str(&text)
-        .map_err(|error| Problem::of(&error).at(file).hint("`nsplan probe` prints such a file"))?;
-    if facts.schema != HostFacts::SCHEMA {
-        let text = format!("schema {}, expected {}", facts.schema, HostFacts::SCHEMA);
-        return Err(Problem::new(text).at(file).into());
-    }
-    Ok(facts)
+    HostFacts::from_json(&text).map_err(|error| {
+        let problem = Problem::of(&error).at(file);
+        problem.hint("`nsplan probe` prints such a file").into()
+    })
 }
 
 /// What `sandbox` must know of the caller, here or on the host the facts are about.

@@ -17,7 +17,7 @@ use super::units::Span;
 use crate::config::{
     CapabilitySets, Cgroup, Config, ConsoleSize, Mount, Origin, Process, Resources, RootEntry,
 };
-use crate::types::{Capability, HostPath, IdMapping, NamespaceKind, PathError, Pointer, RootPath};
+use crate::types::{Capability, HostPath, IdMapping, PathError, Pointer, RootPath};
 
 /// What must be known of the caller.
 #[derive(Clone, Debug)]
@@ -265,11 +265,6 @@ impl<'a> Builder<'a> {
             }
             Err(problem) => self.problems.push(problem.at(format!("--name {}", self.id))),
         }
-    }
-
-    /// Whether a user namespace is made for the container.
-    fn has_new_userns(&self) -> bool {
-        self.config.creates(NamespaceKind::User)
     }
 }
 

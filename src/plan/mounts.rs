@@ -209,12 +209,12 @@ fn one(
         MountKind::Filesystem { fstype, source, data } => match host_substitute(draft, fstype) {
             Some(bind) => {
                 let text = format!(
-                    "{} is the host's, bound read-only: a new one needs its namespace made together with the user namespace",
+                    "{} is the host's: a new one needs its namespace made together with the user namespace",
                     mount.destination
                 );
                 draft.note(origin, text);
-                let readonly = Mount { set_recursive: MountFlags::MS_RDONLY, ..mount.clone() };
-                attach(draft, mounts, sources, &readonly, &bind, origin);
+                let mount = Mount { set_recursive: mount.set, ..mount.clone() };
+                attach(draft, mounts, sources, &mount, &bind, origin);
             }
             None => filesystem(draft, mounts, mount, (fstype, source.as_ref(), data), origin),
         },
