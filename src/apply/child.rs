@@ -178,6 +178,7 @@ impl Child<'_> {
         match act {
             Act::IsolateTree { flags } => mount::mount(None, c"/", None, *flags, None),
             Act::PrepareRoot(root) => self.prepare_root(root),
+            Act::EmptyRoot { path } => self.empty_root(path),
             Act::MakeMountPoint { target, directory } => self.make_mount_point(target, *directory),
             Act::Filesystem(filesystem) => self.filesystem(filesystem),
             Act::CloneTree { source, recursive, place } => {

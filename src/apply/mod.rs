@@ -16,8 +16,10 @@ mod lower;
 mod message;
 mod parent;
 mod program;
+mod root_entries;
 mod spawn;
 mod state;
+mod window;
 
 pub use container::{Container, ExitStatus, WaitError};
 pub use error::{ApplyError, Cause, Leftover};
@@ -25,6 +27,8 @@ pub use io::{Io, Stdio};
 pub use journal::{StateDir, Swept, sweep};
 pub use lower::{LowerError, LowerReason, lower};
 pub use program::Program;
+pub use root_entries::root_entries;
 pub use spawn::spawn;
+pub use window::{set_window_size, window_size};
 
 pub use crate::sys::Fault;

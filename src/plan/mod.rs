@@ -27,6 +27,7 @@ mod op;
 mod privileges;
 mod program;
 mod render;
+mod root_entries;
 
 use alloc::vec::Vec;
 
