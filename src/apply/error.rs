@@ -132,7 +132,7 @@ impl fmt::Display for Cause {
         match self {
             Self::Kernel(fault) => fault.fmt(f),
             Self::Ended { status: Some(ExitStatus::Signaled(signal)) } => {
-                write!(f, "the process was killed by {signal} before its program ran")
+                write!(f, "the process ended before its program ran: killed by {signal}")
             }
             Self::Ended { .. } => f.write_str("the process ended before its program ran"),
             Self::Protocol => f.write_str("the process said something unexpected"),

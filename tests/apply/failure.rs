@@ -156,6 +156,9 @@ fn a_process_killed_before_its_program_runs_is_an_error_that_says_so() {
     });
     let status = Some(ExitStatus::Signaled(nsplan::types::Signal::KILL));
     assert_eq!(error.cause, Cause::Ended { status });
-    assert!(error.to_string().contains("killed by SIGKILL before its program ran"), "{error}");
+    assert!(
+        error.to_string().contains("the process ended before its program ran: killed by SIGKILL"),
+        "{error}"
+    );
     assert!(!has_children());
 }
