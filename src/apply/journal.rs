@@ -161,7 +161,7 @@ fn finish(directory: &mut Directory) -> (usize, Vec<Leftover>) {
         } else if is_allowed(&op) {
             killed.and_then(|()| undo(&op))
         } else {
-            Err(Fault::new(Sysno::rmdir, Errno::EPERM))
+            Err(Fault::new(Sysno::unlinkat, Errno::EPERM))
         };
         match answer {
             Ok(()) => undone += 1,
