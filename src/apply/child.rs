@@ -22,6 +22,8 @@ mod procfs;
 mod root;
 mod terminal;
 
+pub(super) use mounts::read_only;
+
 /// Everything a child has, prepared by the launcher. It changes nothing in it but the table.
 #[derive(Debug)]
 pub(crate) struct Launch {

@@ -17,6 +17,7 @@ mod message;
 mod parent;
 mod program;
 mod root_entries;
+mod seal;
 mod spawn;
 mod state;
 mod window;
@@ -28,6 +29,7 @@ pub use journal::{StateDir, Swept, sweep};
 pub use lower::{LowerError, LowerReason, lower};
 pub use program::Program;
 pub use root_entries::root_entries;
+pub use seal::seal_program;
 pub use spawn::spawn;
 pub use window::{set_window_size, window_size};
 
