@@ -17,5 +17,5 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let plan = plan(&config, &facts).map_err(|errors| format!("{}", errors[0]))?;
     let mut container = spawn(&plan, Io::default())?;
     let status = container.wait()?;
-    Ok(ExitCode::from(u8::try_from(status.code())?))
+    Ok(ExitCode::from(status.code()))
 }

@@ -31,7 +31,7 @@ fn a_program_that_is_not_there_is_an_error_of_execve_and_127() {
     let mut config = shell(&root, "");
     config.process.as_mut().unwrap().args = vec!["no-such-program".into()];
     let error = try_run(&config).expect_err("no such program");
-    assert_eq!((error.errno, error.exit_code()), (Some(Errno::ENOENT), 127), "{error}");
+    assert_eq!((error.errno(), error.exit_code()), (Some(Errno::ENOENT), Some(127)), "{error}");
     assert!(error.to_string().contains("execve"), "{error}");
 }
 
@@ -42,5 +42,5 @@ fn a_program_that_may_not_be_run_is_126() {
     let mut config = shell(&root, "");
     config.process.as_mut().unwrap().args = vec!["/bin/text".into()];
     let error = try_run(&config).expect_err("not executable");
-    assert_eq!((error.errno, error.exit_code()), (Some(Errno::EACCES), 126), "{error}");
+    assert_eq!((error.errno(), error.exit_code()), (Some(Errno::EACCES), Some(126)), "{error}");
 }

@@ -38,7 +38,7 @@ fn the_error_names_actor_step_call_errno_and_place() {
     config.mounts.push(Mount::filesystem("/tmp/x", "no-such-fs", MountFlags::empty(), &[]));
     let error = try_run(&config).expect_err("no such file system");
     let step = error.step.expect("a step");
-    assert_eq!((step.actor, error.errno), (Actor::Init, Some(Errno::ENODEV)), "{error}");
+    assert_eq!((step.actor, error.errno()), (Actor::Init, Some(Errno::ENODEV)), "{error}");
     let text = error.to_string();
     assert!(text.contains(&format!("{step}")), "{text}");
     assert!(text.contains("mount no-such-fs on /tmp/x") && text.contains("ENODEV"), "{text}");
@@ -94,7 +94,7 @@ fn a_cgroup_of_that_name_that_is_already_there_is_left_alone() {
     let is_there = fs::metadata(&taken).is_ok();
     fs::remove_dir(&taken).unwrap();
     let error = result.expect_err("the name is taken");
-    assert_eq!(error.errno, Some(Errno::EEXIST), "{error}");
+    assert_eq!(error.errno(), Some(Errno::EEXIST), "{error}");
     assert!(is_there, "somebody else's cgroup was removed");
     assert_eq!(cgroups_named(&name), [] as [&str; 0]);
 }
@@ -118,7 +118,7 @@ fn a_working_directory_that_leads_out_is_refused() {
         config.process.as_mut().unwrap().cwd = nsplan::types::RootPath::new(cwd).unwrap();
         let error = try_run(&config).expect_err(cwd);
         assert!(
-            matches!(error.errno, Some(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES)),
+            matches!(error.errno(), Some(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES)),
             "{error}"
         );
     }
