@@ -32,6 +32,13 @@ pub struct ApplyError {
 pub enum Cause {
     /// The kernel refused a call.
     Kernel(Fault),
+    /// The kernel refused a request to netlink.
+    Netlink {
+        /// The request, as `rtnetlink(7)` calls it.
+        request: &'static str,
+        /// Why.
+        errno: Errno,
+    },
     /// The process ended, or was killed, before its program ran.
     Ended,
     /// A process said something that the plan does not expect.
@@ -86,11 +93,12 @@ impl ApplyError {
         }
     }
 
-    /// The call that was refused, as strace shows it.
+    /// The call that was refused, as strace shows it, or the request to netlink.
     #[must_use]
     pub fn call(&self) -> Option<&'static str> {
         match &self.cause {
             Cause::Kernel(fault) => Some(fault.call()),
+            Cause::Netlink { request, .. } => Some(request),
             _ => None,
         }
     }
@@ -100,6 +108,7 @@ impl ApplyError {
     pub fn errno(&self) -> Option<Errno> {
         match &self.cause {
             Cause::Kernel(fault) => Some(fault.errno),
+            Cause::Netlink { errno, .. } => Some(*errno),
             _ => None,
         }
     }
@@ -117,6 +126,9 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kernel(fault) => fault.fmt(f),
+            Self::Netlink { request, errno } => {
+                write!(f, "{request}: {errno} ({})", errno.meaning())
+            }
             Self::Ended => f.write_str("the process ended before its program ran"),
             Self::Protocol => f.write_str("the process said something unexpected"),
             Self::Helper { message } => f.write_str(message),

@@ -14,10 +14,16 @@ mod io;
 mod journal;
 mod lower;
 mod message;
+#[cfg(feature = "net")]
+mod network;
+#[cfg(not(feature = "net"))]
+#[path = "network_absent.rs"]
+mod network;
 mod parent;
 mod program;
 mod spawn;
 mod state;
+mod statistics;
 
 pub use container::{Container, ExitStatus, WaitError};
 pub use error::{ApplyError, Cause, Leftover};
@@ -26,5 +32,6 @@ pub use journal::{StateDir, Swept, sweep};
 pub use lower::{LowerError, LowerReason, lower};
 pub use program::Program;
 pub use spawn::spawn;
+pub use statistics::{LinkStatistics, Traffic, link_statistics};
 
 pub use crate::sys::Fault;
