@@ -94,8 +94,7 @@ impl Network {
                     Some(name) => Some(self.existing(Side::Inside, name)?.index),
                     None => None,
                 };
-                let route =
-                    message::route(destination.as_ref(), *gateway, *source, index);
+                let route = message::route(destination.as_ref(), *gateway, *source, index);
                 self.change(Side::Inside, route.ok_or(Cause::Protocol)?)
             }
             NetworkOp::LoopbackUp | NetworkOp::RemoveLink { .. } => Err(Cause::Protocol),

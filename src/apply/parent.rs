@@ -6,7 +6,8 @@ use super::spawn::{Failure, Launcher, Started};
 use super::{cgroup, idmap};
 use crate::apply::message::Message;
 use crate::plan::{
-    Actor, CgroupOp, NetworkOp, Op, ProcessOp, Slot, StateOp, Step, StepId, SyncOp, Token, Undo, UserOp,
+    Actor, CgroupOp, NetworkOp, Op, ProcessOp, Slot, StateOp, Step, StepId, SyncOp, Token, Undo,
+    UserOp,
 };
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::Gone;

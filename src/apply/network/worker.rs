@@ -160,8 +160,10 @@ impl Connections {
 /// A socket in the namespace that the thread is in now.
 fn connect(runtime: &Runtime) -> Outcome<Handle> {
     let _context = runtime.enter();
-    let (connection, handle, _) =
+    let (mut connection, handle, _) =
         rtnetlink::new_connection().map_err(|error| io_fault(Sysno::socket, &error))?;
+    // By itself it ends an answer the same way after an acknowledgement and after the loss of the socket.
+    connection.set_forward_ack(true);
     runtime.spawn(connection);
     Ok(handle)
 }
