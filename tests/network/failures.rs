@@ -14,7 +14,7 @@ use crate::stage::{Rootfs, Scratch, plan, start, start_in};
 #[track_caller]
 fn check(config: &Config, call: &str, errno: Errno, hint: &str, left: &[&str]) {
     let plan = plan(config);
-    let error = start(&plan).err().expect("a failure");
+    let error = start(&plan).expect_err("a failure");
     assert_eq!((error.call(), error.errno()), (Some(call), Some(errno)), "{error}");
     let step = error.step.expect("a step");
     assert_eq!(step.actor, Actor::Parent, "{error}");
@@ -100,7 +100,7 @@ fn a_program_that_is_not_there_leaves_no_link() {
         let rootfs = Rootfs::new();
         bridge("br0", &[]);
         let plan = plan(&linked(rootfs.config(&["nothing"]), [veth()]));
-        let error = start(&plan).err().expect("no such program");
+        let error = start(&plan).expect_err("no such program");
         assert_eq!(error.exit_code(), Some(127), "{error}");
         assert!(error.left_behind.is_empty(), "{error}");
         assert_eq!(links(), ["br0", "lo"]);
@@ -116,7 +116,7 @@ fn what_fails_inside_is_blamed_and_not_the_network() {
         config.sysctl.insert("fs.mqueue.no_such_thing".into(), "1".into());
         let plan = plan(&config);
         for _ in 0..5 {
-            let error = start(&plan).err().expect("no such parameter");
+            let error = start(&plan).expect_err("no such parameter");
             assert_eq!(error.step.map(|step| step.actor), Some(Actor::Init), "{error}");
             assert_eq!(error.errno(), Some(Errno::ENOENT), "{error}");
             assert_eq!(links(), ["br0", "lo"]);
