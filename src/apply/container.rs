@@ -121,7 +121,7 @@ impl Container {
             left_behind: Vec::new(),
         })?;
         let Some((ended, _)) = ended else { return Ok(None) };
-        self.status = Some(status(ended));
+        self.status = Some(ended.into());
         let left_behind = self.journal.undo();
         if left_behind.is_empty() {
             return Ok(self.status);
@@ -146,12 +146,14 @@ impl Container {
     }
 }
 
-fn status(ended: Ended) -> ExitStatus {
-    match ended {
-        Ended::Exited(code) => ExitStatus::Exited(u8::try_from(code & 0xff).unwrap_or(u8::MAX)),
-        Ended::Signaled(number) => {
-            let signal = u8::try_from(number).ok().and_then(Signal::from_number);
-            ExitStatus::Signaled(signal.unwrap_or(Signal::KILL))
+impl From<Ended> for ExitStatus {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Exited(code) => Self::Exited(u8::try_from(code & 0xff).unwrap_or(u8::MAX)),
+            Ended::Signaled(number) => {
+                let signal = u8::try_from(number).ok().and_then(Signal::from_number);
+                Self::Signaled(signal.unwrap_or(Signal::KILL))
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::container::ExitStatus;
 use super::lower::LowerError;
 use crate::plan::{Op, Plan, ProcessOp, StepId};
 use crate::sys::Fault;
@@ -40,7 +41,10 @@ pub enum Cause {
         errno: Errno,
     },
     /// The process ended, or was killed, before its program ran.
-    Ended,
+    Ended {
+        /// How, if it could be waited for.
+        status: Option<ExitStatus>,
+    },
     /// A process said something that the plan does not expect.
     Protocol,
     /// A helper program failed.
@@ -69,6 +73,16 @@ pub struct Leftover {
     pub undo: Op,
     /// Why that failed.
     pub fault: Fault,
+}
+
+impl Cause {
+    pub(super) const ENDED: Self = Self::Ended { status: None };
+
+    pub(super) fn ended_so(&mut self, how: ExitStatus) {
+        if let Self::Ended { status } = self {
+            *status = Some(how);
+        }
+    }
 }
 
 impl From<Fault> for Cause {
@@ -129,7 +143,10 @@ impl fmt::Display for Cause {
             Self::Netlink { request, errno } => {
                 write!(f, "{request}: {errno} ({})", errno.meaning())
             }
-            Self::Ended => f.write_str("the process ended before its program ran"),
+            Self::Ended { status: Some(ExitStatus::Signaled(signal)) } => {
+                write!(f, "the process ended before its program ran: killed by {signal}")
+            }
+            Self::Ended { .. } => f.write_str("the process ended before its program ran"),
             Self::Protocol => f.write_str("the process said something unexpected"),
             Self::Helper { message } => f.write_str(message),
             Self::InUse { id } => write!(f, "`{id}` is in use"),

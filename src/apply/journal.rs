@@ -175,7 +175,7 @@ fn finish(directory: &mut Directory) -> (usize, Vec<Leftover>) {
         } else if is_allowed(&op) {
             killed.and_then(|()| undo(&op))
         } else {
-            Err(Fault::new(Sysno::rmdir, Errno::EPERM))
+            Err(Fault::new(Sysno::unlinkat, Errno::EPERM))
         };
         match answer {
             Ok(()) => undone += 1,
@@ -231,8 +231,8 @@ mod tests {
         let first = line(Line::Undo { step: step(1), op: op.clone() });
         let second = line(Line::Undo { step: step(2), op: op.clone() });
         let not = line(Line::Not { step: step(2) });
-        assert_eq!(pending(&format!("{first}{second}{not}")), [op.clone()]);
-        assert_eq!(pending(&format!("{first}{}", &second[..20])), [op]);
+        assert_eq!(pending(&format!("{first}{second}{not}")), std::slice::from_ref(&op));
+        assert_eq!(pending(&format!("{first}{}", &second[..20])), std::slice::from_ref(&op));
     }
 
     #[test]

@@ -21,9 +21,11 @@ mod network;
 mod network;
 mod parent;
 mod program;
+mod root_entries;
 mod spawn;
 mod state;
 mod statistics;
+mod window;
 
 pub use container::{Container, ExitStatus, WaitError};
 pub use error::{ApplyError, Cause, Leftover};
@@ -31,7 +33,9 @@ pub use io::{Io, Stdio};
 pub use journal::{StateDir, Swept, sweep};
 pub use lower::{LowerError, LowerReason, lower};
 pub use program::Program;
+pub use root_entries::root_entries;
 pub use spawn::spawn;
 pub use statistics::{LinkStatistics, Traffic, link_statistics};
+pub use window::{set_window_size, window_size};
 
 pub use crate::sys::Fault;

@@ -119,7 +119,7 @@ impl Launcher<'_> {
             SyncOp::Await(token) => self.await_token(token),
             SyncOp::AwaitExec => match self.receive(Actor::Init, true)? {
                 None if self.ready => Ok(()),
-                None => Err(Cause::Ended.into()),
+                None => Err(Cause::ENDED.into()),
                 Some(_) => Err(Cause::Protocol.into()),
             },
         }
@@ -137,7 +137,7 @@ impl Launcher<'_> {
                 }
                 Some(Message::Token(Token::Terminal)) => {}
                 Some(_) => return Err(Cause::Protocol.into()),
-                None => return Err(Cause::Ended.into()),
+                None => return Err(Cause::ENDED.into()),
             }
         }
     }
@@ -145,7 +145,7 @@ impl Launcher<'_> {
     /// The intermediate has told init's pid, has nothing more to do, and is waited for.
     fn await_init(&mut self) -> Result<(), Failed> {
         let Some(Message::InitPid(number)) = self.receive(Actor::Intermediate, true)? else {
-            return Err(Cause::Ended.into());
+            return Err(Cause::ENDED.into());
         };
         self.begin_init(number);
         if let Some(intermediate) = self.intermediate.take() {

@@ -232,7 +232,7 @@ fn deadlock(plan: &Plan) -> Vec<Broken> {
 /// The descriptor a step makes.
 fn makes(op: &Op) -> Option<Slot> {
     match op {
-        Op::Mount(MountOp::PrepareRoot { .. }) => Some(Slot::Root),
+        Op::Mount(MountOp::PrepareRoot { .. } | MountOp::EmptyRoot { .. }) => Some(Slot::Root),
         Op::Mount(MountOp::Filesystem { keep, .. }) => *keep,
         Op::Mount(MountOp::CloneTree { slot, .. } | MountOp::CloneDevice { slot, .. })
         | Op::Cgroup(CgroupOp::OpenTasks { slot, .. }) => Some(*slot),
@@ -247,7 +247,9 @@ fn uses(op: &Op) -> Vec<Slot> {
     match op {
         Op::Mount(MountOp::Attach { slot, .. }) => [Slot::Root, *slot].into(),
         Op::Mount(MountOp::OpenTerminal { .. }) => [Slot::Root, Slot::Devpts].into(),
-        Op::Mount(MountOp::IsolateTree { .. } | MountOp::PrepareRoot { .. })
+        Op::Mount(
+            MountOp::IsolateTree { .. } | MountOp::PrepareRoot { .. } | MountOp::EmptyRoot { .. },
+        )
         | Op::Mount(MountOp::CloneTree { .. } | MountOp::CloneDevice { .. }) => Vec::new(),
         Op::Mount(_) => [Slot::Root].into(),
         Op::Cgroup(CgroupOp::Enter { slot }) => [*slot].into(),

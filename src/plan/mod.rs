@@ -28,6 +28,7 @@ mod op;
 mod privileges;
 mod program;
 mod render;
+mod root_entries;
 
 use alloc::vec::Vec;
 

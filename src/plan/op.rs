@@ -158,6 +158,13 @@ pub enum MountOp {
         /// Make the top read-only at once: nothing is ever created in it.
         readonly_now: bool,
     },
+    /// Makes an empty tmpfs the root, attached at `path`. Fills [`Slot::Root`].
+    ///
+    /// `fsopen("tmpfs")`, `fsmount`, `move_mount`; or `mount("tmpfs", path)` and an `open`.
+    EmptyRoot {
+        /// The directory on the host that it covers, in the container's mount namespace only.
+        path: HostPath,
+    },
     /// Makes the place of a mount: missing directories (0755), and an empty file for a file. What exists is left alone.
     MakeMountPoint {
         /// Where.

@@ -172,6 +172,7 @@ impl fmt::Display for MountOp {
                     .filter(|(is_set, _)| *is_set)
                     .try_for_each(|(_, text)| f.write_str(text))
             }
+            Self::EmptyRoot { path } => write!(f, "make an empty root on {path}"),
             Self::MakeMountPoint { target, directory } => {
                 let what = if *directory { "directory" } else { "file" };
                 write!(f, "make {what} {target} unless it exists")
