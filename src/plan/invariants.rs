@@ -4,10 +4,9 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::model::{Actor, Plan, Step, StepId, Topology, Undo};
+use super::model::{Actor, Plan, Step, StepId, Topology};
 use super::op::{
-    CgroupOp, MountOp, NamespaceOp, NetworkOp, Op, PrivilegeOp, ProcessOp, Slot, SyncOp, Token,
-    UserOp,
+    CgroupOp, MountOp, NamespaceOp, Op, PrivilegeOp, ProcessOp, Slot, SyncOp, Token, UserOp,
 };
 use crate::types::{CloneFlags, NamespaceKind};
 
@@ -76,7 +75,7 @@ pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
         handshake,
         deadlock,
         slots,
-        undo,
+        super::undo_rules::undo,
         cgroup_order,
         mount_order,
         privilege_order,
@@ -282,34 +281,6 @@ fn slots(plan: &Plan) -> Vec<Broken> {
         }
     }
     broken
-}
-
-fn undo(plan: &Plan) -> Vec<Broken> {
-    let only_undoes = |op: &Op| {
-        matches!(
-            op,
-            Op::Cgroup(CgroupOp::RemoveDirectory { .. } | CgroupOp::Kill { .. })
-                | Op::Network(NetworkOp::RemoveLink { .. })
-                | Op::State(super::op::StateOp::CloseJournal)
-        )
-    };
-    let is_broken = |step: &Step| match (&step.op, &step.undo) {
-        (op, _) if only_undoes(op) => true,
-        (_, Undo::Op(undo)) if !only_undoes(undo) => true,
-        (Op::Cgroup(CgroupOp::MakeDirectory { path, .. }), Undo::Op(undo)) => {
-            !matches!(&**undo, Op::Cgroup(CgroupOp::RemoveDirectory { path: removed, .. }) if removed == path)
-        }
-        (Op::Network(NetworkOp::MakeVeth { host, .. }), Undo::Op(undo)) => {
-            !matches!(&**undo, Op::Network(NetworkOp::RemoveLink { host: removed }) if removed == host)
-        }
-        (
-            Op::Cgroup(CgroupOp::MakeDirectory { .. }) | Op::Network(NetworkOp::MakeVeth { .. }),
-            _,
-        ) => true,
-        _ => false,
-    };
-    let broken = plan.steps().filter(|(_, step)| is_broken(step));
-    broken.map(|(id, _)| Broken { rule: Rule::Undo, step: Some(id) }).collect()
 }
 
 fn cgroup_order(plan: &Plan) -> Vec<Broken> {

@@ -29,6 +29,7 @@ mod privileges;
 mod program;
 mod render;
 mod root_entries;
+mod undo_rules;
 
 use alloc::vec::Vec;
 

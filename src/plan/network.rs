@@ -286,10 +286,15 @@ impl Networks {
     ) {
         let known = [destination.map(|to| to.address), gateway, source];
         let is_v4 = known.into_iter().flatten().next().is_none_or(|address| address.is_ipv4());
+        let op = NetworkOp::AddRoute { destination, gateway, source, interface };
         if !self.routes.insert((is_v4, destination.map(|to| (to.address, to.prefix)))) {
+            // A gateway and the route by it, both written down: a sample of the original does so.
+            if self.parent.iter().any(|step| step.op == Op::Network(op.clone())) {
+                return draft.note(origin, "the same route is made already");
+            }
             contradict(draft, origin, "two routes to one destination");
         }
-        self.push(NetworkOp::AddRoute { destination, gateway, source, interface }, origin);
+        self.push(op, origin);
     }
 }
 

@@ -1,8 +1,8 @@
 //! What cannot be made is refused while planning, with its place in the config.
 
-use nsplan::config::{Config, Interface, NamespaceSource, Veth};
+use nsplan::config::{Config, Interface, NamespaceSource, Route, Veth};
 use nsplan::facts::HostFacts;
-use nsplan::plan::{Refusal, plan, plan_hint};
+use nsplan::plan::{NetworkOp, Op, Refusal, plan, plan_hint};
 use nsplan::types::{CapSet, Capability, HostPath, NamespaceKind};
 
 use crate::planned::{interface, route, veth, with};
@@ -103,7 +103,7 @@ fn bad_addresses() {
 
 #[test]
 fn bad_routes() {
-    let check_route = |change: &dyn Fn(&mut nsplan::config::Route), expected: &str| {
+    let check_route = |change: &dyn Fn(&mut Route), expected: &str| {
         let mut config = with([veth()]);
         let mut route = route();
         change(&mut route);
@@ -130,18 +130,26 @@ fn bad_routes() {
         &|route| route.destination = Some(Interface { prefix: 33, ..interface("10.0.0.0/8") }),
         "/destination: expected a prefix of at most 32 bits, or 128 for IPv6",
     );
+}
+
+#[test]
+fn two_routes_to_one_place_but_the_same_one_said_twice_is_made_once() {
     let gateway = Some("10.1.0.1".parse().unwrap());
     let mut config = with([Veth { gateway, ..veth() }]);
-    config
-        .routes
-        .push(nsplan::config::Route { destination: Some(interface("0.0.0.0/0")), ..route() });
+    let everywhere = Route { destination: Some(interface("0.0.0.0/0")), ..route() };
+    config.routes.push(everywhere.clone());
+    let twice = plan(&config, &HostFacts::example()).unwrap();
+    let routes = |op: &Op| matches!(op, Op::Network(NetworkOp::AddRoute { .. }));
+    assert_eq!(twice.parent.iter().filter(|step| routes(&step.op)).count(), 1);
+    assert_eq!(twice.notes.last().map(|note| note.origin.as_str()), Some("/routes/0"));
+    config.routes[0].gateway = Some("10.1.0.9".parse().unwrap());
     check(&config, "/routes/0: two routes to one destination");
+}
+
+#[test]
+fn lo_is_always_there() {
     let mut config = with([veth()]);
-    config.routes.push(nsplan::config::Route {
-        interface: Some("lo".into()),
-        gateway: None,
-        ..route()
-    });
+    config.routes.push(Route { interface: Some("lo".into()), gateway: None, ..route() });
     assert_eq!(refusals(&config, &HostFacts::example()), [""; 0]);
 }
 
