@@ -6,6 +6,8 @@
 mod planned;
 mod refused;
 
+#[cfg(all(feature = "apply", not(feature = "net")))]
+mod absent;
 #[cfg(feature = "net")]
 mod failures;
 #[cfg(feature = "net")]

@@ -134,3 +134,65 @@ fn family_of(address: IpAddr) -> rtnetlink::packet_route::AddressFamily {
     use rtnetlink::packet_route::AddressFamily;
     if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
 }
+
+#[cfg(test)]
+mod tests {
+    use rtnetlink::packet_core::{NetlinkBuffer, NetlinkMessage};
+
+    use super::*;
+
+    fn interface(address: &str, prefix: u8) -> Interface {
+        Interface { address: address.parse().expect("an address"), prefix }
+    }
+
+    /// Each kind of message with the longest names there are.
+    fn all() -> [Request; 12] {
+        let name = "fifteen-bytes-x";
+        let namespace = File::open("/dev/null").expect("a descriptor");
+        let address = |text: &str| Some(text.parse().expect("an address"));
+        let four = interface("192.0.2.0", 24);
+        let six = interface("2001:db8::", 32);
+        [
+            veth(name, name, &namespace, Some(u32::MAX)),
+            veth(name, "eth0", &namespace, None),
+            remove(7),
+            attach(name, 3),
+            hairpin(4),
+            mtu(name, 65_535),
+            mac(name, [2, 1, 2, 3, 4, 5]),
+            up(name),
+            super::address(5, &interface("192.0.2.7", 24)),
+            super::address(5, &interface("2001:db8::7", 64)),
+            route(Some(&four), address("192.0.2.1"), address("192.0.2.7"), Some(2))
+                .expect("one family"),
+            route(Some(&six), None, address("2001:db8::7"), Some(2)).expect("one family"),
+        ]
+    }
+
+    #[test]
+    fn every_message_says_on_the_wire_what_was_meant() {
+        for request in all() {
+            let mut message = NetlinkMessage::from(request.message);
+            message.finalize();
+            let mut bytes = vec![0; message.buffer_len()];
+            message.serialize(&mut bytes);
+            // An attribute's length is 16 bits: none comes near.
+            assert!(bytes.len() < 512, "{}: {}", request.name, bytes.len());
+            let length = NetlinkBuffer::new(&bytes).length();
+            assert_eq!(usize::try_from(length), Ok(bytes.len()));
+            let back = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&bytes);
+            let back = back.unwrap_or_else(|error| panic!("{}: {error}", request.name));
+            assert_eq!(back, message, "{}", request.name);
+        }
+    }
+
+    #[test]
+    fn a_route_is_of_one_family() {
+        let address = |text: &str| Some(text.parse().expect("an address"));
+        let four = interface("192.0.2.0", 24);
+        assert_eq!(route(Some(&four), address("2001:db8::1"), None, None), None);
+        assert_eq!(route(None, address("192.0.2.1"), address("2001:db8::1"), None), None);
+        assert!(route(None, address("192.0.2.1"), None, Some(1)).is_some());
+        assert!(route(None, None, address("2001:db8::1"), Some(1)).is_some());
+    }
+}
