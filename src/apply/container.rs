@@ -90,6 +90,11 @@ impl Container {
         self.pidfd.as_ref().map(AsFd::as_fd)
     }
 
+    /// The container's links on the host, by name, in the order of the plan; none once its end was waited for.
+    pub fn links(&self) -> impl Iterator<Item = &str> {
+        self.journal.links()
+    }
+
     /// Waits for the end of the program, then undoes what the plan had done outside the container.
     ///
     /// # Errors

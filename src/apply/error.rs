@@ -33,6 +33,13 @@ pub struct ApplyError {
 pub enum Cause {
     /// The kernel refused a call.
     Kernel(Fault),
+    /// The kernel refused a request to netlink.
+    Netlink {
+        /// The request, as `rtnetlink(7)` calls it.
+        request: &'static str,
+        /// Why.
+        errno: Errno,
+    },
     /// The process ended, or was killed, before its program ran.
     Ended {
         /// How, if it could be waited for.
@@ -100,11 +107,12 @@ impl ApplyError {
         }
     }
 
-    /// The call that was refused, as strace shows it.
+    /// The call that was refused, as strace shows it, or the request to netlink.
     #[must_use]
     pub fn call(&self) -> Option<&'static str> {
         match &self.cause {
             Cause::Kernel(fault) => Some(fault.call()),
+            Cause::Netlink { request, .. } => Some(request),
             _ => None,
         }
     }
@@ -114,6 +122,7 @@ impl ApplyError {
     pub fn errno(&self) -> Option<Errno> {
         match &self.cause {
             Cause::Kernel(fault) => Some(fault.errno),
+            Cause::Netlink { errno, .. } => Some(*errno),
             _ => None,
         }
     }
@@ -131,6 +140,9 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kernel(fault) => fault.fmt(f),
+            Self::Netlink { request, errno } => {
+                write!(f, "{request}: {errno} ({})", errno.meaning())
+            }
             Self::Ended { status: Some(ExitStatus::Signaled(signal)) } => {
                 write!(f, "the process ended before its program ran: killed by {signal}")
             }

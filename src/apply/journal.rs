@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::cgroup;
 use super::error::{Cause, Leftover};
+use super::network;
 use super::state::Directory;
-use crate::plan::{CgroupOp, Op, StateOp, StepId};
+use crate::plan::{CgroupOp, InterfaceName, NetworkOp, Op, StateOp, StepId};
 use crate::sys::{Fault, Outcome, Sysno};
 use crate::types::Errno;
 
@@ -83,6 +84,16 @@ impl Journal {
         Ok(())
     }
 
+    /// The links made on the host, by their real names.
+    pub(crate) fn links(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter_map(|(_, op)| match op {
+            Op::Network(NetworkOp::RemoveLink { host: InterfaceName::Fixed(name) }) => {
+                Some(name.as_str())
+            }
+            _ => None,
+        })
+    }
+
     fn append(&mut self, line: &Line) -> Outcome {
         let Some(directory) = &mut self.directory else { return Ok(()) };
         let mut text =
@@ -112,6 +123,7 @@ fn undo(op: &Op) -> Outcome {
     match op {
         Op::Cgroup(CgroupOp::RemoveDirectory { path, shared }) => cgroup::remove(path, *shared),
         Op::Cgroup(CgroupOp::Kill { directory }) => cgroup::kill(directory),
+        Op::Network(NetworkOp::RemoveLink { host }) => network::remove(host),
         _ => Err(Fault::new(Sysno::exit, Errno::ENOSYS)),
     }
 }
@@ -125,6 +137,8 @@ fn is_allowed(op: &Op) -> bool {
     match op {
         Op::Cgroup(CgroupOp::RemoveDirectory { path, .. }) => cgroup::is_below_cgroup_root(path),
         Op::Cgroup(CgroupOp::Kill { directory }) => cgroup::is_below_cgroup_root(directory),
+        // Carried out on veths only.
+        Op::Network(NetworkOp::RemoveLink { .. }) => true,
         _ => false,
     }
 }

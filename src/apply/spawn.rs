@@ -12,6 +12,7 @@ use super::error::{ApplyError, Cause};
 use super::io::{Io, Sources};
 use super::journal::{Journal, StateDir};
 use super::lower::lower;
+use super::network::Network;
 use super::program::Program;
 use crate::plan::{Actor, Plan, Slot, StepId, Topology, Undo};
 use crate::sys::clone::{Child, Gone, Nursery, Request, Stack};
@@ -51,6 +52,7 @@ pub fn spawn(plan: &Plan, io: Io) -> Result<Container, ApplyError> {
         program: Some(program),
         slots: Vec::new(),
         journal: Journal::default(),
+        network: None,
         nursery: None,
         dumpable: None,
         intermediate: None,
@@ -95,6 +97,7 @@ pub(super) struct Launcher<'a> {
     program: Option<Program>,
     pub(super) slots: Vec<(Slot, Handle)>,
     pub(super) journal: Journal,
+    pub(super) network: Option<Network>,
     nursery: Option<Nursery<Launch>>,
     dumpable: Option<Dumpable>,
     pub(super) intermediate: Option<Started>,
@@ -229,6 +232,7 @@ impl Launcher<'_> {
 
     /// Kills what was started, waits for it, undoes what was done.
     fn take_back(mut self, step: StepId, mut cause: Cause) -> ApplyError {
+        self.network = None;
         self.reap_intermediate();
         if let Some(started) = self.init.take() {
             let _ = signal::kill(started.pid, Signal::KILL);
