@@ -9,6 +9,7 @@ mod child;
 mod container;
 mod dumpable;
 mod error;
+mod fuzz;
 mod idmap;
 mod io;
 mod journal;
@@ -30,6 +31,8 @@ mod window;
 
 pub use container::{Container, ExitStatus, WaitError};
 pub use error::{ApplyError, Cause, Leftover};
+#[doc(hidden)]
+pub use fuzz::fuzz_lower;
 pub use io::{Io, Stdio};
 pub use journal::{StateDir, Swept, sweep};
 pub use lower::{LowerError, LowerReason, lower};
