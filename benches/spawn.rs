@@ -4,7 +4,11 @@
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 
 use std::collections::BTreeMap;
+use std::hint::black_box;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use nsplan::apply::{Io, probe, spawn};
@@ -79,5 +83,31 @@ fn spawn_to_reaped(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, spawn_to_reaped);
+/// The same container from a program as it is, and from the same program grown large: a fork would copy its page tables.
+fn from_a_large_program(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("caller");
+    let plan = planned(SETS[4].1);
+    let start = || spawn(&plan, Io::default()).expect("a container").wait().expect("its end");
+    group.bench_function("small", |bencher| bencher.iter(start));
+    let mut memory = vec![0u8; 1 << 30];
+    memory.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let threads: Vec<_> = (0..8)
+        .map(|_| {
+            let is_over = Arc::clone(&is_over);
+            std::thread::spawn(move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    std::thread::park_timeout(Duration::from_millis(50));
+                }
+            })
+        })
+        .collect();
+    group.bench_function("8-threads-1-GiB", |bencher| bencher.iter(start));
+    is_over.store(true, Ordering::Relaxed);
+    threads.into_iter().for_each(|thread| thread.join().expect("a thread"));
+    black_box(memory);
+    group.finish();
+}
+
+criterion_group!(benches, spawn_to_reaped, from_a_large_program);
 criterion_main!(benches);
