@@ -7,6 +7,7 @@ pub mod probe;
 mod cgroup;
 mod child;
 mod container;
+mod control;
 mod dumpable;
 mod error;
 mod idmap;
@@ -20,6 +21,7 @@ mod spawn;
 mod state;
 
 pub use container::{Container, ExitStatus, WaitError};
+pub use control::{CgroupHandle, CgroupVersion, ControlError, OomEvent, OomEvents};
 pub use error::{ApplyError, Cause, Leftover};
 pub use io::{Io, Stdio};
 pub use journal::{StateDir, Swept, sweep};
