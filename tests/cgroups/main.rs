@@ -2,6 +2,11 @@
 //!
 //! What was set is read back from the kernel's files and not with cgroups-rs: that brings 74 crates and 120 s of CPU time
 //! to every build (zbus is not optional), and reads the same files.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests: helpers may fail, a skip is printed"
+)]
 
 #[path = "../containers/support.rs"]
 #[allow(dead_code, reason = "it serves other test programs too")]
