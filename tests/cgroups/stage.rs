@@ -217,6 +217,8 @@ impl Drop for Group {
     fn drop(&mut self) {
         let _ = self.cgroup.thaw(LONG);
         let killed = self.cgroup.kill(LONG);
+        // Should the kill be at fault: whoever stays frozen on v1 stays for ever.
+        let _ = self.cgroup.thaw(LONG);
         // One that never came into the cgroup.
         for child in &mut self.children {
             let _ = child.kill();
