@@ -7,6 +7,7 @@ pub mod probe;
 mod cgroup;
 mod child;
 mod container;
+mod control;
 mod dumpable;
 mod error;
 mod fuzz;
@@ -30,6 +31,7 @@ mod statistics;
 mod window;
 
 pub use container::{Container, ExitStatus, WaitError};
+pub use control::{CgroupHandle, CgroupVersion, ControlError, OomEvent, OomEvents};
 pub use error::{ApplyError, Cause, Leftover};
 #[doc(hidden)]
 pub use fuzz::fuzz_lower;

@@ -1,0 +1,21 @@
+//! Cgroups of real containers and of processes of our own: the kernel is asked what holds, what stops and what is left.
+//!
+//! What was set is read back from the kernel's files and not with cgroups-rs: that brings 74 crates and 120 s of CPU time
+//! to every build (zbus is not optional), and reads the same files.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests: helpers may fail, a skip is printed"
+)]
+
+#[path = "../containers/support.rs"]
+#[allow(dead_code, reason = "it serves other test programs too")]
+mod support;
+
+mod containers;
+mod fake;
+mod freeze;
+mod kill;
+mod refuse;
+mod remove;
+mod stage;
