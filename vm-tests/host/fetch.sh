@@ -50,7 +50,7 @@ trap 'rm -rf "$work"' EXIT
 for package in "${packages[@]}"; do dpkg -x "$debs/${package}"_*.deb "$work/tree"; done
 image=$(find "$work/tree" -name 'vmlinuz*' -type f -print -quit)
 modules=$(find "$work/tree" -type d -path "*modules/$release/kernel" -print -quit)
-[ -n "$image" ] && [ -n "$modules" ] || fail "${packages[*]}: no kernel or no modules inside"
+{ [ -n "$image" ] && [ -n "$modules" ]; } || fail "${packages[*]}: no kernel or no modules inside"
 
 # The ELF kernel is cut out of the bzImage: it boots a second faster and at a fixed address.
 # Offsets of Documentation/x86/boot: setup_sects, payload_offset, payload_length.
