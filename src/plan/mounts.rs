@@ -236,7 +236,7 @@ fn filesystem(
 ) {
     let target = &mount.destination;
     draft.check_nul(origin, fstype);
-    for option in data {
+    for option in data.iter().chain(source) {
         draft.check_nul(origin, option);
     }
     mounts.make_mount_point(target, true, origin);

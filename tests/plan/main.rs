@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod fuzz_regressions;
 mod invariants;
 mod properties;
 mod snapshots;

@@ -122,8 +122,8 @@ fn access(door: &mut Door<'_>, text: &Text<'_>) -> Option<DeviceAccess> {
 /// The nodes of a list, noted at `/devices/N`.
 pub(super) fn nodes(
     door: &mut Door<'_>,
-    items: alloc::vec::Vec<At<'_>>,
-    devices: &mut alloc::vec::Vec<Device>,
+    items: Vec<At<'_>>,
+    devices: &mut Vec<Device>,
 ) {
     let seat = Pointer::new("/mount_config/device_nodes");
     for at in items {

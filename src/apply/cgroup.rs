@@ -1,0 +1,179 @@
+//! Cgroup steps of the launcher, and how they are undone.
+
+use alloc::ffi::CString;
+use alloc::string::String;
+use alloc::vec::Vec;
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use crate::plan::Instruction;
+use crate::sys::abi::{self, O_DIRECTORY, O_PATH, O_RDONLY, O_WRONLY};
+use crate::sys::process::Pid;
+use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, bpf, fd, file, host, signal};
+use crate::types::{Errno, HostPath, Signal};
+
+/// A path of the host's as a C string.
+pub(crate) fn c_path(path: &HostPath) -> Outcome<CString> {
+    CString::new(path.as_str()).map_err(|_| Fault::new(Sysno::openat, Errno::EINVAL))
+}
+
+/// One value in one `write(2)`, to a file that exists.
+pub(crate) fn write(path: &HostPath, value: &[u8]) -> Outcome {
+    let file = fd::openat(Fd::CWD, &c_path(path)?, O_WRONLY, 0)?;
+    fd::write(file.fd(), value)
+}
+
+/// `mkdir(path, 0755)`.
+pub(crate) fn make(path: &HostPath) -> Outcome {
+    file::mkdirat(Fd::CWD, &c_path(path)?, 0o755)
+}
+
+/// Whether there is such a directory.
+pub(crate) fn exists(path: &HostPath) -> Outcome<bool> {
+    match fd::openat(Fd::CWD, &c_path(path)?, O_PATH | O_DIRECTORY, 0) {
+        Ok(_) => Ok(true),
+        Err(fault) if fault.is(Errno::ENOENT) => Ok(false),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// `cpuset.cpus` and `cpuset.mems` from the directory above, where they are empty.
+pub(crate) fn inherit_cpuset(directory: &HostPath) -> Outcome {
+    let above = directory.as_str().rsplit_once('/').map_or("/", |(above, _)| above);
+    let above = HostPath::new(above).map_err(|_| Fault::new(Sysno::openat, Errno::EINVAL))?;
+    for name in ["cpuset.cpus", "cpuset.mems"] {
+        let own = directory.child(name);
+        if read(&own)?.trim().is_empty() {
+            write(&own, read(&above.child(name))?.trim().as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+/// `+cpu +memory` to `cgroup.subtree_control`.
+pub(crate) fn enable(directory: &HostPath, controllers: &[String]) -> Outcome {
+    let words: Vec<_> = controllers.iter().map(|name| alloc::format!("+{name}")).collect();
+    write(&directory.child("cgroup.subtree_control"), words.join(" ").as_bytes())
+}
+
+/// Loads a device program and attaches it.
+pub(crate) fn device_policy(directory: &HostPath, program: &[Instruction]) -> Outcome {
+    let words: Vec<_> = program
+        .iter()
+        .map(|i| {
+            let ([a, b], [c, d, e, f]) = (i.offset.to_ne_bytes(), i.immediate.to_ne_bytes());
+            [i.code, i.registers, a, b, c, d, e, f]
+        })
+        .collect();
+    let program = bpf::load_device_program(&words)?;
+    let directory = open_directory(directory)?;
+    bpf::attach_device_program(directory.fd(), program.fd())
+}
+
+/// `open(directory, O_DIRECTORY)`.
+pub(crate) fn open_directory(directory: &HostPath) -> Outcome<Handle> {
+    fd::openat(Fd::CWD, &c_path(directory)?, O_RDONLY | O_DIRECTORY, 0)
+}
+
+/// `open(file, O_WRONLY)`.
+pub(crate) fn open_tasks(file: &HostPath) -> Outcome<Handle> {
+    fd::openat(Fd::CWD, &c_path(file)?, O_WRONLY, 0)
+}
+
+/// Pauses of 50 µs to 100 ms, together about a second: the kernel lets go of a cgroup a moment after its last process.
+fn pauses() -> impl Iterator<Item = Duration> {
+    (0..18_u32).map(|n| Duration::from_micros(50 << n.min(11)))
+}
+
+/// Removes a directory and what the container made below it. A `shared` one is left to others who are in it.
+pub(crate) fn remove(path: &HostPath, shared: bool) -> Outcome {
+    if !shared {
+        remove_below(path, 0);
+    }
+    let name = c_path(path)?;
+    let mut pauses = pauses();
+    loop {
+        match file::rmdir(&name) {
+            Err(fault) if fault.is(Errno::ENOENT) => return Ok(()),
+            Err(fault) if shared && is_busy(fault) => return Ok(()),
+            Err(fault) if is_busy(fault) => match pauses.next() {
+                Some(pause) => thread::sleep(pause),
+                None => return Err(fault),
+            },
+            answer => return answer,
+        }
+    }
+}
+
+fn is_busy(fault: Fault) -> bool {
+    fault.is(Errno::EBUSY) || fault.is(Errno::ENOTEMPTY)
+}
+
+/// A cgroup file system has no links and no bind mounts of a container's making, so names are safe to walk.
+fn remove_below(path: &HostPath, depth: u8) {
+    let Ok(entries) = fs::read_dir(path.as_str()) else { return };
+    for entry in entries.flatten() {
+        let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let below = entry.file_name().into_string().ok().map(|name| path.child(&name));
+        if let Some(below) = below.filter(|_| is_directory && depth < 64) {
+            remove_below(&below, depth + 1);
+            // Its parent's removal fails, and says so, if this does.
+            let _ = c_path(&below).and_then(|name| file::rmdir(&name));
+        }
+    }
+}
+
+/// Kills everything in a directory and waits until it is empty: `cgroup.kill` (Linux 5.14), or pid by pid.
+pub(crate) fn kill(directory: &HostPath) -> Outcome {
+    if !exists(directory)? {
+        return Ok(());
+    }
+    for pause in pauses() {
+        let by_kernel = write(&directory.child("cgroup.kill"), b"1");
+        let left = processes(directory)?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        if by_kernel.is_err() {
+            for pid in left {
+                kill_one(directory, pid);
+            }
+        }
+        thread::sleep(pause);
+    }
+    Err(Fault::new(Sysno::kill, Errno::EBUSY))
+}
+
+/// The number may be another's by now: it is pinned by a pidfd first, and counts only if it is still in the cgroup.
+fn kill_one(directory: &HostPath, pid: Pid) {
+    let Ok(pidfd) = host::pidfd_open(pid) else { return };
+    if processes(directory).is_ok_and(|now| now.contains(&pid)) {
+        let _ = signal::send_by_pidfd(pidfd.fd(), Signal::KILL);
+    }
+}
+
+/// Numbers of the processes in a directory, without this one. 0 stands for one that this pid namespace does not see.
+fn processes(directory: &HostPath) -> Outcome<Vec<Pid>> {
+    let text = read(&directory.child("cgroup.procs"))?;
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    let numbers = text.lines().filter_map(|line| line.trim().parse().ok());
+    Ok(numbers.filter(|&number| number != own).filter_map(Pid::new).collect())
+}
+
+fn read(path: &HostPath) -> Outcome<String> {
+    fs::read_to_string(path.as_str()).map_err(|error| {
+        Fault::new(Sysno::read, Errno(error.raw_os_error().unwrap_or(Errno::EIO.0)))
+    })
+}
+
+/// Whether a path names a cgroup below the root of a cgroup tree: only there may an undo from a file be carried out.
+pub(crate) fn is_below_cgroup_root(path: &HostPath) -> bool {
+    let Some((above, name)) = path.as_str().rsplit_once('/') else { return false };
+    let is_plain = !name.is_empty() && path.as_str().split('/').all(|part| part != "..");
+    let Ok(above) = CString::new(above) else { return false };
+    let magic = fd::openat(Fd::CWD, &above, O_PATH | O_DIRECTORY, 0)
+        .and_then(|above| fd::fstatfs(above.fd()))
+        .map(|stat| stat.magic);
+    is_plain && matches!(magic, Ok(abi::CGROUP_SUPER_MAGIC | abi::CGROUP2_SUPER_MAGIC))
+}

@@ -1,0 +1,346 @@
+//! Walks a [`Program`] between clone and exec: one small function a step, each answers with the call that failed.
+//!
+//! May run in the launcher's own memory. So: raw calls, the launch and the stack, nothing else. It allocates nothing,
+//! locks nothing, formats nothing but small integers, and never returns or unwinds.
+
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicI32, Ordering};
+
+use super::message::Message;
+use super::program::{Act, Execute, Place, Program};
+use crate::plan::{Actor, Token};
+use crate::sys::channel::{self, Received};
+use crate::sys::clone::{self, Request, Stack};
+use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, file, mount, privilege, process, signal};
+use crate::types::{CapSet, Errno};
+
+mod files;
+mod hidden;
+mod mounts;
+mod path;
+mod procfs;
+mod root;
+mod terminal;
+
+/// Everything a child has, prepared by the launcher. It changes nothing in it but the table.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    pub(crate) program: Program,
+    /// Descriptors kept between steps, -1 where there is none.
+    pub(crate) table: Vec<AtomicI32>,
+    pub(crate) init: Seat,
+    pub(crate) intermediate: Option<Seat>,
+    /// What become descriptors 0, 1 and 2; `None` is left as it is.
+    pub(crate) stdio: [Option<Fd>; 3],
+    /// What become descriptors 3, 4, 5…
+    pub(crate) passed: Vec<Fd>,
+    /// Descriptors below this may be open: for kernels without `close_range`.
+    pub(crate) descriptors: u32,
+}
+
+/// Where one process sits.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) stack: Stack,
+    /// Its end of the channel.
+    pub(crate) channel: Fd,
+    /// The ends of others, which it must not hold: they could not be seen to hang up.
+    pub(crate) not_mine: Vec<Fd>,
+}
+
+impl Launch {
+    pub(crate) fn init_stack(&self) -> &Stack {
+        &self.init.stack
+    }
+
+    pub(crate) fn first_stack(&self) -> &Stack {
+        self.intermediate.as_ref().map_or(&self.init.stack, |seat| &seat.stack)
+    }
+
+    pub(crate) fn set(&self, place: Place, fd: Fd) {
+        if let Some(entry) = self.table.get(place.0) {
+            entry.store(fd.0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Init begins.
+pub(crate) extern "C" fn begin_init(launch: &Launch) -> ! {
+    let child = Child { launch, program: &launch.program, channel: launch.init.channel };
+    child.settle(&launch.init);
+    if let Err(fault) = child.place_descriptors() {
+        child.fail(0, fault);
+    }
+    child.walk(Actor::Init)
+}
+
+/// The intermediate begins.
+pub(crate) extern "C" fn begin_intermediate(launch: &Launch) -> ! {
+    let Some(seat) = &launch.intermediate else { process::exit(FAILED) };
+    let child = Child { launch, program: &launch.program, channel: seat.channel };
+    child.settle(seat);
+    child.walk(Actor::Intermediate)
+}
+
+/// Exit code of a child that could not do its part; nobody but the launcher ever sees it.
+const FAILED: u32 = 125;
+
+/// A process at work.
+#[derive(Clone, Copy)]
+struct Child<'a> {
+    launch: &'a Launch,
+    program: &'a Program,
+    channel: Fd,
+}
+
+impl Child<'_> {
+    /// Signals are as in a new process: handlers of the launcher's must not run here, so they go before the mask.
+    fn settle(self, seat: &Seat) {
+        signal::reset_dispositions();
+        let _ = signal::set_mask(0);
+        for &other in &seat.not_mine {
+            let _ = fd::close(other);
+        }
+    }
+
+    /// The launcher has put all sources above the places they go to, so none is overwritten.
+    fn place_descriptors(self) -> Outcome {
+        for (number, &source) in (0..).zip(&self.launch.stdio) {
+            if let Some(source) = source {
+                fd::dup3(source, Fd(number))?;
+            }
+        }
+        for (number, &source) in (3..).zip(&self.launch.passed) {
+            fd::dup3(source, Fd(number))?;
+        }
+        Ok(())
+    }
+
+    fn walk(self, actor: Actor) -> ! {
+        for (step, act) in (0..).zip(self.program.script(actor)) {
+            if let Err(fault) = self.act(act) {
+                self.fail(step, fault);
+            }
+        }
+        process::exit(0)
+    }
+
+    fn fail(self, step: u16, fault: Fault) -> ! {
+        let _ = channel::send(self.channel, &Message::Failed { step, fault }.encode(), None);
+        process::exit(FAILED)
+    }
+
+    fn act(self, act: &Act) -> Outcome {
+        match act {
+            Act::Enter(place) => fd::write(self.at(*place)?, b"0"),
+            Act::OpenNamespace { path, place } => {
+                let opened = fd::openat(Fd::CWD, path, crate::sys::abi::O_RDONLY, 0)?;
+                self.keep(*place, opened);
+                Ok(())
+            }
+            Act::Join { place, flag } => process::setns(self.take(*place)?.fd(), *flag),
+            Act::Unshare { flag } => process::unshare(*flag),
+            Act::WriteProc { path, value } => self.write_host_proc(path, value),
+            Act::Sysctl { proc, path, value } => self.sysctl(*proc, path, value),
+            Act::ExecLabel { proc, paths, value } => self.exec_label(*proc, paths, value),
+            Act::SetHostname(name) => process::sethostname(name),
+            Act::SetDomainname(name) => process::setdomainname(name),
+            Act::LoopbackUp => process::loopback_up(),
+            Act::Clone { flags } => self.clone_init(*flags),
+            Act::DieWithParent { signal } => self.die_with_parent(*signal),
+            Act::NewSession => process::setsid(),
+            Act::Umask(mask) => file::umask(*mask),
+            Act::SetRlimit { resource, limit } => process::set_rlimit(*resource, *limit),
+            Act::CloseDescriptors => self.close_descriptors(),
+            Act::ChangeDirectory(path) => change_directory(path),
+            Act::Execute(execute) => Err(search(execute)),
+            Act::Signal(token) => self.signal(*token),
+            Act::Await(token) => self.wait_for(*token),
+            Act::BecomeRoot { .. }
+            | Act::SetGroups(_)
+            | Act::SetIds { .. }
+            | Act::DropBounding { .. }
+            | Act::KeepCapabilities
+            | Act::SetCapabilities { .. }
+            | Act::SetAmbient(_)
+            | Act::NoNewPrivileges => identity(act),
+            _ => self.mount(act),
+        }
+    }
+
+    fn mount(self, act: &Act) -> Outcome {
+        match act {
+            Act::IsolateTree { flags } => mount::mount(None, c"/", None, *flags, None),
+            Act::PrepareRoot(root) => self.prepare_root(root),
+            Act::MakeMountPoint { target, directory } => self.make_mount_point(target, *directory),
+            Act::Filesystem(filesystem) => self.filesystem(filesystem),
+            Act::CloneTree { source, recursive, place } => {
+                self.clone_tree(source, *recursive, *place)
+            }
+            Act::CloneDevice { source, file_type, number, place } => {
+                self.clone_device(source, *file_type, *number, *place)
+            }
+            Act::Attach(attach) => self.attach(attach),
+            Act::Remount { target, attr, flags } => self.remount(target, attr, *flags),
+            Act::Propagate { target, kind, recursive } => self.propagate(target, *kind, *recursive),
+            Act::MakeNode { path, mode, number, uid, gid } => {
+                self.make_node(path, *mode, *number, (*uid, *gid))
+            }
+            Act::Symlink { path, text, replace, only_if } => {
+                self.symlink(path, text, *replace, only_if.as_ref())
+            }
+            Act::Mask(target) => self.mask(target),
+            Act::MakeReadonly(target) => self.make_readonly(target),
+            Act::PivotRoot => self.pivot_root(),
+            Act::MoveRoot => self.move_root(),
+            Act::ReadonlyRoot => self.readonly_root(),
+            Act::OpenTerminal { devpts, size, console } => {
+                self.open_terminal(*devpts, *size, *console)
+            }
+            _ => Err(Fault::new(Sysno::exit, Errno::ENOSYS)),
+        }
+    }
+
+    /// The descriptor kept at `place`.
+    fn at(self, place: Place) -> Outcome<Fd> {
+        let number = self.launch.table.get(place.0).map_or(-1, |fd| fd.load(Ordering::Relaxed));
+        if number < 0 { Err(Fault::new(Sysno::fcntl, Errno::EBADF)) } else { Ok(Fd(number)) }
+    }
+
+    /// The same, to be closed after its last use.
+    fn take(self, place: Place) -> Outcome<Handle> {
+        let fd = self.at(place)?;
+        self.launch.set(place, Fd(-1));
+        Ok(Handle::taken(fd))
+    }
+
+    fn keep(self, place: Place, handle: Handle) {
+        self.launch.set(place, handle.keep());
+    }
+
+    fn signal(self, token: Token) -> Outcome {
+        if token == Token::InitPid {
+            // Already told by the clone, which alone knows the number.
+            return Ok(());
+        }
+        channel::send(self.channel, &Message::Token(token).encode(), None)
+    }
+
+    /// End of file is an error: the launcher has died, and what it was to do will never be done.
+    fn wait_for(self, token: Token) -> Outcome {
+        match channel::receive(self.channel, true)? {
+            Received::Message(bytes, _)
+                if Message::decode(bytes) == Some(Message::Token(token)) =>
+            {
+                Ok(())
+            }
+            Received::Message(..) => Err(Fault::new(Sysno::recvmsg, EPROTO)),
+            Received::End => Err(Fault::new(Sysno::recvmsg, Errno::ESRCH)),
+        }
+    }
+
+    /// In a copy of this process's memory, as a child of the launcher's.
+    fn clone_init(self, flags: crate::types::CloneFlags) -> Outcome {
+        let request = Request { flags, cgroup: None };
+        let stack = self.launch.init_stack();
+        let child = clone::clone_copied(&request, stack, begin_init, self.launch)?;
+        let message = Message::InitPid(child.pid.number().unsigned_abs());
+        channel::send(self.channel, &message.encode(), None)
+    }
+
+    /// The signal comes only from an end that is still to come, so look whether it has come already. `getppid(2)`
+    /// does not tell: it is 0 in a new pid namespace.
+    fn die_with_parent(self, signal: u8) -> Outcome {
+        privilege::set_death_signal(signal)?;
+        if fd::is_hung_up(self.channel)? {
+            return Err(Fault::new(Sysno::ppoll, Errno::ESRCH));
+        }
+        Ok(())
+    }
+
+    fn close_descriptors(self) -> Outcome {
+        let channel = self.channel.0.unsigned_abs();
+        let first = u32::try_from(self.launch.passed.len()).map_or(u32::MAX, |passed| 3 + passed);
+        for entry in &self.launch.table {
+            entry.store(-1, Ordering::Relaxed);
+        }
+        let below = fd::close_range(first, channel.saturating_sub(1).max(first));
+        match below.and_then(|()| fd::close_range(channel + 1, crate::sys::abi::LAST_FD)) {
+            Err(fault) if fault.is(Errno::ENOSYS) => {
+                for number in (first..self.launch.descriptors).filter(|&n| n != channel) {
+                    let _ = fd::close(Fd(number.cast_signed()));
+                }
+                Ok(())
+            }
+            answer => answer,
+        }
+    }
+}
+
+/// Protocol error.
+const EPROTO: Errno = Errno(71);
+
+fn change_directory(path: &core::ffi::CStr) -> Outcome {
+    file::chdir(path)?;
+    if file::is_cwd_below_root()? { Ok(()) } else { Err(file::UNREACHABLE) }
+}
+
+/// As `execvp(3)` searches: what is not there or may not be run is passed over, and `EACCES` outlives `ENOENT`.
+fn search(execute: &Execute) -> Fault {
+    let mut last = Fault::new(Sysno::execve, Errno::ENOENT);
+    for candidate in &execute.candidates {
+        let fault = process::execve(candidate, &execute.args, &execute.env);
+        match fault.errno {
+            Errno::EACCES => last = fault,
+            Errno::ENOENT | Errno::ENOTDIR => {}
+            _ => return fault,
+        }
+    }
+    last
+}
+
+fn identity(act: &Act) -> Outcome {
+    match act {
+        Act::BecomeRoot { clear_groups } => {
+            if *clear_groups {
+                privilege::setgroups(&[])?;
+            }
+            set_ids(0, 0)
+        }
+        Act::SetGroups(gids) => privilege::setgroups(gids),
+        Act::SetIds { uid, gid } => set_ids(*uid, *gid),
+        Act::DropBounding { keep, last } => drop_bounding(*keep, *last),
+        Act::KeepCapabilities => privilege::keep_capabilities(),
+        Act::SetCapabilities { effective, permitted, inheritable } => {
+            privilege::capset(*effective, *permitted, *inheritable)
+        }
+        Act::SetAmbient(set) => {
+            privilege::clear_ambient()?;
+            set.iter().try_for_each(|capability| privilege::raise_ambient(capability.number()))
+        }
+        Act::NoNewPrivileges => privilege::no_new_privileges(),
+        _ => Err(Fault::new(Sysno::exit, Errno::ENOSYS)),
+    }
+}
+
+/// The group first: it cannot be changed any more once the user has been.
+fn set_ids(uid: u32, gid: u32) -> Outcome {
+    privilege::setresgid(gid)?;
+    privilege::setresuid(uid)
+}
+
+/// Beyond the last capability that the plan knows of, until the kernel says that there is none: a set that stops short
+/// would give the rest back at `execve`.
+fn drop_bounding(keep: CapSet, last: u8) -> Outcome {
+    let kept = |number| {
+        crate::types::Capability::from_number(number)
+            .is_some_and(|capability| keep.contains(capability))
+    };
+    for number in (0..64).filter(|&number| !kept(number)) {
+        match privilege::drop_bounding(number) {
+            Err(fault) if fault.is(Errno::EINVAL) && number > last => return Ok(()),
+            answer => answer?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! The root becomes a mount of its own, and later the process's root.
+
+use super::Child;
+use super::mounts::read_only;
+use super::procfs::FdPath;
+use crate::apply::program::PrepareRoot;
+use crate::plan::MountApi;
+use crate::sys::abi::{self, MS_BIND, MS_MOVE, MS_REC, MountAttr, O_DIRECTORY, O_PATH};
+use crate::sys::{Fd, Handle, Outcome, fd, file, mount};
+
+impl Child<'_> {
+    /// The directory is looked up once, on the host, which is trusted; everything else goes by its descriptor.
+    pub(super) fn prepare_root(self, root: &PrepareRoot) -> Outcome {
+        let directory = fd::openat(Fd::CWD, &root.path, O_PATH | O_DIRECTORY, 0)?;
+        let copy = match self.program.api {
+            MountApi::Detached | MountApi::DetachedWithoutSetattr => {
+                let copy = mount::clone_tree(directory.fd(), c"", true)?;
+                if root.readonly_submounts && self.program.api == MountApi::Detached {
+                    set_readonly_below(&copy)?;
+                }
+                mount::move_mount(copy.fd(), directory.fd(), c"")?;
+                copy
+            }
+            MountApi::Classic => {
+                let path = FdPath::new(directory.fd())?;
+                let here = Some(path.as_cstr());
+                mount::mount(here, path.as_cstr(), None, MS_BIND | MS_REC, None)?;
+                fd::openat(Fd::CWD, &root.path, O_PATH | O_DIRECTORY, 0)?
+            }
+        };
+        if root.readonly_now {
+            self.change(copy.fd(), &read_only(), abi::MOUNT_ATTR_RDONLY, 0)?;
+        }
+        self.keep(self.program.root, copy);
+        Ok(())
+    }
+
+    /// Old and new root on one another: no directory for the old one is needed in the new one, `pivot_root(2)`.
+    pub(super) fn pivot_root(self) -> Outcome {
+        file::fchdir(self.at(self.program.root)?)?;
+        mount::pivot_root(c".", c".")?;
+        mount::detach(c".")?;
+        file::chdir(c"/")
+    }
+
+    pub(super) fn move_root(self) -> Outcome {
+        file::fchdir(self.at(self.program.root)?)?;
+        mount::mount(Some(c"."), c"/", None, MS_MOVE, None)?;
+        file::chroot(c".")?;
+        file::chdir(c"/")
+    }
+
+    pub(super) fn readonly_root(self) -> Outcome {
+        let root = self.at(self.program.root)?;
+        if self.program.api == MountApi::Detached {
+            return mount::setattr(root, false, &read_only());
+        }
+        // The root was changed before: `/` is what the descriptor is.
+        super::mounts::remount(root, c"/", abi::MOUNT_ATTR_RDONLY, 0)
+    }
+}
+
+/// All mounts of a tree but its top, which is still to be filled; a top that is read-only already stays so.
+fn set_readonly_below(tree: &Handle) -> Outcome {
+    let was_readonly = fd::fstatfs(tree.fd())?.flags & abi::MOUNT_ATTR_RDONLY != 0;
+    mount::setattr(tree.fd(), true, &read_only())?;
+    if was_readonly {
+        return Ok(());
+    }
+    let writable = MountAttr { clear: abi::MOUNT_ATTR_RDONLY, ..MountAttr::default() };
+    mount::setattr(tree.fd(), false, &writable)
+}

@@ -1,0 +1,149 @@
+//! Why a plan could not be carried out: the step, the call, the errno, and what is left of it.
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::lower::LowerError;
+use crate::plan::{Op, Plan, ProcessOp, StepId};
+use crate::sys::Fault;
+use crate::types::{Errno, Pointer};
+
+/// A plan that failed. Everything it had done is undone, but for what [`left_behind`](Self::left_behind) names.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ApplyError {
+    /// The step; `None` if none was begun.
+    pub step: Option<StepId>,
+    /// The part of the config that asked for it.
+    pub origin: Pointer,
+    /// What the step does, in words.
+    pub op: String,
+    /// Why it failed.
+    pub cause: Cause,
+    /// What could not be undone.
+    pub left_behind: Vec<Leftover>,
+    is_execute: bool,
+}
+
+/// Why a step failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The kernel refused a call.
+    Kernel(Fault),
+    /// The process ended, or was killed, before its program ran.
+    Ended,
+    /// A process said something that the plan does not expect.
+    Protocol,
+    /// A helper program failed.
+    Helper {
+        /// What it wrote, or why it did not start.
+        message: String,
+    },
+    /// The id is in use by another launcher.
+    InUse {
+        /// The id.
+        id: String,
+    },
+    /// The state directory cannot be trusted or used.
+    State {
+        /// Why not.
+        reason: &'static str,
+    },
+    /// The plan is not one that can be carried out.
+    Plan(LowerError),
+}
+
+/// Something that outlives a container although it should not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leftover {
+    /// How it is undone.
+    pub undo: Op,
+    /// Why that failed.
+    pub fault: Fault,
+}
+
+impl From<Fault> for Cause {
+    fn from(fault: Fault) -> Self {
+        Self::Kernel(fault)
+    }
+}
+
+impl ApplyError {
+    pub(crate) fn new(plan: &Plan, step: Option<StepId>, cause: Cause) -> Self {
+        let found = step.and_then(|step| plan.step(step));
+        Self {
+            step,
+            origin: found.map(|step| step.origin.clone()).unwrap_or_default(),
+            op: found.map(|step| step.op.to_string()).unwrap_or_default(),
+            is_execute: matches!(
+                found.map(|step| &step.op),
+                Some(Op::Process(ProcessOp::Execute { .. }))
+            ),
+            cause,
+            left_behind: Vec::new(),
+        }
+    }
+
+    /// The call that was refused, as strace shows it.
+    #[must_use]
+    pub fn call(&self) -> Option<&'static str> {
+        match &self.cause {
+            Cause::Kernel(fault) => Some(fault.call()),
+            _ => None,
+        }
+    }
+
+    /// Why it was refused.
+    #[must_use]
+    pub fn errno(&self) -> Option<Errno> {
+        match &self.cause {
+            Cause::Kernel(fault) => Some(fault.errno),
+            _ => None,
+        }
+    }
+
+    /// What a shell would return: 127 if the program was not found, 126 if it could not be run. `None` if it never came
+    /// to that.
+    #[must_use]
+    pub fn exit_code(&self) -> Option<u8> {
+        let errno = self.errno().filter(|_| self.is_execute)?;
+        Some(if matches!(errno, Errno::ENOENT | Errno::ENOTDIR) { 127 } else { 126 })
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kernel(fault) => fault.fmt(f),
+            Self::Ended => f.write_str("the process ended before its program ran"),
+            Self::Protocol => f.write_str("the process said something unexpected"),
+            Self::Helper { message } => f.write_str(message),
+            Self::InUse { id } => write!(f, "`{id}` is in use"),
+            Self::State { reason } => f.write_str(reason),
+            Self::Plan(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ApplyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(step) = self.step {
+            write!(f, "{step} ({}): ", self.op)?;
+        }
+        self.cause.fmt(f)?;
+        for leftover in &self.left_behind {
+            write!(f, "; {leftover}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Leftover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "left behind: {}: {}", self.undo, self.fault)
+    }
+}
+
+impl core::error::Error for ApplyError {}

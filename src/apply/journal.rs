@@ -1,0 +1,232 @@
+//! What must be undone is written down before it is done, in memory and in the container's state directory.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::cgroup;
+use super::error::{Cause, Leftover};
+use super::state::Directory;
+use crate::plan::{CgroupOp, Op, StateOp, StepId};
+use crate::sys::{Fault, Outcome, Sysno};
+use crate::types::Errno;
+
+/// Where a container's state is kept: `root/id/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateDir {
+    /// A directory that only its owner can write to; it is made if it is missing.
+    pub root: PathBuf,
+    /// The container's name in it.
+    pub id: String,
+}
+
+/// What was undone after a launcher that had died.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Swept {
+    /// The container.
+    pub id: String,
+    /// How many steps were undone.
+    pub undone: usize,
+    /// What could not be.
+    pub left_behind: Vec<Leftover>,
+}
+
+/// One line of a journal's file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Line {
+    /// About to be done; undone by this.
+    Undo { step: StepId, op: Op },
+    /// Was found done already: not ours to undo.
+    Not { step: StepId },
+}
+
+/// The steps that must be undone, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Journal {
+    entries: Vec<(StepId, Op)>,
+    directory: Option<Directory>,
+}
+
+impl Journal {
+    /// Makes the state directory and locks the journal in it; what a dead launcher has left there is undone first.
+    pub(crate) fn open(&mut self, step: StepId, state: Option<&StateDir>) -> Result<(), Cause> {
+        if let Some(state) = state {
+            let mut directory = Directory::open(&state.root, &state.id)?;
+            let left = finish(&mut directory);
+            if !left.1.is_empty() {
+                return Err(Cause::State {
+                    reason: "what an earlier container left cannot be undone",
+                });
+            }
+            directory.empty()?;
+            self.directory = Some(directory);
+        }
+        self.entries.push((step, Op::State(StateOp::CloseJournal)));
+        Ok(())
+    }
+
+    /// To be called before the step is done.
+    pub(crate) fn record(&mut self, step: StepId, undo: &Op) -> Outcome {
+        self.append(&Line::Undo { step, op: undo.clone() })?;
+        self.entries.push((step, undo.clone()));
+        Ok(())
+    }
+
+    /// The step just recorded has found its work done by others.
+    pub(crate) fn cancel(&mut self, step: StepId) -> Outcome {
+        self.append(&Line::Not { step })?;
+        self.entries.retain(|(other, _)| *other != step);
+        Ok(())
+    }
+
+    fn append(&mut self, line: &Line) -> Outcome {
+        let Some(directory) = &mut self.directory else { return Ok(()) };
+        let mut text =
+            serde_json::to_vec(line).map_err(|_| Fault::new(Sysno::write, Errno::EINVAL))?;
+        text.push(b'\n');
+        directory.file().write_all(&text).map_err(|error| io_fault(Sysno::write, &error))
+    }
+
+    /// Undoes everything, the last first. The file stays if something is left behind, for the next one to try.
+    pub(crate) fn undo(&mut self) -> Vec<Leftover> {
+        let mut left = Vec::new();
+        while let Some((_, op)) = self.entries.pop() {
+            let answer = match &op {
+                Op::State(_) if !left.is_empty() => continue,
+                Op::State(_) => self.directory.take().map_or(Ok(()), Directory::remove),
+                op => undo(op),
+            };
+            if let Err(fault) = answer {
+                left.push(Leftover { undo: op, fault });
+            }
+        }
+        left
+    }
+}
+
+fn undo(op: &Op) -> Outcome {
+    match op {
+        Op::Cgroup(CgroupOp::RemoveDirectory { path, shared }) => cgroup::remove(path, *shared),
+        Op::Cgroup(CgroupOp::Kill { directory }) => cgroup::kill(directory),
+        _ => Err(Fault::new(Sysno::exit, Errno::ENOSYS)),
+    }
+}
+
+pub(crate) fn io_fault(call: Sysno, error: &std::io::Error) -> Fault {
+    Fault::new(call, Errno(error.raw_os_error().unwrap_or(Errno::EIO.0)))
+}
+
+/// What an undo that is read from a file may be.
+fn is_allowed(op: &Op) -> bool {
+    match op {
+        Op::Cgroup(CgroupOp::RemoveDirectory { path, .. }) => cgroup::is_below_cgroup_root(path),
+        Op::Cgroup(CgroupOp::Kill { directory }) => cgroup::is_below_cgroup_root(directory),
+        _ => false,
+    }
+}
+
+/// The undo that a journal's file still asks for, in the order of the steps. A last line cut short was never done.
+fn pending(text: &str) -> Vec<Op> {
+    let mut entries: Vec<(StepId, Op)> = Vec::new();
+    for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+        match serde_json::from_str(line) {
+            Ok(Line::Undo { step, op }) => entries.push((step, op)),
+            Ok(Line::Not { step }) => entries.retain(|(other, _)| *other != step),
+            Err(_) => {}
+        }
+    }
+    entries.into_iter().map(|(_, op)| op).collect()
+}
+
+/// Carries out what is left in a journal whose launcher is dead: first everything in its own cgroups is killed.
+fn finish(directory: &mut Directory) -> (usize, Vec<Leftover>) {
+    let mut text = String::new();
+    if directory.file().read_to_string(&mut text).is_err() {
+        return (0, Vec::new());
+    }
+    let (mut undone, mut left) = (0, Vec::new());
+    for op in pending(&text).into_iter().rev() {
+        let killed = match &op {
+            Op::Cgroup(CgroupOp::RemoveDirectory { path, shared: false }) if is_allowed(&op) => {
+                cgroup::kill(path)
+            }
+            _ => Ok(()),
+        };
+        let answer = if is_gone(&op) {
+            Ok(())
+        } else if is_allowed(&op) {
+            killed.and_then(|()| undo(&op))
+        } else {
+            Err(Fault::new(Sysno::rmdir, Errno::EPERM))
+        };
+        match answer {
+            Ok(()) => undone += 1,
+            Err(fault) => left.push(Leftover { undo: op, fault }),
+        }
+    }
+    (undone, left)
+}
+
+fn is_gone(op: &Op) -> bool {
+    match op {
+        Op::Cgroup(CgroupOp::RemoveDirectory { path, .. })
+        | Op::Cgroup(CgroupOp::Kill { directory: path }) => cgroup::exists(path) == Ok(false),
+        _ => false,
+    }
+}
+
+/// Finishes the undo of every container below `root` whose launcher is dead, and kills what is left of it.
+///
+/// A launcher lives as long as it holds the lock on its journal; containers of living ones are not touched.
+#[must_use]
+pub fn sweep(root: &Path) -> Vec<Swept> {
+    let mut swept = Vec::new();
+    let Ok(entries) = std::fs::read_dir(root) else { return swept };
+    for entry in entries.flatten() {
+        let Ok(id) = entry.file_name().into_string() else { continue };
+        let is_container = entry.path().join(super::state::JOURNAL).exists();
+        let Some(mut directory) = is_container.then(|| Directory::open(root, &id).ok()).flatten()
+        else {
+            continue;
+        };
+        let (undone, left_behind) = finish(&mut directory);
+        if left_behind.is_empty() {
+            // A directory that others keep files in stays; the journal in it is gone.
+            let _ = directory.remove();
+        }
+        swept.push(Swept { id, undone, left_behind });
+    }
+    swept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::HostPath;
+
+    #[test]
+    fn a_line_that_was_cut_short_counts_for_nothing() {
+        let step = |index| StepId { actor: crate::plan::Actor::Parent, index };
+        let path = HostPath::new("/sys/fs/cgroup/x").expect("absolute");
+        let op = Op::Cgroup(CgroupOp::RemoveDirectory { path, shared: false });
+        let line = |line| serde_json::to_string(&line).expect("JSON") + "\n";
+        let first = line(Line::Undo { step: step(1), op: op.clone() });
+        let second = line(Line::Undo { step: step(2), op: op.clone() });
+        let not = line(Line::Not { step: step(2) });
+        assert_eq!(pending(&format!("{first}{second}{not}")), [op.clone()]);
+        assert_eq!(pending(&format!("{first}{}", &second[..20])), [op]);
+    }
+
+    #[test]
+    fn only_a_cgroup_is_removed_on_the_word_of_a_file() {
+        for path in ["/etc", "/tmp/x", "/sys/fs/cgroup/../../tmp/x", "/"] {
+            let path = HostPath::new(path).expect("absolute");
+            assert!(!is_allowed(&Op::Cgroup(CgroupOp::RemoveDirectory { path, shared: false })));
+        }
+        assert!(!is_allowed(&Op::State(StateOp::CloseJournal)));
+    }
+}

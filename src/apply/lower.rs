@@ -1,0 +1,319 @@
+//! A plan becomes a [`Program`]: C strings, integers and places, so that a child has nothing left to compute.
+//!
+//! Makes no system call. All allocation on a child's behalf happens here.
+
+use alloc::boxed::Box;
+use alloc::ffi::CString;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::program::{Act, Execute, Part, Place, Program, Target};
+use crate::config::Clock;
+use crate::plan::{
+    Actor, CgroupOp, LabelModule, NamespaceOp, NetworkOp, Op, Plan, PrivilegeOp, ProcessOp, Slot,
+    Step, StepId, SyncOp, UserOp,
+};
+use crate::sys::process::StringTable;
+use crate::types::RootPath;
+
+mod mounts;
+
+/// Why a plan cannot be carried out at all: it was not made by this program's planner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LowerError {
+    /// The step.
+    pub step: StepId,
+    /// What is wrong with it.
+    pub reason: LowerReason,
+}
+
+/// What is wrong with a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LowerReason {
+    /// A text that becomes a C string holds a NUL byte.
+    Nul,
+    /// This process does not do such a thing.
+    WrongActor,
+    /// The plan's way of mounting cannot say it.
+    MountApi,
+    /// A path below procfs that leaves it.
+    Path,
+    /// Init does not end with the execution of a program: its end would be taken for one.
+    NoProgram,
+    /// More steps than a step's name has room for.
+    Length,
+}
+
+impl fmt::Display for LowerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = match self.reason {
+            LowerReason::Nul => "a text holds a NUL byte",
+            LowerReason::WrongActor => "not a step of this process",
+            LowerReason::MountApi => "needs mount_setattr, which the plan does without",
+            LowerReason::Path => "not a plain path below procfs",
+            LowerReason::NoProgram => "the last step executes no program",
+            LowerReason::Length => "too many steps",
+        };
+        write!(f, "{}: {reason}", self.step)
+    }
+}
+
+impl core::error::Error for LowerError {}
+
+type Lowered<T> = Result<T, LowerReason>;
+
+/// Lowers the scripts of the processes a plan starts, and checks that the launcher's can be carried out.
+///
+/// # Errors
+/// The first step that no plan of [`plan`](crate::plan::plan)'s would hold.
+pub fn lower(plan: &Plan) -> Result<Program, LowerError> {
+    let mut lowering = Lowering { plan, places: Vec::new() };
+    let root = lowering.place(Slot::Root);
+    check_parent(plan)?;
+    let intermediate = lowering.script(Actor::Intermediate, &plan.intermediate)?;
+    let init = lowering.script(Actor::Init, &plan.init)?;
+    if !matches!(init.last(), Some(Act::Execute(_))) {
+        return Err(named(Actor::Init, init.len(), LowerReason::NoProgram));
+    }
+    let places = lowering.places.len();
+    let by_launcher = |slot: Slot| matches!(slot, Slot::Tasks(_) | Slot::CgroupDirectory);
+    let numbered = lowering.places.iter().enumerate();
+    let given = numbered.filter(|(_, slot)| by_launcher(**slot));
+    Ok(Program {
+        api: plan.mount_api,
+        resolver: plan.resolver,
+        intermediate,
+        init,
+        given: given.map(|(at, &slot)| (slot, Place(at))).collect(),
+        places: places + 2,
+        mask_directory: Place(places),
+        mask_device: Place(places + 1),
+        root,
+        dev: known(relative("dev"))?,
+        null_device: known(relative("dev/null"))?,
+    })
+}
+
+/// A path of our own, without NUL.
+fn known(target: Lowered<Target>) -> Result<Target, LowerError> {
+    target.map_err(|reason| named(Actor::Init, 0, reason))
+}
+
+fn named(actor: Actor, index: usize, reason: LowerReason) -> LowerError {
+    match u16::try_from(index) {
+        Ok(index) => LowerError { step: StepId { actor, index }, reason },
+        Err(_) => {
+            LowerError { step: StepId { actor, index: u16::MAX }, reason: LowerReason::Length }
+        }
+    }
+}
+
+fn check_parent(plan: &Plan) -> Result<(), LowerError> {
+    for (index, step) in plan.parent.iter().enumerate() {
+        let is_parents = match &step.op {
+            Op::Cgroup(op) => !matches!(op, CgroupOp::Enter { .. }),
+            Op::Process(ProcessOp::Clone { starts, .. }) => *starts != Actor::Parent,
+            Op::State(_) | Op::Sync(_) => true,
+            Op::User(op) => matches!(
+                op,
+                UserOp::DenySetgroups | UserOp::WriteIdMap { .. } | UserOp::RunMapHelper { .. }
+            ),
+            _ => false,
+        };
+        if !is_parents || u16::try_from(index).is_err() {
+            return Err(named(Actor::Parent, index, LowerReason::WrongActor));
+        }
+    }
+    Ok(())
+}
+
+struct Lowering<'a> {
+    plan: &'a Plan,
+    /// Slots in the order of their first mention; a slot's place is its position.
+    places: Vec<Slot>,
+}
+
+impl Lowering<'_> {
+    fn place(&mut self, slot: Slot) -> Place {
+        let known = self.places.iter().position(|other| *other == slot);
+        Place(known.unwrap_or_else(|| {
+            self.places.push(slot);
+            self.places.len() - 1
+        }))
+    }
+
+    fn script(&mut self, actor: Actor, steps: &[Step]) -> Result<Vec<Act>, LowerError> {
+        let numbered = steps.iter().enumerate();
+        numbered
+            .map(|(index, step)| {
+                u16::try_from(index).map_err(|_| named(actor, index, LowerReason::Length))?;
+                self.act(actor, &step.op).map_err(|reason| named(actor, index, reason))
+            })
+            .collect()
+    }
+
+    fn act(&mut self, actor: Actor, op: &Op) -> Lowered<Act> {
+        match op {
+            Op::Cgroup(CgroupOp::Enter { slot }) => Ok(Act::Enter(self.place(*slot))),
+            Op::Mount(op) => self.mount(op),
+            Op::Namespace(op) => self.namespace(op),
+            Op::Network(NetworkOp::LoopbackUp) => Ok(Act::LoopbackUp),
+            Op::Process(op) => process(actor, op),
+            Op::Sync(SyncOp::Signal(token)) => Ok(Act::Signal(*token)),
+            Op::Sync(SyncOp::Await(token)) => Ok(Act::Await(*token)),
+            Op::User(op) => user(op),
+            Op::Privilege(op) => self.privilege(op),
+            Op::Cgroup(_) | Op::State(_) | Op::Sync(SyncOp::AwaitExec) => {
+                Err(LowerReason::WrongActor)
+            }
+        }
+    }
+
+    fn namespace(&mut self, op: &NamespaceOp) -> Lowered<Act> {
+        Ok(match op {
+            NamespaceOp::Open { kind, path } => Act::OpenNamespace {
+                path: text(path.as_str())?,
+                place: self.place(Slot::Namespace(*kind)),
+            },
+            NamespaceOp::Join { kind } => Act::Join {
+                place: self.place(Slot::Namespace(*kind)),
+                flag: kind.clone_flag().bits(),
+            },
+            NamespaceOp::Unshare { kind } => Act::Unshare { flag: kind.clone_flag().bits() },
+            NamespaceOp::SetTimeOffset { clock, secs, nanosecs } => {
+                let clock = match clock {
+                    Clock::Boottime => "boottime",
+                    Clock::Monotonic => "monotonic",
+                };
+                Act::WriteProc {
+                    path: c"/proc/self/timens_offsets".into(),
+                    value: format!("{clock} {secs} {nanosecs}\n").into_bytes(),
+                }
+            }
+            NamespaceOp::SetHostname { name } => Act::SetHostname(text(name)?),
+            NamespaceOp::SetDomainname { name } => Act::SetDomainname(text(name)?),
+            NamespaceOp::Sysctl { path, value } => Act::Sysctl {
+                proc: self.place(Slot::Proc),
+                path: below_proc(&format!("sys/{path}"))?,
+                value: value.as_bytes().into(),
+            },
+        })
+    }
+
+    fn privilege(&mut self, op: &PrivilegeOp) -> Lowered<Act> {
+        Ok(match op {
+            &PrivilegeOp::DropBounding { keep, last } => Act::DropBounding { keep, last },
+            PrivilegeOp::KeepCapabilities => Act::KeepCapabilities,
+            &PrivilegeOp::SetCapabilities { effective, permitted, inheritable } => {
+                Act::SetCapabilities { effective, permitted, inheritable }
+            }
+            &PrivilegeOp::SetAmbient { set } => Act::SetAmbient(set),
+            PrivilegeOp::NoNewPrivileges => Act::NoNewPrivileges,
+            PrivilegeOp::ExecLabel { module, label } => {
+                // `/proc/self` is a plain link to a number, which a lookup without magic links may follow.
+                let (paths, value): (&[&str], _) = match module {
+                    LabelModule::Apparmor => {
+                        (&["self/attr/apparmor/exec", "self/attr/exec"], format!("exec {label}"))
+                    }
+                    LabelModule::Selinux => (&["self/attr/exec"], label.clone()),
+                };
+                let paths = paths.iter().map(|path| below_proc(path)).collect::<Lowered<_>>()?;
+                Act::ExecLabel { proc: self.place(Slot::Proc), paths, value: value.into_bytes() }
+            }
+        })
+    }
+}
+
+fn process(actor: Actor, op: &ProcessOp) -> Lowered<Act> {
+    Ok(match op {
+        &ProcessOp::Clone { flags, starts } => {
+            if actor != Actor::Intermediate || starts != Actor::Init {
+                return Err(LowerReason::WrongActor);
+            }
+            Act::Clone { flags }
+        }
+        ProcessOp::DieWithParent { signal } => Act::DieWithParent { signal: signal.number() },
+        ProcessOp::NewSession => Act::NewSession,
+        &ProcessOp::Umask { mask } => Act::Umask(mask),
+        &ProcessOp::SetRlimit { resource, limit } => {
+            Act::SetRlimit { resource: resource.number(), limit }
+        }
+        ProcessOp::SetOomScore { value } => Act::WriteProc {
+            path: c"/proc/self/oom_score_adj".into(),
+            value: format!("{value}\n").into_bytes(),
+        },
+        ProcessOp::CloseDescriptors => Act::CloseDescriptors,
+        ProcessOp::ChangeDirectory { path } => Act::ChangeDirectory(text(path.as_str())?),
+        ProcessOp::Execute { candidates, args, env } => Act::Execute(Box::new(Execute {
+            candidates: texts(candidates)?,
+            args: StringTable::new(texts(args)?),
+            env: StringTable::new(texts(env)?),
+        })),
+    })
+}
+
+fn user(op: &UserOp) -> Lowered<Act> {
+    match op {
+        &UserOp::BecomeRoot { clear_groups } => Ok(Act::BecomeRoot { clear_groups }),
+        UserOp::SetGroups { gids } => Ok(Act::SetGroups(gids.clone())),
+        &UserOp::SetIds { uid, gid } => Ok(Act::SetIds { uid, gid }),
+        UserOp::DenySetgroups | UserOp::WriteIdMap { .. } | UserOp::RunMapHelper { .. } => {
+            Err(LowerReason::WrongActor)
+        }
+    }
+}
+
+fn text(text: &str) -> Lowered<CString> {
+    CString::new(text).map_err(|_| LowerReason::Nul)
+}
+
+fn texts(list: &[String]) -> Lowered<Vec<CString>> {
+    list.iter().map(|item| text(item)).collect()
+}
+
+/// A path below the root. `RootPath` holds no `..`, so what is resolved part by part never goes up.
+fn target(path: &RootPath) -> Lowered<Target> {
+    if path.is_root() {
+        return Ok(Target { whole: c".".into(), parts: Vec::new() });
+    }
+    relative(path.relative())
+}
+
+fn below_proc(path: &str) -> Lowered<Target> {
+    let is_plain = |part: &str| !matches!(part, "" | "." | "..");
+    if path.split('/').all(is_plain) { relative(path) } else { Err(LowerReason::Path) }
+}
+
+fn relative(path: &str) -> Lowered<Target> {
+    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+    let parts = ends.map(|end| {
+        let down_to = &path[..end];
+        let name = down_to.rsplit('/').next().unwrap_or_default();
+        Ok(Part { name: text(name)?, down_to: text(down_to)? })
+    });
+    Ok(Target { whole: text(path)?, parts: parts.collect::<Lowered<_>>()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_knows_the_way_down() {
+        let path = RootPath::new("/a/b/c").expect("absolute");
+        let target = target(&path).expect("no NUL");
+        let parts: Vec<_> = target.parts.iter().map(|part| (&*part.name, &*part.down_to)).collect();
+        assert_eq!(parts, [(c"a", c"a"), (c"b", c"a/b"), (c"c", c"a/b/c")]);
+        assert_eq!(&*target.whole, c"a/b/c");
+    }
+
+    #[test]
+    fn nothing_leads_out_of_procfs() {
+        for wrong in ["sys/../x", "/sys", "sys//x", "", "."] {
+            assert_eq!(below_proc(wrong).err(), Some(LowerReason::Path), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Eight bytes become what one process tells another: a token, init's pid, or which step failed and how.
+
+use crate::plan::Token;
+use crate::sys::channel::MESSAGE;
+use crate::sys::{Fault, Sysno};
+use crate::types::Errno;
+
+/// One message. In memory: kind (2 bytes), then step, call and errno (2 each), or a pid (4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Message {
+    Token(Token),
+    InitPid(u32),
+    Failed { step: u16, fault: Fault },
+}
+
+const TOKENS: [Token; 5] =
+    [Token::MapsWritten, Token::Placed, Token::Terminal, Token::Ready, Token::InitPid];
+const FAILED: u16 = 0x100;
+
+impl Message {
+    pub(crate) fn encode(self) -> [u8; MESSAGE] {
+        let (kind, [a, b, c]) = match self {
+            Self::Token(token) => (position(token), [0; 3]),
+            Self::InitPid(pid) => {
+                let [a, b, c, d] = pid.to_le_bytes();
+                let halves = [u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])];
+                (position(Token::InitPid), [0, halves[0], halves[1]])
+            }
+            Self::Failed { step, fault } => {
+                (FAILED, [step, number(fault.call), errno(fault.errno)])
+            }
+        };
+        let [k, a, b, c] = [kind, a, b, c].map(u16::to_le_bytes);
+        [k[0], k[1], a[0], a[1], b[0], b[1], c[0], c[1]]
+    }
+
+    pub(crate) fn decode(bytes: [u8; MESSAGE]) -> Option<Self> {
+        let [k0, k1, a0, a1, b0, b1, c0, c1] = bytes;
+        let kind = u16::from_le_bytes([k0, k1]);
+        if kind == FAILED {
+            let call = Sysno::new(usize::from(u16::from_le_bytes([b0, b1])))?;
+            let errno = Errno(i32::from(u16::from_le_bytes([c0, c1])));
+            let step = u16::from_le_bytes([a0, a1]);
+            return Some(Self::Failed { step, fault: Fault::new(call, errno) });
+        }
+        match TOKENS.get(usize::from(kind).checked_sub(1)?)? {
+            Token::InitPid => Some(Self::InitPid(u32::from_le_bytes([b0, b1, c0, c1]))),
+            token => Some(Self::Token(*token)),
+        }
+    }
+}
+
+/// From 1: a message of zeros means nothing.
+fn position(token: Token) -> u16 {
+    match token {
+        Token::MapsWritten => 1,
+        Token::Placed => 2,
+        Token::Terminal => 3,
+        Token::Ready => 4,
+        Token::InitPid => 5,
+    }
+}
+
+fn number(call: Sysno) -> u16 {
+    u16::try_from(call.id()).unwrap_or(u16::MAX)
+}
+
+fn errno(errno: Errno) -> u16 {
+    u16::try_from(errno.0).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_survives_the_channel() {
+        let fault = Fault::new(Sysno::move_mount, Errno::EPERM);
+        let failed = Message::Failed { step: 517, fault };
+        let tokens = TOKENS.into_iter().filter(|token| *token != Token::InitPid);
+        let all = tokens.map(Message::Token).chain([Message::InitPid(4_194_304), failed]);
+        for message in all {
+            assert_eq!(Message::decode(message.encode()), Some(message));
+        }
+        assert_eq!(Message::decode([0; 8]), None);
+        assert_eq!(Message::decode([9, 0, 0, 0, 0, 0, 0, 0]), None);
+    }
+}

@@ -1,0 +1,212 @@
+//! The launcher's steps, one arm each, and its side of the channels.
+
+use super::error::Cause;
+use super::spawn::{Failure, Launcher, Started};
+use super::{cgroup, idmap};
+use crate::apply::message::Message;
+use crate::plan::{
+    Actor, CgroupOp, Op, ProcessOp, Slot, StateOp, Step, StepId, SyncOp, Token, Undo, UserOp,
+};
+use crate::sys::channel::{self, Received};
+use crate::sys::clone::Gone;
+use crate::sys::process::Pid;
+use crate::sys::{Handle, host};
+use crate::types::Errno;
+
+impl Launcher<'_> {
+    /// One step: what undoes it is recorded first.
+    pub(super) fn step(&mut self, id: StepId, step: &Step) -> Result<(), Failed> {
+        if let (Undo::Op(undo), false) = (&step.undo, decides_itself(&step.op)) {
+            self.journal.record(id, undo)?;
+        }
+        match &step.op {
+            Op::Cgroup(op) => Ok(self.cgroup(id, op, &step.undo)?),
+            Op::State(StateOp::OpenJournal) => Ok(self.journal.open(id, self.state.as_ref())?),
+            &Op::Process(ProcessOp::Clone { flags, starts }) => {
+                self.record_children()?;
+                Ok(self.clone(flags, starts)?)
+            }
+            Op::Sync(op) => self.sync(*op),
+            Op::User(op) => Ok(self.user(op)?),
+            _ => Err(Cause::Protocol.into()),
+        }
+    }
+
+    fn cgroup(&mut self, id: StepId, op: &CgroupOp, undo: &Undo) -> Result<(), Cause> {
+        match op {
+            CgroupOp::MakeDirectory { path, fresh } => {
+                if !fresh && cgroup::exists(path)? {
+                    return Ok(());
+                }
+                if let Undo::Op(undo) = undo {
+                    self.journal.record(id, undo)?;
+                }
+                match cgroup::make(path) {
+                    // Whoever was there first removes it.
+                    Err(fault) if fault.is(Errno::EEXIST) => {
+                        self.journal.cancel(id)?;
+                        if *fresh { Err(fault.into()) } else { Ok(()) }
+                    }
+                    answer => Ok(answer?),
+                }
+            }
+            CgroupOp::Write { file, value } => Ok(cgroup::write(file, value.as_bytes())?),
+            CgroupOp::InheritCpuset { directory } => Ok(cgroup::inherit_cpuset(directory)?),
+            CgroupOp::EnableControllers { directory, controllers } => {
+                Ok(cgroup::enable(directory, controllers)?)
+            }
+            CgroupOp::DevicePolicy { directory, program } => {
+                Ok(cgroup::device_policy(directory, program)?)
+            }
+            CgroupOp::OpenTasks { file, slot } => self.hold(*slot, cgroup::open_tasks(file)?),
+            CgroupOp::OpenDirectory { directory } => {
+                self.hold(Slot::CgroupDirectory, cgroup::open_directory(directory)?)
+            }
+            CgroupOp::Place { file } => {
+                let pid = alloc::format!("{}", self.init()?.number());
+                Ok(cgroup::write(file, pid.as_bytes())?)
+            }
+            CgroupOp::RemoveDirectory { .. } | CgroupOp::Kill { .. } | CgroupOp::Enter { .. } => {
+                Err(Cause::Protocol)
+            }
+        }
+    }
+
+    fn hold(&mut self, slot: Slot, handle: Handle) -> Result<(), Cause> {
+        let above = self.sources.above(handle)?;
+        self.slots.push((slot, above));
+        Ok(())
+    }
+
+    fn user(&self, op: &UserOp) -> Result<(), Cause> {
+        let pid = self.init()?;
+        match op {
+            UserOp::DenySetgroups => Ok(idmap::deny_setgroups(pid)?),
+            UserOp::WriteIdMap { kind, map } => Ok(idmap::write_map(pid, *kind, map)?),
+            UserOp::RunMapHelper { program, map, .. } => idmap::run_helper(pid, program, map),
+            _ => Err(Cause::Protocol),
+        }
+    }
+
+    fn init(&self) -> Result<Pid, Cause> {
+        self.init.as_ref().map(|init| init.pid).ok_or(Cause::Protocol)
+    }
+
+    fn sync(&mut self, op: SyncOp) -> Result<(), Failed> {
+        match op {
+            SyncOp::Signal(token) => {
+                let channel = self.channels.init.as_ref().ok_or(Cause::Protocol)?;
+                let message = Message::Token(token).encode();
+                Ok(channel::send(host::number(channel), &message, None)?)
+            }
+            SyncOp::Await(Token::InitPid) => self.await_init(),
+            SyncOp::Await(token) => self.await_token(token),
+            SyncOp::AwaitExec => match self.receive(Actor::Init, true)? {
+                None if self.ready => Ok(()),
+                None => Err(Cause::Ended.into()),
+                Some(_) => Err(Cause::Protocol.into()),
+            },
+        }
+    }
+
+    fn await_token(&mut self, token: Token) -> Result<(), Failed> {
+        loop {
+            if token == Token::Terminal && self.terminal.is_some() {
+                return Ok(());
+            }
+            match self.receive(Actor::Init, true)? {
+                Some(Message::Token(got)) if got == token => {
+                    self.ready |= token == Token::Ready;
+                    return Ok(());
+                }
+                Some(Message::Token(Token::Terminal)) => {}
+                Some(_) => return Err(Cause::Protocol.into()),
+                None => return Err(Cause::Ended.into()),
+            }
+        }
+    }
+
+    /// The intermediate has told init's pid, has nothing more to do, and is waited for.
+    fn await_init(&mut self) -> Result<(), Failed> {
+        let Some(Message::InitPid(number)) = self.receive(Actor::Intermediate, true)? else {
+            return Err(Cause::Ended.into());
+        };
+        self.begin_init(number);
+        if let Some(intermediate) = self.intermediate.take() {
+            host::wait(intermediate.pid, true)?;
+        }
+        Ok(())
+    }
+
+    /// Init's number, if the intermediate has told it.
+    pub(super) fn learn_init(&mut self) {
+        while let Ok(Some(message)) = self.receive(Actor::Intermediate, false) {
+            if let Message::InitPid(number) = message {
+                self.begin_init(number);
+            }
+        }
+    }
+
+    fn begin_init(&mut self, number: u32) {
+        let pid = i32::try_from(number).ok().and_then(Pid::new);
+        self.init = pid.map(|pid| Started { pid, pidfd: host::pidfd_open(pid).ok() });
+    }
+
+    /// The next message of a process, `None` at end of file.
+    fn receive(&mut self, from: Actor, wait: bool) -> Result<Option<Message>, Failed> {
+        let channel = match from {
+            Actor::Intermediate => self.channels.intermediate.as_ref(),
+            _ => self.channels.init.as_ref(),
+        };
+        let received = channel::receive(host::number(channel.ok_or(Cause::Protocol)?), wait)?;
+        if from == Actor::Init {
+            self.gone = Gone::by_end_of_file(&received);
+        }
+        let Received::Message(bytes, fd) = received else { return Ok(None) };
+        self.terminal = fd.map(host::owned).or(self.terminal.take());
+        match Message::decode(bytes).ok_or(Cause::Protocol)? {
+            Message::Failed { step, fault } => {
+                let at = Some(StepId { actor: from, index: step });
+                Err(Failed { at, cause: fault.into() })
+            }
+            message => Ok(Some(message)),
+        }
+    }
+
+    /// Who is to blame for a failure at step `id`: a process that has reported its own, or the step. Init's number is
+    /// learnt on the way, if the intermediate has told it.
+    pub(super) fn blame(&mut self, id: StepId, failed: Failed) -> Failure {
+        if let Some(at) = failed.at {
+            return (at, failed.cause);
+        }
+        for from in [Actor::Intermediate, Actor::Init] {
+            loop {
+                match self.receive(from, false) {
+                    Err(Failed { at: Some(at), cause }) => return (at, cause),
+                    Ok(Some(Message::InitPid(number))) => self.begin_init(number),
+                    Ok(Some(_)) => {}
+                    Ok(None) | Err(_) => break,
+                }
+            }
+        }
+        (id, failed.cause)
+    }
+}
+
+/// Why a step was not done, and whose step it was if not the one at hand.
+#[derive(Debug)]
+pub(super) struct Failed {
+    at: Option<StepId>,
+    cause: Cause,
+}
+
+impl<C: Into<Cause>> From<C> for Failed {
+    fn from(cause: C) -> Self {
+        Self { at: None, cause: cause.into() }
+    }
+}
+
+/// Steps that know only when they are done whether there is something to undo.
+fn decides_itself(op: &Op) -> bool {
+    matches!(op, Op::Cgroup(CgroupOp::MakeDirectory { .. }) | Op::State(StateOp::OpenJournal))
+}

@@ -1,0 +1,248 @@
+//! What a child works from: steps without anything left to compute, C strings, integers and places in a table.
+
+use alloc::boxed::Box;
+use alloc::ffi::CString;
+use alloc::vec::Vec;
+
+use crate::plan::{Actor, MountApi, Resolver, Token};
+use crate::sys::abi::{MountAttr, WinSize};
+use crate::sys::process::StringTable;
+use crate::types::{CapSet, CloneFlags, DeviceNumber, Rlimit};
+
+/// A plan's scripts for the processes it starts, ready to be carried out without an allocation.
+#[derive(Debug)]
+pub struct Program {
+    pub(crate) api: MountApi,
+    pub(crate) resolver: Resolver,
+    pub(crate) intermediate: Vec<Act>,
+    pub(crate) init: Vec<Act>,
+    /// How many descriptors are kept between steps.
+    pub(crate) places: usize,
+    /// The slots that the launcher fills, and where.
+    pub(crate) given: Vec<(crate::plan::Slot, Place)>,
+    /// Where the shared empty directory and the null device for masks are kept.
+    pub(crate) mask_directory: Place,
+    pub(crate) mask_device: Place,
+    /// Where the root directory is kept.
+    pub(crate) root: Place,
+    /// `/dev` and `/dev/null` below it.
+    pub(crate) dev: Target,
+    pub(crate) null_device: Target,
+}
+
+impl Program {
+    /// How many steps there are, for all processes together.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.intermediate.len() + self.init.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A place in the table of kept descriptors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place(pub(crate) usize);
+
+/// A path below the root, in every form that resolving or making it takes.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// Relative to the root; `.` for the root itself.
+    pub(crate) whole: CString,
+    /// Each part, and the path down to it: `a`, `a/b`, `a/b/c`.
+    pub(crate) parts: Vec<Part>,
+}
+
+/// One part of a path.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) name: CString,
+    pub(crate) down_to: CString,
+}
+
+/// One step, by the name of its [`Op`](crate::plan::Op), in integers and C strings.
+#[derive(Debug)]
+pub(crate) enum Act {
+    Enter(Place),
+    IsolateTree {
+        flags: u64,
+    },
+    PrepareRoot(PrepareRoot),
+    MakeMountPoint {
+        target: Target,
+        directory: bool,
+    },
+    Filesystem(Box<Filesystem>),
+    CloneTree {
+        source: CString,
+        recursive: bool,
+        place: Place,
+    },
+    CloneDevice {
+        source: CString,
+        file_type: u32,
+        number: DeviceNumber,
+        place: Place,
+    },
+    Attach(Box<Attach>),
+    Remount {
+        target: Target,
+        attr: MountAttr,
+        flags: u64,
+    },
+    Propagate {
+        target: Target,
+        kind: u64,
+        recursive: bool,
+    },
+    MakeNode {
+        path: Target,
+        mode: u32,
+        number: DeviceNumber,
+        uid: u32,
+        gid: u32,
+    },
+    Symlink {
+        path: Target,
+        text: CString,
+        replace: bool,
+        only_if: Option<Target>,
+    },
+    Mask(Target),
+    MakeReadonly(Target),
+    PivotRoot,
+    MoveRoot,
+    ReadonlyRoot,
+    OpenTerminal {
+        devpts: Place,
+        size: Option<WinSize>,
+        console: bool,
+    },
+    OpenNamespace {
+        path: CString,
+        place: Place,
+    },
+    Join {
+        place: Place,
+        flag: u64,
+    },
+    Unshare {
+        flag: u64,
+    },
+    /// A file of the host's procfs.
+    WriteProc {
+        path: CString,
+        value: Vec<u8>,
+    },
+    SetHostname(CString),
+    SetDomainname(CString),
+    /// A file of the container's own procfs.
+    Sysctl {
+        proc: Place,
+        path: Target,
+        value: Vec<u8>,
+    },
+    LoopbackUp,
+    Clone {
+        flags: CloneFlags,
+    },
+    DieWithParent {
+        signal: u8,
+    },
+    NewSession,
+    Umask(u32),
+    SetRlimit {
+        resource: u32,
+        limit: Rlimit,
+    },
+    CloseDescriptors,
+    ChangeDirectory(CString),
+    Execute(Box<Execute>),
+    Signal(Token),
+    Await(Token),
+    BecomeRoot {
+        clear_groups: bool,
+    },
+    SetGroups(Vec<u32>),
+    SetIds {
+        uid: u32,
+        gid: u32,
+    },
+    DropBounding {
+        keep: CapSet,
+        last: u8,
+    },
+    KeepCapabilities,
+    SetCapabilities {
+        effective: CapSet,
+        permitted: CapSet,
+        inheritable: CapSet,
+    },
+    SetAmbient(CapSet),
+    NoNewPrivileges,
+    /// Files to try in order, and what is written.
+    ExecLabel {
+        proc: Place,
+        paths: Vec<Target>,
+        value: Vec<u8>,
+    },
+}
+
+/// See [`MountOp::PrepareRoot`](crate::plan::MountOp::PrepareRoot).
+#[derive(Debug)]
+pub(crate) struct PrepareRoot {
+    pub(crate) path: CString,
+    pub(crate) readonly_submounts: bool,
+    pub(crate) readonly_now: bool,
+}
+
+/// See [`MountOp::Filesystem`](crate::plan::MountOp::Filesystem).
+#[derive(Debug)]
+pub(crate) struct Filesystem {
+    pub(crate) fstype: CString,
+    pub(crate) source: Option<CString>,
+    /// `key=value` or `key`, superblock flags among them, for `fsconfig`.
+    pub(crate) options: Vec<(CString, Option<CString>)>,
+    pub(crate) attributes: u64,
+    /// The same for `mount(2)`.
+    pub(crate) data: Option<CString>,
+    pub(crate) flags: u64,
+    pub(crate) target: Target,
+    pub(crate) strict: bool,
+    pub(crate) keep: Option<Place>,
+}
+
+/// See [`MountOp::Attach`](crate::plan::MountOp::Attach).
+#[derive(Debug)]
+pub(crate) struct Attach {
+    pub(crate) place: Place,
+    pub(crate) target: Target,
+    pub(crate) recursive: bool,
+    pub(crate) top: Option<MountAttr>,
+    pub(crate) all: Option<MountAttr>,
+    /// The same for `mount(2)`: flags to set and to clear on the top.
+    pub(crate) set: u64,
+    pub(crate) clear: u64,
+}
+
+/// See [`ProcessOp::Execute`](crate::plan::ProcessOp::Execute).
+#[derive(Debug)]
+pub(crate) struct Execute {
+    pub(crate) candidates: Vec<CString>,
+    pub(crate) args: StringTable,
+    pub(crate) env: StringTable,
+}
+
+impl Program {
+    /// The steps of a process.
+    pub(crate) fn script(&self, actor: Actor) -> &[Act] {
+        match actor {
+            Actor::Intermediate => &self.intermediate,
+            _ => &self.init,
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Carries out a plan: the launcher's steps in order, and the whole way back if one fails.
+
+use alloc::vec::Vec;
+use core::sync::atomic::AtomicI32;
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, PoisonError};
+
+use super::child::{self, Launch, Seat};
+use super::container::Container;
+use super::dumpable::Dumpable;
+use super::error::{ApplyError, Cause};
+use super::io::{Io, Sources};
+use super::journal::{Journal, StateDir};
+use super::lower::lower;
+use super::program::Program;
+use crate::plan::{Actor, Plan, Slot, StepId, Topology, Undo};
+use crate::sys::clone::{Child, Gone, Nursery, Request, Stack};
+use crate::sys::process::Pid;
+use crate::sys::{Handle, Outcome, Sysno, host, process, signal};
+use crate::types::{CloneFlags, Signal};
+
+/// Starts the container of a plan; returns when its program runs.
+///
+/// Safe from a program with many threads. A parent-death signal in the plan is tied to the *thread* that calls this.
+///
+/// # Errors
+/// The step that failed. Everything done before is undone, and no process is left.
+///
+/// ```no_run
+/// use nsplan::{apply, config::Config, facts::HostFacts, plan::plan, types::HostPath};
+///
+/// let facts = HostFacts::example();
+/// let root = HostPath::new("/srv/rootfs").expect("absolute");
+/// let config = Config::sandbox(root, vec!["sh".into()], false);
+/// let plan = plan(&config, &facts).expect("root may do this");
+/// let mut container = apply::spawn(&plan, apply::Io::default())?;
+/// std::process::exit(container.wait().map_or(125, |status| status.code().into()));
+/// # #[allow(unreachable_code)]
+/// # Ok::<(), apply::ApplyError>(())
+/// ```
+pub fn spawn(plan: &Plan, io: Io) -> Result<Container, ApplyError> {
+    let program =
+        lower(plan).map_err(|error| ApplyError::new(plan, Some(error.step), Cause::Plan(error)))?;
+    let Io { stdio, passed, state } = io;
+    let sources = Sources::new(stdio, passed)
+        .map_err(|fault| ApplyError::new(plan, None, Cause::Kernel(fault)))?;
+    let mut launcher = Launcher {
+        plan,
+        state,
+        sources,
+        program: Some(program),
+        slots: Vec::new(),
+        journal: Journal::default(),
+        nursery: None,
+        dumpable: None,
+        intermediate: None,
+        init: None,
+        channels: Channels::default(),
+        terminal: None,
+        ready: false,
+        gone: None,
+    };
+    match launcher.carry_out() {
+        Ok(()) => launcher.hand_over(),
+        Err((step, cause)) => Err(launcher.take_back(step, cause)),
+    }
+}
+
+/// A step that failed: by name, which is not always the one at hand.
+pub(super) type Failure = (StepId, Cause);
+
+/// Between making a channel and the clone that gives its end away, no other child may be cloned: it would hold the
+/// end too, and the end of file that proves an exec would wait for it.
+static CLONING: Mutex<()> = Mutex::new(());
+
+/// The launcher's ends.
+#[derive(Debug, Default)]
+pub(super) struct Channels {
+    pub(super) init: Option<OwnedFd>,
+    pub(super) intermediate: Option<OwnedFd>,
+}
+
+/// A process that was started and not waited for.
+#[derive(Debug)]
+pub(super) struct Started {
+    pub(super) pid: Pid,
+    pub(super) pidfd: Option<Handle>,
+}
+
+/// The launcher at work on one plan.
+pub(super) struct Launcher<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) state: Option<StateDir>,
+    pub(super) sources: Sources,
+    program: Option<Program>,
+    pub(super) slots: Vec<(Slot, Handle)>,
+    pub(super) journal: Journal,
+    nursery: Option<Nursery<Launch>>,
+    dumpable: Option<Dumpable>,
+    pub(super) intermediate: Option<Started>,
+    pub(super) init: Option<Started>,
+    pub(super) channels: Channels,
+    pub(super) terminal: Option<OwnedFd>,
+    pub(super) ready: bool,
+    pub(super) gone: Option<Gone>,
+}
+
+impl Launcher<'_> {
+    fn carry_out(&mut self) -> Result<(), Failure> {
+        for (index, step) in (0..).zip(&self.plan.parent) {
+            let id = StepId { actor: Actor::Parent, index };
+            self.step(id, step).map_err(|failed| self.blame(id, failed))?;
+        }
+        Ok(())
+    }
+
+    /// What an earlier step asks to be undone is known by now; the children's steps are begun by the clone.
+    pub(super) fn record_children(&mut self) -> Outcome {
+        for (id, step) in self.plan.steps().filter(|(id, _)| id.actor != Actor::Parent) {
+            if let Undo::Op(undo) = &step.undo {
+                self.journal.record(id, undo)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Clones the first process of the plan.
+    pub(super) fn clone(&mut self, flags: CloneFlags, starts: Actor) -> Outcome {
+        let Some(program) = self.program.take() else {
+            return Err(crate::sys::Fault::new(Sysno::clone3, crate::types::Errno::EEXIST));
+        };
+        let guard = CLONING.lock().unwrap_or_else(PoisonError::into_inner);
+        let (launch, _children_s_ends) = self.prepare(program)?;
+        let nursery = self.nursery.insert(Nursery::new(launch));
+        if flags.contains(CloneFlags::CLONE_VM) {
+            self.dumpable = Some(Dumpable::keep());
+        }
+        let asked = flags.difference(CloneFlags::CLONE_VFORK)
+            | CloneFlags::CLONE_PIDFD
+            | CloneFlags::CLONE_CLEAR_SIGHAND;
+        let cgroup = self.slots.iter().find(|(slot, _)| *slot == Slot::CgroupDirectory);
+        let cgroup = cgroup.filter(|_| flags.contains(CloneFlags::CLONE_INTO_CGROUP));
+        let request = Request { flags: asked, cgroup: cgroup.map(|(_, handle)| handle.fd()) };
+        let run = if starts == Actor::Init { child::begin_init } else { child::begin_intermediate };
+        // The launcher's handlers must not run in the child, which may share its memory.
+        let mask = signal::set_mask(u64::MAX)?;
+        let answer = nursery.start(&request, Launch::first_stack, run);
+        signal::set_mask(mask)?;
+        let child = match answer {
+            Ok(child) => child,
+            Err(fault) => {
+                self.nursery.take().map(Nursery::release_unused);
+                return Err(fault);
+            }
+        };
+        let started = Some(started(child));
+        if starts == Actor::Init {
+            self.init = started
+        } else {
+            self.intermediate = started
+        }
+        drop(guard);
+        Ok(())
+    }
+
+    /// Everything a child works with, and the ends of the channels that are its alone after the clone.
+    fn prepare(&mut self, program: Program) -> Outcome<(Launch, Vec<Handle>)> {
+        let mut theirs = Vec::new();
+        let (mine, end) = self.channel(&mut theirs)?;
+        let mut init =
+            Seat { stack: Stack::new()?, channel: end, not_mine: [number(&mine)].into() };
+        self.channels.init = Some(mine);
+        let intermediate = if self.plan.topology == Topology::Intermediate {
+            let (mine_too, end) = self.channel(&mut theirs)?;
+            let not_mine = [init.not_mine[0], number(&mine_too)].into();
+            // The intermediate has closed the launcher's ends by the time it clones init.
+            init.not_mine = [end].into();
+            self.channels.intermediate = Some(mine_too);
+            Some(Seat { stack: Stack::new()?, channel: end, not_mine })
+        } else {
+            None
+        };
+        let launch = Launch {
+            table: (0..program.places).map(|_| AtomicI32::new(-1)).collect(),
+            init,
+            intermediate,
+            stdio: self.sources.stdio.each_ref().map(|fd| fd.as_ref().map(Handle::fd)),
+            passed: self.sources.passed.iter().map(Handle::fd).collect(),
+            descriptors: process::descriptor_limit()?,
+            program,
+        };
+        for (slot, place) in &launch.program.given {
+            if let Some((_, handle)) = self.slots.iter().find(|(other, _)| other == slot) {
+                launch.set(*place, handle.fd());
+            }
+        }
+        Ok((launch, theirs))
+    }
+
+    fn channel(&self, theirs: &mut Vec<Handle>) -> Outcome<(OwnedFd, crate::sys::Fd)> {
+        let (mine, end) = host::channel()?;
+        let end = self.sources.above(host::handle(end))?;
+        let fd = end.fd();
+        theirs.push(end);
+        Ok((mine, fd))
+    }
+
+    /// The program runs: what it was started with is not needed any more.
+    fn hand_over(mut self) -> Result<Container, ApplyError> {
+        self.settle();
+        match self.init.take() {
+            Some(init) => Ok(Container::new(init, self.terminal, self.journal)),
+            None => Err(ApplyError::new(self.plan, None, Cause::Protocol)),
+        }
+    }
+
+    /// The intermediate may have cloned init without a chance to tell: its report is in the channel.
+    fn reap_intermediate(&mut self) {
+        let Some(started) = self.intermediate.take() else { return };
+        let _ = signal::kill(started.pid, Signal::KILL);
+        let _ = host::wait(started.pid, true);
+        self.learn_init();
+    }
+
+    /// Kills what was started, waits for it, undoes what was done.
+    fn take_back(mut self, step: StepId, cause: Cause) -> ApplyError {
+        self.reap_intermediate();
+        if let Some(started) = self.init.take() {
+            let _ = signal::kill(started.pid, Signal::KILL);
+            if let Ok(Some((_, gone))) = host::wait(started.pid, true) {
+                self.gone = Some(gone);
+            }
+        }
+        self.settle();
+        let mut error = ApplyError::new(self.plan, Some(step), cause);
+        error.left_behind = self.journal.undo();
+        error
+    }
+
+    /// Memory is given back against proof only; without it, it stays for good, and so does the dumpable flag.
+    fn settle(&mut self) {
+        let Some(gone) = self.gone.take() else { return };
+        if let Some(nursery) = self.nursery.take() {
+            nursery.release(&gone);
+        }
+        if let Some(dumpable) = self.dumpable.take() {
+            dumpable.restore();
+        }
+    }
+}
+
+fn number(fd: &OwnedFd) -> crate::sys::Fd {
+    host::number(fd)
+}
+
+fn started(child: Child) -> Started {
+    Started { pid: child.pid, pidfd: child.pidfd }
+}

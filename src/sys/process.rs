@@ -1,0 +1,132 @@
+//! What a process does to itself: sessions, limits, namespaces, names, execve and the end.
+
+use alloc::ffi::CString;
+use alloc::vec::Vec;
+use core::ffi::{CStr, c_char};
+use core::num::NonZeroU32;
+use core::ptr;
+
+use super::abi::{self, IfReq};
+use super::fd::{Fd, Handle};
+use super::raw::{Fault, Outcome, call};
+use crate::types::Rlimit;
+
+/// A process by number, never 0 and never negative: those mean "many" to `kill(2)` and "any" to `wait(2)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pid(NonZeroU32);
+
+impl Pid {
+    /// The process of that number.
+    pub(crate) fn new(number: i32) -> Option<Self> {
+        u32::try_from(number).ok().and_then(NonZeroU32::new).map(Self)
+    }
+
+    /// Its number.
+    pub(crate) const fn number(self) -> i32 {
+        self.0.get().cast_signed()
+    }
+}
+
+/// `setsid(2)`.
+pub(crate) fn setsid() -> Outcome {
+    // SAFETY: takes nothing and touches no memory of ours.
+    unsafe { call!(setsid) }.map(drop)
+}
+
+/// `prlimit64(2)` of this process.
+pub(crate) fn set_rlimit(resource: u32, limit: Rlimit) -> Outcome {
+    let words = [limit.soft, limit.hard];
+    // SAFETY: `struct rlimit64` is these two words in this order; it is only read, and the old limit, which is not
+    // wanted, is null.
+    unsafe { call!(prlimit64, 0_u32, resource, words.as_ptr(), 0_usize) }.map(drop)
+}
+
+/// `prlimit64(RLIMIT_NOFILE)` of this process: every descriptor is below it, unless it was lowered since.
+pub(crate) fn descriptor_limit() -> Outcome<u32> {
+    const RLIMIT_NOFILE: u32 = 7;
+    let mut words = [0_u64; 2];
+    // SAFETY: `struct rlimit64` is two words, which the kernel writes; no new limit is given.
+    unsafe { call!(prlimit64, 0_u32, RLIMIT_NOFILE, 0_usize, words.as_mut_ptr()) }?;
+    Ok(u32::try_from(words[0]).unwrap_or(u32::MAX))
+}
+
+/// `setns(2)`.
+pub(crate) fn setns(namespace: Fd, flag: u64) -> Outcome {
+    // SAFETY: takes numbers; which namespaces a task is in has no bearing on its memory.
+    unsafe { call!(setns, namespace, flag) }.map(drop)
+}
+
+/// `unshare(2)` of namespaces.
+pub(crate) fn unshare(flag: u64) -> Outcome {
+    // SAFETY: takes a number; callers give namespace flags only, which leave memory and descriptors shared as they
+    // were.
+    unsafe { call!(unshare, flag) }.map(drop)
+}
+
+/// `sethostname(2)`.
+pub(crate) fn sethostname(name: &CStr) -> Outcome {
+    // SAFETY: `name` is readable for the length announced, which is that of its bytes.
+    unsafe { call!(sethostname, name, name.count_bytes()) }.map(drop)
+}
+
+/// `setdomainname(2)`.
+pub(crate) fn setdomainname(name: &CStr) -> Outcome {
+    // SAFETY: `name` is readable for the length announced, which is that of its bytes.
+    unsafe { call!(setdomainname, name, name.count_bytes()) }.map(drop)
+}
+
+/// `ioctl(SIOCGIFFLAGS)` and `ioctl(SIOCSIFFLAGS)` of `lo` on a datagram socket.
+pub(crate) fn loopback_up() -> Outcome {
+    let kind = abi::SOCK_DGRAM | abi::SOCK_CLOEXEC;
+    // SAFETY: takes numbers, and makes a new descriptor that the handle owns.
+    let socket = unsafe { call!(socket, abi::AF_INET, kind, 0_u32) }.map(Handle::opened)?;
+    let mut request =
+        IfReq { name: *b"lo\0\0\0\0\0\0\0\0\0\0\0\0\0\0", flags: 0, padding: [0; 22] };
+    let fd = socket.fd();
+    // SAFETY: `IfReq` is as large as `struct ifreq`; the kernel reads the name and writes the flags.
+    unsafe { call!(ioctl, fd, abi::SIOCGIFFLAGS, &raw mut request) }?;
+    request.flags |= abi::IFF_UP;
+    // SAFETY: as above; the kernel only reads it.
+    unsafe { call!(ioctl, fd, abi::SIOCSIFFLAGS, &raw mut request) }.map(drop)
+}
+
+/// Null-terminated pointers to strings that live in the same value: what `execve` takes.
+///
+/// Built before the clone; the strings are never touched again, so that their addresses hold.
+#[derive(Debug)]
+pub(crate) struct StringTable {
+    /// What the pointers are into; never read, only kept.
+    _strings: Vec<CString>,
+    pointers: Vec<*const c_char>,
+}
+
+// SAFETY: the pointers are into `_strings`, which the same value owns and never changes or hands out mutably; reading
+// them from another thread, or from a child that shares the memory, is reading immutable data.
+unsafe impl Sync for StringTable {}
+// SAFETY: as above: the heap blocks that the pointers are into move with their owner.
+unsafe impl Send for StringTable {}
+
+impl StringTable {
+    pub(crate) fn new(strings: Vec<CString>) -> Self {
+        let pointers = strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect();
+        Self { _strings: strings, pointers }
+    }
+}
+
+/// `execve(2)`; returns only when it has failed.
+pub(crate) fn execve(path: &CStr, args: &StringTable, env: &StringTable) -> Fault {
+    let (args, env) = (args.pointers.as_ptr(), env.pointers.as_ptr());
+    // SAFETY: `path` is NUL-terminated; both arrays end in null and point to NUL-terminated strings that their
+    // tables own, and both tables outlive the call. On success nothing of this memory is used by this task again.
+    let answer = unsafe { call!(execve, path, args, env) };
+    answer.err().unwrap_or(Fault::new(super::Sysno::execve, crate::types::Errno(0)))
+}
+
+/// `exit_group(2)`.
+pub(crate) fn exit(code: u32) -> ! {
+    loop {
+        // SAFETY: takes a number and does not return; ends the child, which is a thread group of its own, and no
+        // thread of the launcher even when it shares its memory.
+        let _ = unsafe { call!(exit_group, code) };
+    }
+}

@@ -1,0 +1,47 @@
+//! Signal mask and dispositions of one thread, and signals to one process.
+
+use core::ptr;
+
+use super::abi::{self, SigAction};
+use super::fd::Fd;
+use super::raw::{Outcome, call};
+use crate::types::Signal;
+
+/// The kernel's signal set is one word.
+const SET_SIZE: usize = 8;
+
+/// `rt_sigprocmask(SIG_SETMASK)`; answers the mask before.
+pub(crate) fn set_mask(mask: u64) -> Outcome<u64> {
+    let mut before = 0_u64;
+    // SAFETY: both sets are one word, as the size says; one is read and one written, both are ours.
+    unsafe { call!(rt_sigprocmask, abi::SIG_SETMASK, &raw const mask, &raw mut before, SET_SIZE) }?;
+    Ok(before)
+}
+
+/// `rt_sigaction` to `SIG_DFL` for every signal that can have another: also for the ignored ones, which
+/// `CLONE_CLEAR_SIGHAND` leaves and `execve` keeps (the Rust runtime ignores `SIGPIPE`).
+///
+/// Only for a process whose dispositions are its own.
+pub(crate) fn reset_dispositions() {
+    let default = SigAction::default();
+    for signal in 1_u32..=64 {
+        // SAFETY: the structure has the kernel's layout and is read only; the old one is not asked for. The table
+        // that changes is the child's: it is cloned without `CLONE_SIGHAND`.
+        let _ = unsafe {
+            call!(rt_sigaction, signal, &raw const default, ptr::null::<SigAction>(), SET_SIZE)
+        };
+    }
+}
+
+/// `pidfd_send_signal(2)` (Linux 5.1).
+pub(crate) fn send_by_pidfd(pidfd: Fd, signal: Signal) -> Outcome {
+    let number = u32::from(signal.number());
+    // SAFETY: takes numbers; the null says that the kernel makes up the `siginfo` as `kill(2)` does.
+    unsafe { call!(pidfd_send_signal, pidfd, number, 0_usize, 0_u32) }.map(drop)
+}
+
+/// `kill(2)` of one process; a number below 1 would mean many and is refused by the type of the caller's pid.
+pub(crate) fn kill(pid: super::process::Pid, signal: Signal) -> Outcome {
+    // SAFETY: takes numbers and touches no memory of ours.
+    unsafe { call!(kill, pid.number(), u32::from(signal.number())) }.map(drop)
+}

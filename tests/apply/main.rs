@@ -1,0 +1,12 @@
+//! Containers, started for real: the kernel is asked what became of them, not the code.
+#![allow(unsafe_code, reason = "an allocator of the tests' own, to catch a child that allocates")]
+#![allow(clippy::unwrap_used, reason = "a test says no more by an error of its own")]
+
+mod allocator;
+mod child_memory;
+mod exit_codes;
+mod kernel_view;
+mod stage;
+
+#[global_allocator]
+static ALLOCATOR: allocator::Guarded = allocator::Guarded;
