@@ -38,6 +38,8 @@ extern crate alloc;
 
 #[cfg(feature = "apply")]
 pub mod apply;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod config;
 pub mod facts;
 pub mod plan;

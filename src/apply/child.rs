@@ -34,6 +34,8 @@ pub(crate) struct Launch {
     pub(crate) stdio: [Option<Fd>; 3],
     /// What become descriptors 3, 4, 5…
     pub(crate) passed: Vec<Fd>,
+    /// Init's pid, known to the intermediate alone until it has told it; 0 before and after.
+    pub(crate) untold: AtomicI32,
     /// Descriptors below this may be open: for kernels without `close_range`.
     pub(crate) descriptors: u32,
 }
@@ -125,7 +127,9 @@ impl Child<'_> {
         process::exit(0)
     }
 
+    /// An init that nobody knows of could never be waited for: it is told first.
     fn fail(self, step: u16, fault: Fault) -> ! {
+        let _ = self.tell_init();
         let _ = channel::send(self.channel, &Message::Failed { step, fault }.encode(), None);
         process::exit(FAILED)
     }
@@ -220,8 +224,7 @@ impl Child<'_> {
 
     fn signal(self, token: Token) -> Outcome {
         if token == Token::InitPid {
-            // Already told by the clone, which alone knows the number.
-            return Ok(());
+            return self.tell_init();
         }
         channel::send(self.channel, &Message::Token(token).encode(), None)
     }
@@ -244,8 +247,18 @@ impl Child<'_> {
         let request = Request { flags, cgroup: None };
         let stack = self.launch.init_stack();
         let child = clone::clone_copied(&request, stack, begin_init, self.launch)?;
-        let message = Message::InitPid(child.pid.number().unsigned_abs());
-        channel::send(self.channel, &message.encode(), None)
+        self.launch.untold.store(child.pid.number(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn tell_init(self) -> Outcome {
+        match self.launch.untold.swap(0, Ordering::Relaxed) {
+            0 => Ok(()),
+            pid => {
+                let message = Message::InitPid(pid.unsigned_abs());
+                channel::send(self.channel, &message.encode(), None)
+            }
+        }
     }
 
     /// The signal comes only from an end that is still to come, so look whether it has come already. `getppid(2)`
@@ -264,7 +277,10 @@ impl Child<'_> {
         for entry in &self.launch.table {
             entry.store(-1, Ordering::Relaxed);
         }
-        let below = fd::close_range(first, channel.saturating_sub(1).max(first));
+        let below = match channel.checked_sub(1) {
+            Some(last) if last >= first => fd::close_range(first, last),
+            _ => Ok(()),
+        };
         match below.and_then(|()| fd::close_range(channel + 1, crate::sys::abi::LAST_FD)) {
             Err(fault) if fault.is(Errno::ENOSYS) => {
                 for number in (first..self.launch.descriptors).filter(|&n| n != channel) {

@@ -12,8 +12,8 @@ use core::fmt;
 use super::program::{Act, Execute, Part, Place, Program, Target};
 use crate::config::Clock;
 use crate::plan::{
-    Actor, CgroupOp, LabelModule, NamespaceOp, NetworkOp, Op, Plan, PrivilegeOp, ProcessOp, Slot,
-    Step, StepId, SyncOp, UserOp,
+    Actor, CgroupOp, LabelModule, NamespaceOp, NetworkOp, Op, Plan, PrivilegeOp, ProcessOp,
+    Resolver, Slot, Step, StepId, SyncOp, UserOp,
 };
 use crate::sys::process::StringTable;
 use crate::types::RootPath;
@@ -128,6 +128,16 @@ fn check_parent(plan: &Plan) -> Result<(), LowerError> {
         }
     }
     Ok(())
+}
+
+/// A path below the root that is only looked up: by `openat2` as a whole.
+fn target(resolver: Resolver, path: &RootPath) -> Lowered<Target> {
+    match resolver {
+        Resolver::Openat2 if !path.is_root() => {
+            Ok(Target { whole: text(path.relative())?, parts: Vec::new() })
+        }
+        _ => makeable(path),
+    }
 }
 
 struct Lowering<'a> {
@@ -274,8 +284,9 @@ fn texts(list: &[String]) -> Lowered<Vec<CString>> {
     list.iter().map(|item| text(item)).collect()
 }
 
-/// A path below the root. `RootPath` holds no `..`, so what is resolved part by part never goes up.
-fn target(path: &RootPath) -> Lowered<Target> {
+/// A path below the root, of which parts may have to be made. `RootPath` holds no `..`, so what is resolved part by
+/// part never goes up.
+fn makeable(path: &RootPath) -> Lowered<Target> {
     if path.is_root() {
         return Ok(Target { whole: c".".into(), parts: Vec::new() });
     }
@@ -304,7 +315,7 @@ mod tests {
     #[test]
     fn a_target_knows_the_way_down() {
         let path = RootPath::new("/a/b/c").expect("absolute");
-        let target = target(&path).expect("no NUL");
+        let target = makeable(&path).expect("no NUL");
         let parts: Vec<_> = target.parts.iter().map(|part| (&*part.name, &*part.down_to)).collect();
         assert_eq!(parts, [(c"a", c"a"), (c"b", c"a/b"), (c"c", c"a/b/c")]);
         assert_eq!(&*target.whole, c"a/b/c");

@@ -135,7 +135,11 @@ impl Launcher<'_> {
         if let Some(intermediate) = self.intermediate.take() {
             host::wait(intermediate.pid, true)?;
         }
-        Ok(())
+        // Silence, unless it failed after it had told.
+        self.receive(Actor::Intermediate, false).map(drop).or_else(|failed| match failed.at {
+            Some(_) => Err(failed),
+            None => Ok(()),
+        })
     }
 
     /// Init's number, if the intermediate has told it.
@@ -163,7 +167,7 @@ impl Launcher<'_> {
             self.gone = Gone::by_end_of_file(&received);
         }
         let Received::Message(bytes, fd) = received else { return Ok(None) };
-        self.terminal = fd.map(host::owned).or(self.terminal.take());
+        self.terminal = fd.map(host::owned).or_else(|| self.terminal.take());
         match Message::decode(bytes).ok_or(Cause::Protocol)? {
             Message::Failed { step, fault } => {
                 let at = Some(StepId { actor: from, index: step });

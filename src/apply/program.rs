@@ -53,8 +53,15 @@ pub(crate) struct Place(pub(crate) usize);
 pub(crate) struct Target {
     /// Relative to the root; `.` for the root itself.
     pub(crate) whole: CString,
-    /// Each part, and the path down to it: `a`, `a/b`, `a/b/c`.
+    /// Each part, and the path down to it: `a`, `a/b`, `a/b/c`. Empty where the whole is all that is needed.
     pub(crate) parts: Vec<Part>,
+}
+
+impl Target {
+    /// Whether it is the root itself.
+    pub(crate) fn is_root(&self) -> bool {
+        *self.whole == *c"."
+    }
 }
 
 /// One part of a path.

@@ -149,7 +149,9 @@ impl Launcher<'_> {
         let child = match answer {
             Ok(child) => child,
             Err(fault) => {
-                self.nursery.take().map(Nursery::release_unused);
+                if let Some(nursery) = self.nursery.take() {
+                    nursery.release_unused();
+                }
                 return Err(fault);
             }
         };
@@ -186,6 +188,7 @@ impl Launcher<'_> {
             intermediate,
             stdio: self.sources.stdio.each_ref().map(|fd| fd.as_ref().map(Handle::fd)),
             passed: self.sources.passed.iter().map(Handle::fd).collect(),
+            untold: AtomicI32::new(0),
             descriptors: process::descriptor_limit()?,
             program,
         };

@@ -49,7 +49,7 @@ impl Directory {
             if !host::try_lock(journal.fd())? {
                 return Err(Cause::InUse { id: id.to_string() });
             }
-            if fd::fstat(journal.fd())?.links > 0 {
+            if fd::fstat(journal.fd())?.is_named {
                 let journal = File::from(host::owned(journal));
                 return Ok(Self { root, own, name, journal });
             }

@@ -48,7 +48,7 @@ pub enum Problem {
     /// The right type, but not one of its meaningful values.
     Invalid {
         /// What stands there.
-        found: String,
+        found: Found,
         /// What is taken.
         expected: Expected,
     },
@@ -63,8 +63,6 @@ pub enum Problem {
     MixedFamilies,
     /// A mount in `/proc` would hide what the kernel is told there (`attr/exec`).
     MountInProc,
-    /// A mount on `/` would hide the root.
-    MountOverRoot,
     /// Without a new namespace of this kind the value would change the host.
     NeedsNamespace(NamespaceKind),
     /// Name and parent of the cgroup are empty: it would be the host's own.
@@ -85,12 +83,14 @@ pub enum Problem {
         /// The number as written.
         found: String,
         /// The smallest that is taken.
-        min: i128,
+        min: i64,
         /// The largest that is taken.
-        max: i128,
+        max: u64,
     },
     /// Not a path.
     Path(PathError),
+    /// `/` where a place below it is meant: it would hide or replace the root.
+    RootItself,
     /// No range covers id 0 inside.
     RootUnmapped,
     /// A route without destination, source and gateway.
@@ -260,16 +260,16 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Duplicate { key, first, line, column } => {
-                let which = if key == first { "the one" } else { first };
-                write!(f, "key `{}` repeats {} at {line}:{column}", Plain(key), Plain(which))
+                let (key, first) = (Plain(key), Plain(first));
+                write!(f, "key `{key}` repeats `{first}` of {line}:{column}")
             }
             Self::IdMap(error) => error.fmt(f),
-            Self::Invalid { found, expected } => {
-                write!(f, "found {}, expected {expected}", Quoted(found))
+            Self::Invalid { found, expected } | Self::WrongType { found, expected } => {
+                write!(f, "found {found}, expected {expected}")
             }
             Self::Missing { key } => write!(f, "found no `{key}`"),
             Self::NeedsNamespace(kind) => {
-                write!(f, "needs a new {kind} namespace, and none is asked for")
+                write!(f, "needs a new {kind} namespace, which `namespaces` does not ask for")
             }
             Self::NoMappings { key } => write!(f, "a new user namespace needs `{key}`"),
             Self::OutOfRange { found, min, max } => out_of_range(f, found, *min, *max),
@@ -297,7 +297,6 @@ impl fmt::Display for Problem {
                 nearest.map_or(Ok(()), |nearest| write!(f, ", did you mean `{nearest}`"))
             }
             Self::UnknownMountFlags { bits } => write!(f, "unknown mount flags {bits:#x}"),
-            Self::WrongType { found, expected } => write!(f, "found {found}, expected {expected}"),
             fixed => f.write_str(fixed.sentence()),
         }
     }
@@ -311,11 +310,11 @@ impl Problem {
             Self::LoneSurrogate => "half of a surrogate pair, expected both or none",
             Self::MixedFamilies => "IPv4 and IPv6 in one route",
             Self::MountInProc => "a mount in /proc would hide what the kernel is told there",
-            Self::MountOverRoot => "a mount on / would hide the root",
             Self::NoCgroupName => "name and parent are empty, which is the host's own cgroup",
             Self::NoEquivalent => "nothing here does what this asks for",
             Self::NotUtf8 => "not UTF-8",
             Self::Nul => "a NUL byte, which no kernel interface takes",
+            Self::RootItself => "found / itself, expected a place below it",
             Self::RootUnmapped => "no range covers id 0 inside, which is the container's root",
             Self::RouteToNowhere => "found no `destination`, `source` or `gateway`",
             Self::SwapWithoutMemory => "a limit of memory and swap needs one of `memory`",
@@ -324,7 +323,7 @@ impl Problem {
     }
 }
 
-fn out_of_range(f: &mut fmt::Formatter<'_>, found: &str, min: i128, max: i128) -> fmt::Result {
+fn out_of_range(f: &mut fmt::Formatter<'_>, found: &str, min: i64, max: u64) -> fmt::Result {
     let zero = if min > 0 { "0 (leave alone) or " } else { "" };
     write!(f, "found {}, expected {zero}a number from {min} to {max}", Plain(found))
 }

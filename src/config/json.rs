@@ -429,6 +429,6 @@ mod tests {
         let node = parse(b"{\"a\": [{\"b\": 1,\n\"b\": 2}]}").expect("JSON");
         let found = duplicates(&node);
         assert_eq!(found.len(), 1);
-        assert_eq!(found[0].to_string(), "2:1: /a/0/b: key `b` repeats the one at 1:9");
+        assert_eq!(found[0].to_string(), "2:1: /a/0/b: key `b` repeats `b` of 1:9");
     }
 }

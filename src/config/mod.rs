@@ -16,7 +16,7 @@ mod defaults;
 mod error;
 mod extras;
 mod json;
-pub mod libcontainer;
+mod libcontainer;
 mod mount;
 mod net;
 mod process;
@@ -38,7 +38,9 @@ pub use error::{ConfigError, ConfigErrors, Expected, Found, Problem};
 pub use extras::{Hook, Hooks, IntelRdt, MemoryPolicy, NetDevice, Personality};
 #[doc(hidden)]
 pub use libcontainer::fuzz_libcontainer;
-pub use libcontainer::{Generation, Parsed, from_libcontainer, to_libcontainer};
+pub use libcontainer::{
+    CannotWrite, Extra, Generation, Kept, Parsed, from_libcontainer, to_libcontainer,
+};
 pub use mount::{BindSource, Device, DeviceLink, Mount, MountIdMap, MountKind, Relabel};
 pub use net::{Interface, Network, Route, Veth};
 pub use process::{

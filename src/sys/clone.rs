@@ -182,7 +182,7 @@ unsafe fn clone<T: Sync>(
     }
     let number = narrow(answer?.cast_signed());
     let pid = Pid::new(number).ok_or(Fault::new(Sysno::clone3, Errno::ESRCH))?;
-    // SAFETY-relevant: before Linux 5.2 `clone` ignores the flag and writes nothing.
+    // Before Linux 5.2 `clone` ignores the flag and writes nothing.
     let pidfd = (pidfd >= 0).then(|| Handle::opened(pidfd.word()));
     Ok(Child { pid, pidfd })
 }

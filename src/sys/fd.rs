@@ -65,8 +65,8 @@ pub(crate) struct FileKind {
     pub(crate) device: DeviceNumber,
     /// Owner.
     pub(crate) uid: u32,
-    /// Names it has.
-    pub(crate) links: u64,
+    /// Whether it still has a name.
+    pub(crate) is_named: bool,
 }
 
 impl FileKind {
@@ -174,7 +174,7 @@ pub(crate) fn fstat(fd: Fd) -> Outcome<FileKind> {
         mode: stat.st_mode,
         device: DeviceNumber::decode(low_half(stat.st_rdev)),
         uid: stat.st_uid,
-        links: u64::from(stat.st_nlink),
+        is_named: stat.st_nlink > 0,
     })
 }
 

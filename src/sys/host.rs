@@ -71,8 +71,10 @@ pub(crate) fn wait(pid: Pid, block: bool) -> Outcome<Option<(Ended, Gone)>> {
             Ok(_) => break,
         }
     }
-    // SAFETY: `waitid` fills the members of `SIGCHLD`'s part, or leaves the zeros of above.
-    let (ended, status) = unsafe { (info.si_pid(), info.si_status()) };
+    // SAFETY: `waitid` fills the members of `SIGCHLD`'s part of the union, or leaves the zeros of above.
+    let ended = unsafe { info.si_pid() };
+    // SAFETY: as above.
+    let status = unsafe { info.si_status() };
     if ended == 0 {
         return Ok(None);
     }

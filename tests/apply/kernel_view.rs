@@ -178,7 +178,7 @@ fn a_container_joins_the_namespaces_of_another() {
     let (mut first, mut output) = start(&plan(&rootfs.shell("echo up; sleep 1000"))).unwrap();
     output.read_exact(&mut [0; 3]).unwrap();
     let mut config =
-        rootfs.shell("readlink /proc/self/ns/pid /proc/self/ns/net; ls -d /proc/[0-9]*");
+        rootfs.shell("readlink /proc/self/ns/pid; readlink /proc/self/ns/net; ls -d /proc/[0-9]*");
     for kind in [NamespaceKind::Pid, NamespaceKind::Net] {
         let path = std::path::PathBuf::from(format!("/proc/{}/ns/{kind}", first.pid()));
         let join = nsplan::config::NamespaceSource::Join(host_path(&path));

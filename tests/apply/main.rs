@@ -3,10 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a test says no more by an error of its own")]
 
 mod allocator;
+mod cgroups;
 mod child_memory;
 mod exit_codes;
+mod failure;
+mod hostile;
 mod kernel_view;
+mod kernels;
+mod measure;
 mod stage;
+mod terminal;
 
 #[global_allocator]
 static ALLOCATOR: allocator::Guarded = allocator::Guarded;

@@ -6,11 +6,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 use nsplan::apply::{self, ApplyError, Container, ExitStatus, Io, StateDir, Stdio};
 use nsplan::config::{Config, NamespaceSource};
-use nsplan::facts::HostFacts;
 use nsplan::plan::{self, Plan};
 use nsplan::types::{HostPath, NamespaceKind};
 
@@ -44,7 +43,17 @@ impl Drop for Scratch {
 pub(crate) struct Rootfs {
     scratch: Scratch,
     _busybox: Arc<Scratch>,
+    _turn: Turn,
 }
+
+/// Tests run at once, but for those that count what the whole process holds.
+#[allow(dead_code, reason = "the guards are only held")]
+enum Turn {
+    Together(RwLockReadGuard<'static, ()>),
+    Alone(RwLockWriteGuard<'static, ()>),
+}
+
+static TURNS: RwLock<()> = RwLock::new(());
 
 /// One copy for all roots that live, made while there is none: a container started meanwhile would hold the file open
 /// for writing, and nobody could execute it (`ETXTBSY`).
@@ -68,8 +77,17 @@ const APPLETS: [&str; 24] = [
 
 impl Rootfs {
     pub(crate) fn new() -> Self {
+        Self::make(Turn::Together(TURNS.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// While no other test has one.
+    pub(crate) fn alone() -> Self {
+        Self::make(Turn::Alone(TURNS.write().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    fn make(turn: Turn) -> Self {
         let scratch = Scratch::new();
-        for directory in ["bin", "dev", "etc", "proc", "sys", "tmp", "root", "data"] {
+        for directory in ["bin", "dev", "etc", "proc", "sys", "tmp", "root", "run", "data"] {
             fs::create_dir(scratch.path().join(directory)).unwrap();
         }
         let busybox = busybox();
@@ -77,7 +95,7 @@ impl Rootfs {
         for applet in APPLETS {
             symlink("busybox", scratch.path().join("bin").join(applet)).unwrap();
         }
-        Self { scratch, _busybox: busybox }
+        Self { scratch, _busybox: busybox, _turn: turn }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -110,6 +128,47 @@ pub(crate) fn is_root() -> bool {
 pub(crate) fn with_userns(mut config: Config) -> Config {
     config.namespaces.insert(NamespaceKind::User, NamespaceSource::Create);
     config
+}
+
+/// A name for a cgroup that no other test has.
+pub(crate) fn cgroup_name() -> String {
+    format!("nsplan-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A cgroup of its own below the caller's, with a limit on processes.
+pub(crate) fn with_cgroup(mut config: Config, name: &str) -> Config {
+    use nsplan::config::{Cgroup, CgroupBase, CgroupDriver, CgroupPath, Limit, PathComponent};
+    let part = |text| PathComponent::new(text).unwrap();
+    let path = CgroupPath { base: CgroupBase::Root, parts: vec![part(name), part("inner")] };
+    let resources = nsplan::config::Resources {
+        pids: Some(Limit::At(64)),
+        ..nsplan::config::Resources::default()
+    };
+    config.cgroup = Some(Cgroup { path, driver: CgroupDriver::Cgroupfs, resources });
+    config
+}
+
+/// Directories of that name in any cgroup tree.
+pub(crate) fn cgroups_named(name: &str) -> Vec<PathBuf> {
+    let trees = fs::read_dir("/sys/fs/cgroup").unwrap().flatten().map(|entry| entry.path());
+    let places = trees.chain([PathBuf::from("/sys/fs/cgroup")]);
+    places.map(|tree| tree.join(name)).filter(|path| path.exists()).collect()
+}
+
+/// Whether cgroups can be made here; if not, says so, and a run that may not skip fails.
+#[allow(clippy::print_stdout, reason = "the reader of a test run is told what was skipped")]
+pub(crate) fn can_make_cgroups(test: &str) -> bool {
+    let name = format!("{}-probe", cgroup_name());
+    let trees = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
+    let can = trees.filter(|entry| entry.path().is_dir()).any(|entry| {
+        let path = entry.path().join(&name);
+        fs::create_dir(&path).is_ok_and(|()| fs::remove_dir(&path).is_ok())
+    });
+    if !can {
+        assert!(std::env::var_os("NSPLAN_NO_SKIP").is_none(), "{test}: needs writable cgroups");
+        println!("skipped: {test}: needs writable cgroups");
+    }
+    can
 }
 
 pub(crate) fn plan(config: &Config) -> Plan {

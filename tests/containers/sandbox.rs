@@ -137,7 +137,8 @@ fn a_read_only_bind_is_read_only_all_the_way_down() {
 fn device_nodes_are_the_real_ones() {
     let root = rootfs("devices");
     let script = "stat -c %t:%T:%a /dev/null /dev/zero /dev/full /dev/tty /dev/random /dev/urandom;
-        echo gone >/dev/null; head -c 3 /dev/zero | wc -c; readlink /dev/ptmx /dev/fd /dev/stdin";
+        echo gone >/dev/null; head -c 3 /dev/zero | wc -c; 
+        for l in ptmx fd stdin; do readlink /dev/$l; done";
     let seen = run(&shell(&root, script)).ok();
     let expected =
         "1:3:666 1:5:666 1:7:666 5:0:666 1:8:666 1:9:666 3 pts/ptmx /proc/self/fd /proc/self/fd/0";

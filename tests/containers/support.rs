@@ -63,6 +63,13 @@ impl Drop for Scratch {
     }
 }
 
+/// Copies a program in a process of its own: a descriptor open for writing here would be in the children that other tests
+/// start at this moment, and the program could not be run (`ETXTBSY`).
+fn copy_program(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg(from).arg(to).status().expect("cp");
+    assert!(status.success(), "cp {} {}", from.display(), to.display());
+}
+
 /// A root file system: Debian's static busybox under its usual names, accounts, and empty directories.
 pub(crate) fn rootfs(name: &str) -> Scratch {
     let scratch = Scratch::new(name);
@@ -72,7 +79,7 @@ pub(crate) fn rootfs(name: &str) -> Scratch {
     }
     let busybox = Path::new("/bin/busybox");
     assert!(busybox.exists(), "cannot run: /bin/busybox (package busybox-static) is missing");
-    fs::copy(busybox, top.join("bin/busybox")).unwrap();
+    copy_program(busybox, &top.join("bin/busybox"));
     let applets = [
         "sh", "id", "cat", "ls", "mount", "hostname", "ps", "true", "echo", "stat", "readlink",
         "sleep", "kill", "umask", "grep", "touch", "mkdir", "test", "ip", "head", "wc", "env",
@@ -181,7 +188,7 @@ pub(crate) fn as_user(test: &str) -> bool {
     }
     let scratch = Scratch::new("user");
     let program = scratch.path().join("test");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    copy_program(&std::env::current_exe().unwrap(), &program);
     let home = scratch.path().join("tmp");
     fs::create_dir(&home).unwrap();
     fs::set_permissions(&home, fs::Permissions::from_mode(0o1777)).unwrap();

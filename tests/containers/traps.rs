@@ -62,16 +62,15 @@ fn trap_01_in_a_user_namespace_proc_sys_is_really_read_only() {
 #[test]
 fn trap_03_end_of_file_without_the_word_ready_is_an_error() {
     let root = rootfs("trap03");
+    fs::write(root.path().join("trap03"), "").unwrap();
     let mut plan = planned(&shell(&root, "true")).unwrap();
     // init waits for a word that never comes, and is killed.
     let at = plan.init.len() - 2;
     let mut wait = plan.init[at].clone();
     wait.op = Op::Sync(SyncOp::Await(Token::Placed));
     plan.init.insert(at, wait);
-    let known = children();
     let starter = std::thread::spawn(move || run_plan(&plan).map(drop));
-    let init =
-        wait_for(|| children().into_iter().find(|pid| !known.contains(pid) && is_waiting(*pid)));
+    let init = wait_for(|| children().into_iter().find(|pid| is_waiting(*pid)));
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(init), nix::sys::signal::SIGKILL).unwrap();
     let error = starter.join().unwrap().expect_err("the program never ran");
     assert!(error.to_string().contains("ended before"), "{error}");
@@ -89,14 +88,11 @@ fn children() -> Vec<i32> {
         .collect()
 }
 
-/// Whether the process has a root of its own already: it has come to the end of its script.
+/// Whether the process is the one of `trap_03`, and has come to the end of its script.
 fn is_waiting(pid: i32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/mountinfo"))
-        .is_ok_and(|table| table.lines().count() < 60)
-        && fs::read_link(format!("/proc/{pid}/root")).is_ok()
-        && fs::read_to_string(format!("/proc/{pid}/wchan")).is_ok()
+    fs::metadata(format!("/proc/{pid}/root/trap03")).is_ok()
         && fs::read_to_string(format!("/proc/{pid}/status"))
-            .is_ok_and(|s| s.contains("NoNewPrivs:\t1"))
+            .is_ok_and(|status| status.contains("NoNewPrivs:\t1"))
 }
 
 #[track_caller]

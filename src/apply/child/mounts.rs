@@ -118,7 +118,7 @@ impl Child<'_> {
             return mount::setattr(mounted.fd(), recursive, &attr);
         }
         let flags = kind | if recursive { MS_REC } else { 0 };
-        if target.parts.is_empty() {
+        if target.is_root() {
             // After the change of root, when `/proc` is the container's.
             return mount::mount(None, c"/", None, flags, None);
         }

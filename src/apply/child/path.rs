@@ -1,5 +1,7 @@
 //! A path below the root becomes a descriptor, and missing directories are made, on descriptors all the way.
 
+use core::ffi::CStr;
+
 use super::Child;
 use crate::apply::program::{Part, Target};
 use crate::plan::Resolver;
@@ -17,14 +19,17 @@ pub(super) enum Links {
 }
 
 /// The whole path of a list of parts.
-fn down_to(parts: &[Part]) -> &core::ffi::CStr {
+fn down_to(parts: &[Part]) -> &CStr {
     parts.last().map_or(c".", |part| &part.down_to)
 }
 
 impl Child<'_> {
     /// What `target` is now, `O_PATH`.
     pub(super) fn resolve(self, target: &Target, links: Links) -> Outcome<Handle> {
-        self.resolve_parts(&target.parts, links)
+        match self.program.resolver {
+            Resolver::Openat2 => self.openat2(&target.whole, links),
+            Resolver::PartByPart => walk(self.at(self.program.root)?, &target.parts),
+        }
     }
 
     /// As `resolve`, but `None` if there is no such thing.
@@ -36,47 +41,46 @@ impl Child<'_> {
     }
 
     pub(super) fn resolve_parts(self, parts: &[Part], links: Links) -> Outcome<Handle> {
-        let root = self.at(self.program.root)?;
-        match (self.program.resolver, links) {
-            (Resolver::Openat2, Links::InRoot) => {
-                let scope = abi::RESOLVE_IN_ROOT | abi::RESOLVE_NO_MAGICLINKS;
-                fd::openat2(root, down_to(parts), O_PATH, scope)
-            }
-            (Resolver::Openat2, Links::Refused) => {
-                let scope = abi::RESOLVE_IN_ROOT | abi::RESOLVE_NO_SYMLINKS;
-                fd::openat2(root, down_to(parts), O_PATH, scope)
-            }
-            (Resolver::PartByPart, _) => walk(root, parts),
+        match self.program.resolver {
+            Resolver::Openat2 => self.openat2(down_to(parts), links),
+            Resolver::PartByPart => walk(self.at(self.program.root)?, parts),
         }
+    }
+
+    fn openat2(self, path: &CStr, links: Links) -> Outcome<Handle> {
+        let links = match links {
+            Links::InRoot => abi::RESOLVE_NO_MAGICLINKS,
+            Links::Refused => abi::RESOLVE_NO_SYMLINKS,
+        };
+        fd::openat2(self.at(self.program.root)?, path, O_PATH, abi::RESOLVE_IN_ROOT | links)
     }
 
     /// The directory of that path, and of every missing one above it.
+    ///
+    /// From the deepest that exists on down: each is made by name in the one above, and then looked up like any other.
     pub(super) fn make_directories(self, parts: &[Part]) -> Outcome<Handle> {
-        match self.resolve_parts(parts, Links::InRoot) {
-            Err(fault) if fault.is(Errno::ENOENT) => {}
-            answer => return answer,
+        let mut depth = parts.len();
+        let mut here = loop {
+            let (down, _) = parts.split_at(depth);
+            match self.resolve_parts(down, Links::InRoot) {
+                Err(fault) if fault.is(Errno::ENOENT) && depth > 0 => depth -= 1,
+                answer => break answer?,
+            }
+        };
+        for (part, made) in parts.iter().skip(depth).zip(depth + 1..) {
+            // `mkdirat` follows no link: one that leads nowhere still does so afterwards, and is refused by that.
+            match file::mkdirat(here.fd(), &part.name, 0o755) {
+                Err(fault) if !fault.is(Errno::EEXIST) => return Err(fault),
+                _ => {}
+            }
+            let (down, _) = parts.split_at(made);
+            here = self.resolve_parts(down, Links::InRoot)?;
         }
-        let mut above = self.resolve_parts(&[], Links::InRoot)?;
-        for end in 1..=parts.len() {
-            let Some((part, down)) = parts.get(..end).and_then(|down| Some((down.last()?, down)))
-            else {
-                break;
-            };
-            let found = match self.resolve_parts(down, Links::InRoot) {
-                Err(fault) if fault.is(Errno::ENOENT) => {
-                    // A link to nowhere is here too, and refused: `mkdirat` does not follow it.
-                    file::mkdirat(above.fd(), &part.name, 0o755)?;
-                    self.resolve_parts(down, Links::InRoot)?
-                }
-                answer => answer?,
-            };
-            above = found;
-        }
-        Ok(above)
+        Ok(here)
     }
 
     /// The directory that `target` is in, and its name there. The directory and those above are made if missing.
-    pub(super) fn make_parent<'t>(self, target: &'t Target) -> Outcome<(Handle, &'t Part)> {
+    pub(super) fn make_parent(self, target: &Target) -> Outcome<(Handle, &Part)> {
         let Some((part, above)) = target.parts.split_last() else {
             return Err(Fault::new(Sysno::openat, Errno::EISDIR));
         };
@@ -93,7 +97,13 @@ impl Child<'_> {
         }
         let (above, part) = self.make_parent(target)?;
         let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
-        fd::openat(above.fd(), &part.name, flags, 0o644).map(drop)
+        match fd::openat(above.fd(), &part.name, flags, 0o644) {
+            // Made by another meanwhile; or a link to nowhere, which stays refused.
+            Err(fault) if fault.is(Errno::EEXIST) => {
+                self.resolve(target, Links::InRoot).map(drop).map_err(|_| fault)
+            }
+            answer => answer.map(drop),
+        }
     }
 }
 

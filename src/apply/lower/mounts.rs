@@ -5,8 +5,8 @@ use alloc::ffi::CString;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{LowerReason, Lowered, Lowering, target, text};
-use crate::apply::program::{Act, Attach, Filesystem, PrepareRoot};
+use super::{LowerReason, Lowered, Lowering, makeable, target, text};
+use crate::apply::program::{Act, Attach, Filesystem, PrepareRoot, Target};
 use crate::plan::{MountApi, MountOp, Slot};
 use crate::sys::abi::{self, MountAttr, WinSize};
 use crate::types::{MountFlags, Propagation, RootPath};
@@ -23,7 +23,7 @@ impl Lowering<'_> {
                 })
             }
             MountOp::MakeMountPoint { target: path, directory } => {
-                Act::MakeMountPoint { target: target(path)?, directory: *directory }
+                Act::MakeMountPoint { target: makeable(path)?, directory: *directory }
             }
             MountOp::Filesystem { .. } => self.filesystem(op)?,
             MountOp::CloneTree { source, recursive, slot } => Act::CloneTree {
@@ -39,12 +39,12 @@ impl Lowering<'_> {
             },
             MountOp::Attach { .. } => self.attach(op)?,
             MountOp::Remount { target: path, set } => Act::Remount {
-                target: target(path)?,
+                target: self.target(path)?,
                 attr: attributes(*set, MountFlags::empty()),
                 flags: set.bits(),
             },
             MountOp::Propagate { target: path, propagation } => Act::Propagate {
-                target: target(path)?,
+                target: self.target(path)?,
                 kind: propagation.kind.bits(),
                 recursive: propagation.recursive,
             },
@@ -59,7 +59,7 @@ impl Lowering<'_> {
             MountOp::MakeNode { .. }
             | MountOp::Symlink { .. }
             | MountOp::Mask { .. }
-            | MountOp::MakeReadonly { .. } => file(op)?,
+            | MountOp::MakeReadonly { .. } => self.file(op)?,
         })
     }
 
@@ -82,10 +82,35 @@ impl Lowering<'_> {
             attributes: attributes(*flags, MountFlags::empty()).set,
             data: if data.is_empty() { None } else { Some(text(&data.join(","))?) },
             flags: flags.bits(),
-            target: target(path)?,
+            target: self.target(path)?,
             strict: *strict,
             keep: keep.map(|slot| self.place(slot)),
         })))
+    }
+
+    fn target(&self, path: &RootPath) -> Lowered<Target> {
+        target(self.plan.resolver, path)
+    }
+
+    fn file(&self, op: &MountOp) -> Lowered<Act> {
+        Ok(match op {
+            MountOp::MakeNode { path, kind, number, mode, uid, gid } => Act::MakeNode {
+                path: file_target(path)?,
+                mode: kind.file_type() | (mode & 0o7777),
+                number: *number,
+                uid: *uid,
+                gid: *gid,
+            },
+            MountOp::Symlink { path, target: text_of, replace, only_if } => Act::Symlink {
+                path: file_target(path)?,
+                text: text(text_of)?,
+                replace: *replace,
+                only_if: only_if.as_ref().map(|path| self.target(path)).transpose()?,
+            },
+            MountOp::Mask { path } => Act::Mask(self.target(path)?),
+            MountOp::MakeReadonly { path } => Act::MakeReadonly(self.target(path)?),
+            _ => return Err(LowerReason::WrongActor),
+        })
     }
 
     fn attach(&mut self, op: &MountOp) -> Lowered<Act> {
@@ -116,7 +141,7 @@ impl Lowering<'_> {
         }
         Ok(Act::Attach(Box::new(Attach {
             place: self.place(*slot),
-            target: target(path)?,
+            target: self.target(path)?,
             recursive: *recursive,
             top: change(top.0, top.1),
             all,
@@ -126,30 +151,9 @@ impl Lowering<'_> {
     }
 }
 
-fn file(op: &MountOp) -> Lowered<Act> {
-    Ok(match op {
-        MountOp::MakeNode { path, kind, number, mode, uid, gid } => Act::MakeNode {
-            path: file_target(path)?,
-            mode: kind.file_type() | (mode & 0o7777),
-            number: *number,
-            uid: *uid,
-            gid: *gid,
-        },
-        MountOp::Symlink { path, target: text_of, replace, only_if } => Act::Symlink {
-            path: file_target(path)?,
-            text: text(text_of)?,
-            replace: *replace,
-            only_if: only_if.as_ref().map(target).transpose()?,
-        },
-        MountOp::Mask { path } => Act::Mask(target(path)?),
-        MountOp::MakeReadonly { path } => Act::MakeReadonly(target(path)?),
-        _ => return Err(LowerReason::WrongActor),
-    })
-}
-
 /// A name to be made, which the root itself is not.
-fn file_target(path: &RootPath) -> Lowered<crate::apply::program::Target> {
-    if path.is_root() { Err(LowerReason::Path) } else { target(path) }
+fn file_target(path: &RootPath) -> Lowered<Target> {
+    if path.is_root() { Err(LowerReason::Path) } else { makeable(path) }
 }
 
 fn flags(propagation: Propagation) -> u64 {

@@ -2,19 +2,18 @@
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::device;
-use super::door::{At, Door, Fields, Text};
+use super::door::{At, Door, MAX_INT, Text};
+use super::fields::Fields;
 use crate::config::error::{Expected, Problem};
 use crate::config::{
     BlockIo, Cgroup, CgroupBase, CgroupDriver, CgroupPath, Cpu, DeviceRule, HugepageLimit,
     InterfacePriority, Limit, Memory, PathComponent, Resources, ThrottleDevice, WeightDevice,
 };
 use crate::types::{DeviceAccess, DeviceNumber, Pointer};
-
-/// The largest number that the format's own decoder takes.
-const MAX: i128 = i64::MAX as i128;
 
 pub(super) fn read(door: &mut Door<'_>, top: &mut Fields<'_>) -> Option<Cgroup> {
     let mut fields = top.fields(door, "cgroups")?;
@@ -49,6 +48,7 @@ fn path(door: &mut Door<'_>, fields: &mut Fields<'_>) -> Option<CgroupPath> {
     }
     let is_absolute = parent.as_ref().is_some_and(|parent| parent.text.starts_with('/'));
     let base = if is_absolute { CgroupBase::Root } else { CgroupBase::Init };
+    let before = door.problems.len();
     let mut parts = Vec::new();
     for text in parent.iter().chain(&name) {
         for part in text.text.split('/').filter(|part| !part.is_empty()) {
@@ -58,7 +58,7 @@ fn path(door: &mut Door<'_>, fields: &mut Fields<'_>) -> Option<CgroupPath> {
             }
         }
     }
-    if parts.is_empty() {
+    if parts.is_empty() && door.problems.len() == before {
         door.refuse(&fields.at, Problem::NoCgroupName);
     }
     Some(CgroupPath { base, parts })
@@ -96,7 +96,7 @@ fn devices(door: &mut Door<'_>, fields: &mut Fields<'_>) -> Option<Vec<DeviceRul
         access: DeviceAccess::all(),
     };
     door.note(Pointer::new("/cgroup/devices/0"), &all);
-    let mut rules = alloc::vec![everything];
+    let mut rules = vec![everything];
     for (index, at) in denied.into_iter().enumerate() {
         door.note(Pointer::new("/cgroup/devices").index(index + 1), &at);
         let seat = Pointer::new("/cgroups/denied_devices").index(index);
@@ -111,7 +111,7 @@ fn number(
     fields: &mut Fields<'_>,
     key: &'static str,
     canonical: &str,
-    (min, max): (i128, i128),
+    (min, max): (i64, u64),
 ) -> Option<i128> {
     let number = fields.number(door, key, min, max)?;
     door.note(Pointer::new(canonical), &number.at);
@@ -124,7 +124,7 @@ fn unsigned(
     fields: &mut Fields<'_>,
     key: &'static str,
     canonical: &str,
-    range: (i128, i128),
+    range: (i64, u64),
 ) -> Option<u64> {
     number(door, fields, key, canonical, range).and_then(|value| u64::try_from(value).ok())
 }
@@ -136,7 +136,7 @@ fn bytes(
     key: &'static str,
     canonical: &str,
 ) -> Option<Limit> {
-    number(door, fields, key, canonical, (-1, MAX)).map(limit_of)
+    number(door, fields, key, canonical, (-1, MAX_INT)).map(limit_of)
 }
 
 fn limit_of(value: i128) -> Limit {
@@ -166,7 +166,7 @@ fn memory(door: &mut Door<'_>, fields: &mut Fields<'_>) -> Memory {
 
 /// The limit of memory and swap together, which the kernel takes only above one of memory.
 fn swap(door: &mut Door<'_>, fields: &mut Fields<'_>, memory: Option<Limit>) -> Option<Limit> {
-    let number = fields.number(door, "memory_swap", -1, MAX)?;
+    let number = fields.number(door, "memory_swap", -1, MAX_INT)?;
     door.note(Pointer::new("/cgroup/memory/swap"), &number.at);
     let limit = limit_of(number.value);
     match (limit, memory) {
@@ -184,7 +184,7 @@ fn swap(door: &mut Door<'_>, fields: &mut Fields<'_>, memory: Option<Limit>) -> 
 /// CPU time and placement. `cpu_quota` and `cpu_period` are those of the fair scheduler: version 2 has real-time
 /// limits under the same names, which its own decoder therefore drops.
 fn cpu(door: &mut Door<'_>, fields: &mut Fields<'_>) -> Cpu {
-    let quota = number(door, fields, "cpu_quota", "/cgroup/cpu/quota", (-1, MAX));
+    let quota = number(door, fields, "cpu_quota", "/cgroup/cpu/quota", (-1, MAX_INT));
     Cpu {
         shares: unsigned(door, fields, "cpu_shares", "/cgroup/cpu/shares", (2, 262_144)),
         quota: quota.and_then(|value| i64::try_from(value).ok()),
@@ -289,7 +289,7 @@ fn hugepages(door: &mut Door<'_>, fields: &mut Fields<'_>) -> Vec<HugepageLimit>
 fn hugepage(door: &mut Door<'_>, at: At<'_>) -> Option<HugepageLimit> {
     let mut fields = door.fields_at(at)?;
     let page_size = fields.required(door, "page_size").map(|size| size.text.to_owned());
-    let limit = fields.number(door, "limit", 0, MAX).map_or(0, |number| number.value);
+    let limit = fields.number(door, "limit", 0, MAX_INT).map_or(0, |number| number.value);
     fields.finish(door);
     Some(HugepageLimit { page_size: page_size?, limit: u64::try_from(limit).ok()? })
 }

@@ -1,11 +1,13 @@
 //! Turns device objects into nodes to make and into rules of the cgroup.
 
+use alloc::vec::Vec;
+
+use super::door::{At, Door, Text};
+use super::fields::Fields;
+use super::system;
 use crate::config::error::{Expected, Problem};
 use crate::config::{Device, DeviceRule};
 use crate::types::{DeviceAccess, DeviceKind, DeviceNumber, Pointer};
-
-use super::door::{At, Door, Fields, Text};
-use super::system;
 
 /// Members of a device that its cgroup rule does not need.
 const UNUSED_IN_RULES: [&str; 4] = ["path", "file_mode", "uid", "gid"];
@@ -27,7 +29,7 @@ pub(super) fn node(door: &mut Door<'_>, at: At<'_>, seat: &Pointer) -> Option<De
     fields.finish(door);
     let path = path?;
     if path.is_root() {
-        door.refuse(&whole, Problem::MountOverRoot);
+        door.refuse(&whole, Problem::RootItself);
     }
     Some(Device { path, kind: kind?, number, mode, uid, gid })
 }
@@ -60,16 +62,19 @@ pub(super) fn rule(
 
 /// The kind, which the format writes as the code point of its letter.
 fn kind(door: &mut Door<'_>, fields: &mut Fields<'_>, expected: Expected) -> Option<DeviceKind> {
-    let Some(number) = fields.number(door, "type", 0, i128::from(u32::MAX)) else {
-        door.refuse(&fields.at, Problem::Missing { key: "type" });
+    let before = door.problems.len();
+    let Some(number) = fields.number(door, "type", 1, u32::MAX.into()) else {
+        if door.problems.len() == before {
+            door.refuse(&fields.at, Problem::Missing { key: "type" });
+        }
         return None;
     };
     match (number.value, expected) {
         (98, _) => Some(DeviceKind::Block),
         (99, _) => Some(DeviceKind::Char),
         (112, Expected::DeviceKind) => Some(DeviceKind::Fifo),
-        (value, _) => {
-            let found = alloc::format!("{value}");
+        _ => {
+            let found = number.at.found();
             door.refuse(&number.at, Problem::Invalid { found, expected });
             None
         }
@@ -95,7 +100,7 @@ fn mode(door: &mut Door<'_>, fields: &mut Fields<'_>, kind: Option<DeviceKind>) 
     let bits = u32::try_from(number.value).unwrap_or_default();
     let kind_bits = bits & !0o7777;
     if kind_bits != 0 && kind.is_some_and(|kind| kind.file_type() != kind_bits) {
-        let found = alloc::format!("{bits}");
+        let found = number.at.found();
         door.refuse(&number.at, Problem::Invalid { found, expected: Expected::Permissions });
     }
     bits & 0o7777
@@ -120,11 +125,7 @@ fn access(door: &mut Door<'_>, text: &Text<'_>) -> Option<DeviceAccess> {
 }
 
 /// The nodes of a list, noted at `/devices/N`.
-pub(super) fn nodes(
-    door: &mut Door<'_>,
-    items: Vec<At<'_>>,
-    devices: &mut Vec<Device>,
-) {
+pub(super) fn nodes(door: &mut Door<'_>, items: Vec<At<'_>>, devices: &mut Vec<Device>) {
     let seat = Pointer::new("/mount_config/device_nodes");
     for at in items {
         let index = devices.len();

@@ -1,17 +1,20 @@
-//! Turns members of JSON objects into typed values, each with the place it came from, and gathers what is refused.
+//! Turns JSON values into typed ones, each with the place it came from, and gathers what is refused.
 //!
-//! The rules of the format's own decoder hold for every key: a zero value (`null`, `false`, `0`, `""`) says the same as
-//! no value, and a key matches without regard to case when none matches exactly. A key nobody asked for is refused.
+//! A zero value (`null`, `false`, `0`, `""`) says the same as no value, as it does to the format's own decoder.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::fields::Fields;
 use super::{Extra, Generation, Kept};
 use crate::config::error::{ConfigError, Expected, Found, Problem};
-use crate::config::json::{self, Member, Node, Value};
+use crate::config::json::{Node, Value};
 use crate::config::{Origin, SourceMap};
 use crate::types::{HostPath, PathError, Pointer, RootPath};
+
+/// The largest number that the format's own decoder takes for a signed one.
+pub(super) const MAX_INT: u64 = i64::MAX.unsigned_abs();
 
 /// What is known while one document is read.
 pub(super) struct Door<'d> {
@@ -43,13 +46,6 @@ pub(super) struct Number<'a> {
     pub(super) value: i128,
 }
 
-/// An object whose members are taken one by one.
-pub(super) struct Fields<'a> {
-    pub(super) at: At<'a>,
-    members: &'a [Member<'a>],
-    asked: Vec<&'static str>,
-}
-
 impl Door<'_> {
     /// Refuses the value at `at`.
     pub(super) fn refuse(&mut self, at: &At<'_>, problem: Problem) {
@@ -58,7 +54,7 @@ impl Door<'_> {
 
     /// Refuses a value of the right type.
     pub(super) fn invalid(&mut self, found: &Text<'_>, expected: Expected) {
-        let problem = Problem::Invalid { found: found.text.to_owned(), expected };
+        let problem = Problem::Invalid { found: found.at.found(), expected };
         self.refuse(&found.at, problem);
     }
 
@@ -105,14 +101,14 @@ impl Door<'_> {
     /// A string of a list, where an empty one says nothing and is refused.
     pub(super) fn word_at<'a>(&mut self, at: At<'a>, expected: Expected) -> Option<Text<'a>> {
         if matches!(&at.node.value, Value::Text(text) if text.is_empty()) {
-            self.refuse(&at, Problem::Invalid { found: String::new(), expected });
+            self.refuse(&at, Problem::Invalid { found: at.found(), expected });
             return None;
         }
         self.text_at(at)
     }
 
     /// A number from `min` to `max`, or zero, which is `None`.
-    pub(super) fn number_at<'a>(&mut self, at: At<'a>, min: i128, max: i128) -> Option<Number<'a>> {
+    pub(super) fn number_at<'a>(&mut self, at: At<'a>, min: i64, max: u64) -> Option<Number<'a>> {
         let Value::Number(text) = at.node.value else {
             self.wrong(&at, Expected::Number);
             return None;
@@ -121,7 +117,8 @@ impl Door<'_> {
             self.wrong(&at, Expected::Number);
             return None;
         }
-        let value = text.parse().ok().filter(|&value| value == 0 || (min <= value && value <= max));
+        let range = i128::from(min)..=i128::from(max);
+        let value = text.parse().ok().filter(|value| *value == 0 || range.contains(value));
         match value {
             Some(0) => None,
             Some(value) => Some(Number { at, value }),
@@ -148,7 +145,7 @@ impl Door<'_> {
             self.wrong(&at, Expected::Object);
             return None;
         };
-        Some(Fields { at, members, asked: Vec::new() })
+        Some(Fields::new(at, members))
     }
 
     /// A path on the host that begins with `/`.
@@ -176,12 +173,10 @@ impl Door<'_> {
         let kept = match &at.node.value {
             Value::Bool(value) => Kept::Flag(*value),
             Value::Text(text) => Kept::Text(text.as_ref().to_owned()),
-            Value::Number(_) => {
-                match self.number_at(at.clone(), i64::MIN.into(), i64::MAX.into()) {
-                    Some(number) => Kept::Number(i64::try_from(number.value).unwrap_or_default()),
-                    None => return,
-                }
-            }
+            Value::Number(_) => match self.number_at(at.clone(), i64::MIN, MAX_INT) {
+                Some(number) => Kept::Number(i64::try_from(number.value).unwrap_or_default()),
+                None => return,
+            },
             _ => return self.wrong(at, Expected::Plain),
         };
         if !kept.is_zero() {
@@ -205,13 +200,13 @@ impl<'a> At<'a> {
         matches!(self.node.value, Value::Text(_))
     }
 
-    fn error(&self, problem: Problem) -> ConfigError {
+    pub(super) fn error(&self, problem: Problem) -> ConfigError {
         let place = self.node.place;
         let pointer = self.pointer.clone();
         ConfigError { pointer, line: place.line, column: place.column, problem }
     }
 
-    fn found(&self) -> Found {
+    pub(super) fn found(&self) -> Found {
         match &self.node.value {
             Value::Null => Found::Null,
             Value::Bool(value) => Found::Bool(*value),
@@ -220,167 +215,5 @@ impl<'a> At<'a> {
             Value::List(_) => Found::List,
             Value::Object(_) => Found::Object,
         }
-    }
-}
-
-impl<'a> Fields<'a> {
-    /// The member that one of `keys` names, spellings separated by `|`; `None` when it is `null` or not there.
-    pub(super) fn take(&mut self, door: &mut Door<'_>, keys: &'static str) -> Option<At<'a>> {
-        let mut taken: Option<&Member<'_>> = None;
-        for key in keys.split('|') {
-            self.asked.push(key);
-            for member in self.members.iter().filter(|member| member.key.eq_ignore_ascii_case(key))
-            {
-                match taken {
-                    None => taken = Some(member),
-                    // The same spelling twice has been reported for the whole document.
-                    Some(first) if first.key == member.key => {}
-                    Some(first) => door.problems.push(json::repeats(
-                        member,
-                        self.at.pointer.key(&member.key),
-                        &first.key,
-                        first.place,
-                    )),
-                }
-            }
-        }
-        let member = taken?;
-        let at = At { node: &member.node, pointer: self.at.pointer.key(&member.key) };
-        if matches!(at.node.value, Value::Null) { None } else { Some(at) }
-    }
-
-    /// A string that is not empty.
-    pub(super) fn text(&mut self, door: &mut Door<'_>, keys: &'static str) -> Option<Text<'a>> {
-        let at = self.take(door, keys)?;
-        door.text_at(at)
-    }
-
-    /// A string that has to be there.
-    pub(super) fn required(&mut self, door: &mut Door<'_>, key: &'static str) -> Option<Text<'a>> {
-        let at = self.take(door, key);
-        let is_empty = |at: &At<'_>| matches!(&at.node.value, Value::Text(text) if text.is_empty());
-        let Some(at) = at.filter(|at| !is_empty(at)) else {
-            door.refuse(&self.at, Problem::Missing { key });
-            return None;
-        };
-        door.text_at(at)
-    }
-
-    /// A number from `min` to `max`; zero is `None`.
-    pub(super) fn number(
-        &mut self,
-        door: &mut Door<'_>,
-        keys: &'static str,
-        min: i128,
-        max: i128,
-    ) -> Option<Number<'a>> {
-        let at = self.take(door, keys)?;
-        door.number_at(at, min, max)
-    }
-
-    /// A number from zero to `max`, as the type that `max` has.
-    pub(super) fn unsigned<T>(&mut self, door: &mut Door<'_>, keys: &'static str, max: T) -> T
-    where
-        T: Default + Into<i128> + TryFrom<i128>,
-    {
-        self.number(door, keys, 0, max.into())
-            .and_then(|number| T::try_from(number.value).ok())
-            .unwrap_or_default()
-    }
-
-    /// Where it says `true`.
-    pub(super) fn flag(&mut self, door: &mut Door<'_>, keys: &'static str) -> Option<At<'a>> {
-        let at = self.take(door, keys)?;
-        match at.node.value {
-            Value::Bool(value) => value.then_some(at),
-            _ => {
-                door.wrong(&at, Expected::Bool);
-                None
-            }
-        }
-    }
-
-    /// The elements of an array.
-    pub(super) fn items(&mut self, door: &mut Door<'_>, keys: &'static str) -> Vec<At<'a>> {
-        self.take(door, keys).map_or_else(Vec::new, |at| door.items_at(&at))
-    }
-
-    /// The members of an object.
-    pub(super) fn fields(&mut self, door: &mut Door<'_>, keys: &'static str) -> Option<Self> {
-        let at = self.take(door, keys)?;
-        door.fields_at(at)
-    }
-
-    /// Keeps members that have no effect below `seat`.
-    pub(super) fn keep(&mut self, door: &mut Door<'_>, seat: &Pointer, keys: &[&'static str]) {
-        for names in keys {
-            if let Some(at) = self.take(door, names) {
-                let name = names.split('|').next().unwrap_or(names);
-                door.keep(seat.key(name), &at);
-            }
-        }
-    }
-
-    /// Lets the members that nobody took be: what they mean depends on one that was refused.
-    pub(super) fn skip_rest(&mut self) {
-        self.members = &[];
-    }
-
-    /// Refuses the members that nobody took.
-    pub(super) fn finish(self, door: &mut Door<'_>) {
-        for member in self.members {
-            if self.asked.iter().any(|key| member.key.eq_ignore_ascii_case(key)) {
-                continue;
-            }
-            let key = member.key.as_ref().to_owned();
-            let nearest = nearest(&key, &self.asked);
-            door.problems.push(ConfigError {
-                pointer: self.at.pointer.key(&key),
-                line: member.place.line,
-                column: member.place.column,
-                problem: Problem::UnknownKey { key, nearest },
-            });
-        }
-    }
-}
-
-/// The known key that is fewest edits away, if that is few enough to be a slip.
-fn nearest(key: &str, known: &[&'static str]) -> Option<&'static str> {
-    let lower = key.to_ascii_lowercase();
-    let within = |known: &&'static str| known.len().abs_diff(lower.len()) <= MAX_EDITS;
-    let distances = known.iter().copied().filter(within).map(|known| (edits(&lower, known), known));
-    let (distance, best) = distances.min()?;
-    (distance <= MAX_EDITS && distance < best.len()).then_some(best)
-}
-
-const MAX_EDITS: usize = 3;
-
-/// The number of bytes to insert, remove or replace that turns `a` into `b`.
-fn edits(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let replace = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replace.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slip_is_answered_with_the_key_that_was_meant() {
-        let known = ["hostname", "user", "tty", "mount_config"];
-        assert_eq!(nearest("hostnam", &known), Some("hostname"));
-        assert_eq!(nearest("mountConfig", &known), Some("mount_config"));
-        assert_eq!(nearest("usr", &known), Some("user"));
-        assert_eq!(nearest("capabilities", &known), None);
-        assert_eq!(nearest("x", &known), None);
     }
 }

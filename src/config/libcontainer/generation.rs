@@ -75,10 +75,10 @@ fn has_typeless_mount(document: &Node<'_>) -> bool {
     }
 }
 
+/// The member of that name; even `null` shows that the writer knew the key.
 fn member<'n>(node: &'n Node<'n>, key: &str) -> Option<&'n Node<'n>> {
     let Value::Object(members) = &node.value else {
         return None;
     };
-    let found = members.iter().find(|member| member.key.eq_ignore_ascii_case(key))?;
-    (!matches!(found.node.value, Value::Null)).then_some(&found.node)
+    members.iter().find(|member| member.key.eq_ignore_ascii_case(key)).map(|member| &member.node)
 }

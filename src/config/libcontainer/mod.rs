@@ -13,12 +13,15 @@
 mod cgroup;
 mod device;
 mod door;
+mod fields;
 mod fuzz;
 mod generation;
 mod mount;
+mod namespace;
 mod network;
 mod process;
 mod read;
+mod say;
 mod seed;
 mod system;
 mod write;

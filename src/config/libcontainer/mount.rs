@@ -2,10 +2,12 @@
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::device;
-use super::door::{At, Door, Fields};
+use super::door::{At, Door, MAX_INT};
+use super::fields::Fields;
 use super::read::{Context, is_empty};
 use super::{Generation, system};
 use crate::config::error::{Expected, Problem};
@@ -67,7 +69,7 @@ fn system_mounts(door: &mut Door<'_>, restrict: Option<&At<'_>>, config: &mut Co
 
 fn restrict_sys(door: &mut Door<'_>, at: &At<'_>, config: &mut Config) {
     config.readonly_paths = system::READONLY.into_iter().map(system::path).collect();
-    config.masked_paths = alloc::vec![system::path(system::MASKED)];
+    config.masked_paths = vec![system::path(system::MASKED)];
     for index in 0..config.readonly_paths.len() {
         door.note(Pointer::new("/readonlyPaths").index(index), at);
     }
@@ -140,7 +142,7 @@ fn paths(door: &mut Door<'_>, items: &[At<'_>], canonical: &str) -> Vec<RootPath
         let text = door.word_at(at.clone(), Expected::Path);
         if let Some(path) = text.and_then(|text| door.path(&text, RootPath::new(text.text))) {
             if path.is_root() {
-                door.refuse(at, Problem::MountOverRoot);
+                door.refuse(at, Problem::RootItself);
             }
             door.note(Pointer::new(canonical).index(paths.len()), at);
             paths.push(path);
@@ -169,7 +171,10 @@ fn user_mount(door: &mut Door<'_>, at: At<'_>, config: &mut Config) {
 
 /// A mount up to 2015: `bind` or `tmpfs`.
 fn typed_mount(door: &mut Door<'_>, fields: &mut Fields<'_>, seat: &Pointer) -> Option<Mount> {
-    let kind = fields.required(door, "type")?;
+    let Some(kind) = fields.required(door, "type") else {
+        fields.skip_rest();
+        return None;
+    };
     match kind.text {
         "bind" => bind(door, fields),
         "tmpfs" => {
@@ -240,7 +245,7 @@ fn destination(
     let path = door.root_path(&text)?;
     let proc = system::path("/proc");
     if path.is_root() {
-        door.refuse(&text.at, Problem::MountOverRoot);
+        door.refuse(&text.at, Problem::RootItself);
     } else if proc.contains(&path) && (path != proc || fstype != Some("proc")) {
         door.refuse(&text.at, Problem::MountInProc);
     }
@@ -256,7 +261,7 @@ fn flag_mount(door: &mut Door<'_>, fields: &mut Fields<'_>) -> Option<Mount> {
     let device = fields.required(door, "device");
     let source = fields.text(door, "source");
     let data = fields.text(door, "data");
-    let flags = fields.number(door, "flags", 0, i64::MAX.into());
+    let flags = fields.number(door, "flags", 0, MAX_INT);
     let relabel = relabel(door, fields);
     for key in ["premount_cmds", "postmount_cmds"] {
         if let Some(at) = fields.take(door, key).filter(|at| !is_empty(&at.node.value)) {

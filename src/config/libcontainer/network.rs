@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::Generation;
-use super::door::{At, Door, Fields, Text};
+use super::door::{At, Door, Text};
+use super::fields::Fields;
 use crate::config::error::{Expected, Problem};
 use crate::config::{Config, Interface, NamespaceSource, Network, Route, Veth};
 use crate::types::{NamespaceKind, Pointer};
@@ -130,7 +131,7 @@ fn veth(
     };
     let prefix = prefix.and_then(|text| interface_name(door, &text, 8, Expected::Prefix));
     let mtu = fields.number(door, "mtu", 68, 65535);
-    let tx_queue_length = fields.number(door, "txqueuelen", 0, i32::MAX.into());
+    let tx_queue_length = fields.number(door, "txqueuelen", 0, i32::MAX.unsigned_abs().into());
     let word = |number: Option<super::door::Number<'_>>| {
         number.and_then(|number| u32::try_from(number.value).ok())
     };
@@ -276,7 +277,7 @@ fn source(door: &mut Door<'_>, text: &Text<'_>) -> Option<IpAddr> {
 
 /// The network an address is in: the host part is zero, as the kernel wants it in a route.
 fn network_of(interface: Interface) -> Interface {
-    let kept = |bits: u32| bits.checked_sub(u32::from(interface.prefix)).unwrap_or_default();
+    let kept = |bits: u32| bits.saturating_sub(u32::from(interface.prefix));
     let address = match interface.address {
         IpAddr::V4(address) => {
             let mask = u32::MAX.checked_shl(kept(32)).unwrap_or_default();

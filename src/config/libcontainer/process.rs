@@ -2,18 +2,20 @@
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Generation;
-use super::door::{At, Door, Fields, Text};
+use super::door::{At, Door, Text};
+use super::fields::Fields;
 use super::read::Context;
-use crate::config::error::{Expected, Problem};
+use crate::config::error::{Expected, Found, Problem};
 use crate::config::{CapabilitySets, EnvVar, Process, User, UserSpec};
 use crate::types::{CapSet, Capability, Pointer, Resource, Rlimit, RootPath, Signal};
 
 /// The largest id a user or group may be given by; beyond are values other programs take for negative.
-const MAX_ID: i128 = i32::MAX as i128;
+const MAX_ID: u64 = i32::MAX.unsigned_abs() as u64;
 
 pub(super) fn read(door: &mut Door<'_>, top: &mut Fields<'_>, context: &Context<'_>) -> Process {
     let profile = top.text(door, "apparmor_profile");
@@ -110,7 +112,7 @@ fn id(door: &mut Door<'_>, text: &Text<'_>, part: &str) -> Option<u32> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    match part.parse().ok().filter(|id| (0..=MAX_ID).contains(id)) {
+    match part.parse().ok().filter(|id| (0..=i128::from(MAX_ID)).contains(id)) {
         Some(id) => u32::try_from(id).ok(),
         None => {
             let found = part.to_owned();
@@ -178,7 +180,7 @@ fn rlimits(door: &mut Door<'_>, top: &mut Fields<'_>) -> BTreeMap<Resource, Rlim
         let soft = fields.unsigned(door, "soft", u64::MAX);
         fields.finish(door);
         let Some(resource) = Resource::from_number(number) else {
-            let found = alloc::format!("{number}");
+            let found = Found::Number(format!("{number}"));
             door.refuse(&at, Problem::Invalid { found, expected: Expected::Rlimit });
             continue;
         };
@@ -206,10 +208,10 @@ fn parent_death_signal(door: &mut Door<'_>, top: &mut Fields<'_>) -> Option<Sign
 /// The text of a user as the format writes it.
 pub(super) fn user_text(spec: &UserSpec) -> String {
     match spec {
-        UserSpec::Ids { uid, gid } => alloc::format!("{uid}:{gid}"),
+        UserSpec::Ids { uid, gid } => format!("{uid}:{gid}"),
         UserSpec::Named { user, group } => {
             let user = user.as_deref().unwrap_or_default();
-            group.as_ref().map_or_else(|| user.to_owned(), |group| alloc::format!("{user}:{group}"))
+            group.as_ref().map_or_else(|| user.to_owned(), |group| format!("{user}:{group}"))
         }
     }
 }

@@ -7,12 +7,14 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::door::{At, Door, Fields, Text};
+use super::door::{At, Door, Text};
+use super::fields::Fields;
 use super::generation::{Generation, detect};
-use super::{Extra, Parsed, cgroup, mount, network, process};
+use super::namespace::Spaces;
+use super::{Extra, Parsed, cgroup, mount, namespace, network, process};
 use crate::config::error::{ConfigErrors, Expected, Problem};
 use crate::config::json::{self, Value};
-use crate::config::{Config, Hooks, NamespaceSource, Root, RootSwitch, SourceMap};
+use crate::config::{Config, Hooks, Root, RootSwitch, SourceMap};
 use crate::types::{HostPath, IdMap, IdMapping, NamespaceKind, Pointer};
 
 /// Reads a `container.json` of any generation.
@@ -57,7 +59,7 @@ fn document(door: &mut Door<'_>, at: At<'_>) -> Option<Config> {
     let mut top = door.fields_at(at)?;
     let mut config = blank(door.base.clone());
     let context = context(door, &mut top);
-    let spaces = namespaces(door, &mut top, &mut config);
+    let spaces = namespace::read(door, &mut top, &mut config);
     root(door, &mut top, &mut config);
     ids(door, &mut top, &spaces, &mut config);
     network::read(door, &mut top, &mut config);
@@ -127,110 +129,6 @@ fn context<'a>(door: &mut Door<'_>, top: &mut Fields<'a>) -> Context<'a> {
     };
     fields.finish(door);
     context
-}
-
-/// Where each namespace was asked for.
-type Spaces<'a> = BTreeMap<NamespaceKind, At<'a>>;
-
-fn namespaces<'a>(door: &mut Door<'_>, top: &mut Fields<'a>, config: &mut Config) -> Spaces<'a> {
-    let mut spaces = Spaces::new();
-    if let Some(at) = top.take(door, "namespaces") {
-        match &at.node.value {
-            Value::Object(_) => namespace_map(door, &at, &mut spaces, config),
-            Value::List(_) => namespace_list(door, &at, &mut spaces, config),
-            _ => door.wrong(&at, Expected::Namespaces),
-        }
-    }
-    if door.generation == Generation::NamespaceMap {
-        let ipc = top.text(door, "ipc");
-        if let Some((path, ipc)) = ipc.and_then(|ipc| Some((door.host_path(&ipc)?, ipc))) {
-            config.namespaces.insert(NamespaceKind::Ipc, NamespaceSource::Join(path));
-            spaces.insert(NamespaceKind::Ipc, ipc.at);
-        }
-    }
-    for (kind, at) in &spaces {
-        door.note(Pointer::new("/namespaces").key(kind.name()), at);
-    }
-    spaces
-}
-
-/// The form of 1.0.0 to 1.4.0: a kind and whether it is new.
-fn namespace_map<'a>(
-    door: &mut Door<'_>,
-    at: &At<'a>,
-    spaces: &mut Spaces<'a>,
-    config: &mut Config,
-) {
-    let Value::Object(members) = &at.node.value else {
-        return;
-    };
-    for member in members {
-        let here = At { node: &member.node, pointer: at.pointer.key(&member.key) };
-        let Some(kind) = kind(&member.key) else {
-            let found = member.key.as_ref().to_owned();
-            door.refuse(&here, Problem::Invalid { found, expected: Expected::NamespaceType });
-            continue;
-        };
-        match member.node.value {
-            Value::Bool(true) => {
-                config.namespaces.insert(kind, NamespaceSource::Create);
-                spaces.insert(kind, here);
-            }
-            Value::Bool(false) | Value::Null => {}
-            _ => door.wrong(&here, Expected::Bool),
-        }
-    }
-}
-
-/// The form since December 2014: kinds, and paths of those that are joined.
-fn namespace_list<'a>(
-    door: &mut Door<'_>,
-    at: &At<'a>,
-    spaces: &mut Spaces<'a>,
-    config: &mut Config,
-) {
-    for at in door.items_at(at) {
-        let Some(mut fields) = door.fields_at(at.clone()) else {
-            continue;
-        };
-        let name = fields.text(door, "type|name");
-        let path = fields.text(door, "path");
-        let path = path.map(|path| door.host_path(&path));
-        fields.finish(door);
-        let Some(name) = name else {
-            door.refuse(&at, Problem::Missing { key: "type" });
-            continue;
-        };
-        let source = match path {
-            None => NamespaceSource::Create,
-            Some(Some(path)) => NamespaceSource::Join(path),
-            Some(None) => continue,
-        };
-        match kind(name.text) {
-            None => door.invalid(&name, Expected::NamespaceType),
-            Some(kind) if spaces.contains_key(&kind) => {
-                door.refuse(&at, Problem::Twice { found: name.text.to_owned() });
-            }
-            Some(kind) => {
-                config.namespaces.insert(kind, source);
-                spaces.insert(kind, at);
-            }
-        }
-    }
-}
-
-/// The kinds the format knows and what it calls them.
-pub(super) const KINDS: [(&str, NamespaceKind); 6] = [
-    ("NEWNS", NamespaceKind::Mnt),
-    ("NEWUTS", NamespaceKind::Uts),
-    ("NEWIPC", NamespaceKind::Ipc),
-    ("NEWUSER", NamespaceKind::User),
-    ("NEWPID", NamespaceKind::Pid),
-    ("NEWNET", NamespaceKind::Net),
-];
-
-fn kind(name: &str) -> Option<NamespaceKind> {
-    KINDS.iter().find(|(known, _)| *known == name).map(|&(_, kind)| kind)
 }
 
 fn root(door: &mut Door<'_>, top: &mut Fields<'_>, config: &mut Config) {

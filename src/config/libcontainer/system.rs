@@ -1,6 +1,7 @@
 //! What the format implies without saying it: the system mounts, the links in `/dev`, and what `restrict_sys` stands for.
 
 use alloc::borrow::ToOwned;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::config::{DeviceLink, Mount, MountKind};
@@ -34,7 +35,7 @@ pub(super) fn mounts(restrict: bool, tty_group: bool) -> Vec<Mount> {
     let pts = MountFlags::MS_NOSUID | MountFlags::MS_NOEXEC;
     let options = ["newinstance", "ptmxmode=0666", "mode=620", "gid=5"];
     let options = if tty_group { &options[..] } else { &options[..3] };
-    alloc::vec![
+    vec![
         Mount::filesystem("/proc", "proc", PLAIN, &[]),
         Mount::filesystem("/dev", "tmpfs", dev, &["mode=755"]),
         from("shm", Mount::filesystem("/dev/shm", "tmpfs", PLAIN, &["mode=1777", "size=65536k"])),

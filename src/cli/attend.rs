@@ -1,0 +1,190 @@
+//! Stays with a running container until its end: passes signals on, copies its terminal, minds its time.
+
+use std::io::Write as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+
+use super::api;
+use super::report::{Failure, Problem};
+use super::signals::{Signals, is_dropped};
+use super::terminal::{Copier, RawMode};
+use crate::apply::{Container, ExitStatus, WaitError};
+use crate::types;
+
+/// How soon a terminal that all have closed is looked at again.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// Stays until the end; the exit code for the caller.
+///
+/// # Errors
+/// When the caller's terminal cannot be made raw, or the container cannot be waited for.
+pub fn attend(
+    mut container: Container,
+    signals: &Signals,
+    timeout: Option<Duration>,
+) -> Result<u8, Failure> {
+    let (stdin, stdout) = (std::io::stdin(), std::io::stdout());
+    let terminal = container.terminal.take();
+    let fail = |call: &str, errno: Errno| Failure::from(Problem::new(format!("{call} = {errno}")));
+    let mut watch = Watch {
+        container: &mut container,
+        signals,
+        input: stdin.as_fd(),
+        raw: None,
+        copier: None,
+        deadline: timeout.map(|timeout| Instant::now() + timeout),
+        killed_for: None,
+    };
+    if let Some(master) = terminal {
+        let copier = Copier::new(master, stdin.as_fd(), stdout.as_fd());
+        watch.copier = Some(copier.map_err(|errno| fail("fcntl(F_SETFL)", errno))?);
+        let raw = RawMode::enter(stdin.as_fd());
+        watch.raw = raw.map_err(|errno| fail("tcsetattr", errno))?;
+        watch.resize();
+    }
+    let ended = watch.until_end().map_err(|errno| fail("poll", errno))?;
+    watch.drain();
+    let killed_for = watch.killed_for;
+    // The terminal is the caller's again before anything is said about the end.
+    drop(watch);
+    let status = match ended {
+        Ok(status) => status,
+        Err(error) => {
+            let failure = Failure::from(Problem::of(&error));
+            let status = error.status.ok_or_else(|| failure.clone())?;
+            // What stays behind is said, but how the program ended is what the caller asked for.
+            let _ = write!(std::io::stderr().lock(), "{failure}");
+            status
+        }
+    };
+    Ok(match killed_for {
+        Some(signal) if status == ExitStatus::Signaled(types::Signal::KILL) => signal_code(signal),
+        _ => status.code(),
+    })
+}
+
+fn signal_code(signal: Signal) -> u8 {
+    u8::try_from(128 + signal as i32).unwrap_or(u8::MAX)
+}
+
+struct Watch<'a> {
+    container: &'a mut Container,
+    signals: &'a Signals,
+    input: BorrowedFd<'a>,
+    raw: Option<RawMode<'a>>,
+    copier: Option<Copier<'a>>,
+    deadline: Option<Instant>,
+    /// The signal whose default was carried out.
+    killed_for: Option<Signal>,
+}
+
+impl Watch<'_> {
+    fn until_end(&mut self) -> nix::Result<Result<ExitStatus, WaitError>> {
+        loop {
+            match self.container.try_wait() {
+                Ok(None) => self.wait_for_event()?,
+                Ok(Some(status)) => return Ok(Ok(status)),
+                Err(error) => return Ok(Err(error)),
+            }
+            while let Some(signal) = self.signals.next() {
+                self.pass_on(signal);
+            }
+            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                self.deadline = None;
+                let _ = self.container.kill(types::Signal::KILL);
+            }
+            if self.copier.as_mut().is_some_and(|copier| !copier.turn()) {
+                // As when a terminal is closed: whoever showed the output is gone.
+                self.copier = None;
+                self.pass_on(Signal::SIGHUP);
+            }
+        }
+    }
+
+    /// Waits until there is something to do.
+    fn wait_for_event(&self) -> nix::Result<()> {
+        let mut fds = vec![PollFd::new(self.signals.fd(), PollFlags::POLLIN)];
+        fds.extend(self.container.pidfd().map(|pidfd| PollFd::new(pidfd, PollFlags::POLLIN)));
+        let mut wait = self.deadline.map(|deadline| deadline.duration_since(Instant::now()));
+        if let Some(copier) = &self.copier {
+            fds.extend(copier.poll_fds());
+            if copier.is_hung_up() {
+                wait = Some(wait.map_or(AGAIN, |wait| wait.min(AGAIN)));
+            }
+        }
+        // Rounded up, or the last fraction of a millisecond would be spent in a circle.
+        let wait = wait.map(|wait| wait + Duration::from_millis(1));
+        let wait = wait.map_or(PollTimeout::NONE, |wait| {
+            PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX)
+        });
+        match poll(&mut fds, wait) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn pass_on(&mut self, signal: Signal) {
+        match signal {
+            Signal::SIGWINCH => return self.resize(),
+            // It only wakes the loop.
+            Signal::SIGCHLD => return,
+            _ => {}
+        }
+        let path = format!("/proc/{}/status", self.container.pid());
+        let status = std::fs::read_to_string(path).unwrap_or_default();
+        if is_dropped(&status, signal) {
+            self.killed_for = Some(signal);
+            let _ = self.container.kill(types::Signal::KILL);
+            return;
+        }
+        let number = u8::try_from(signal as i32).ok();
+        if let Some(signal) = number.and_then(types::Signal::from_number) {
+            // One that has ended meanwhile needs none.
+            let _ = self.container.kill(signal);
+        }
+        if signal == Signal::SIGTSTP {
+            self.stop();
+        }
+    }
+
+    /// Stops as well, so that the caller's shell gets its prompt; goes on when it says so.
+    fn stop(&self) {
+        if let Some(raw) = &self.raw {
+            raw.pause();
+        }
+        let _ = nix::sys::signal::raise(Signal::SIGSTOP);
+        if let Some(raw) = &self.raw {
+            let _ = raw.again();
+        }
+        self.resize();
+    }
+
+    /// Gives the container's terminal the size of the caller's.
+    fn resize(&self) {
+        if let (Some(copier), Some(size)) = (&self.copier, api::window_size(self.input)) {
+            api::set_window_size(copier.master(), size);
+        }
+    }
+
+    /// Writes out what the container wrote last. A signal ends that as well: the caller may have stopped reading.
+    fn drain(&mut self) {
+        let Some(copier) = &mut self.copier else {
+            return;
+        };
+        while !copier.is_drained() {
+            let signal = self.signals.next();
+            if signal.is_some_and(|signal| !matches!(signal, Signal::SIGCHLD | Signal::SIGWINCH)) {
+                return;
+            }
+            let mut fds = copier.poll_fds();
+            fds.push(PollFd::new(self.signals.fd(), PollFlags::POLLIN));
+            let _ = poll(&mut fds, PollTimeout::NONE);
+            drop(fds);
+            copier.turn();
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The `nsplan` command: words in, exit code out.
+//!
+//! `args` understands the words by the tables in `options` and `verbs`; `sandbox` makes a config of `do`'s options;
+//! `run` carries a request out, `attend` stays with the container; `report` says what went wrong in the user's words.
+
+pub mod api;
+pub mod args;
+pub mod attend;
+pub mod completions;
+pub mod delete;
+pub mod help;
+mod lookup;
+pub mod man;
+pub mod options;
+pub mod report;
+mod run;
+pub mod sandbox;
+pub mod signals;
+pub mod spec;
+pub mod state;
+pub mod terminal;
+pub mod units;
+pub mod verbs;
+
+pub use run::main;

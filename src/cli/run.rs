@@ -1,0 +1,266 @@
+//! Carries requests out: from words to an exit code.
+
+use std::ffi::OsString;
+use std::io::{ErrorKind, Write as _};
+use std::os::fd::AsFd as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::api;
+use super::args::{Action, ContainerId, Given, Request, Subject, parse};
+use super::attend::attend;
+use super::completions::completions;
+use super::delete::delete;
+use super::help::{help, version};
+use super::man::man;
+use super::options::OptId;
+use super::report::{EXIT_NOT_FOUND, EXIT_OWN, Failure, Problem, Sources};
+use super::sandbox::{Sandbox, Surroundings, sandbox};
+use super::signals::Signals;
+use super::state;
+use crate::apply::probe::{probe, probe_all};
+use crate::apply::{ApplyError, Io, StateDir, spawn};
+use crate::config::{Config, Parsed, Process, from_libcontainer, to_libcontainer};
+use crate::facts::HostFacts;
+use crate::plan::{Plan, apply_hint, needs, plan, plan_hint};
+use crate::types::HostPath;
+
+/// Does what the words after the program's name ask for. What goes wrong is said on standard error.
+#[must_use]
+pub fn main(words: Vec<OsString>) -> ExitCode {
+    match parse(words).and_then(|request| carry_out(&request)) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            // Where standard error is closed there is nobody to tell.
+            let _ = write!(std::io::stderr().lock(), "{failure}");
+            ExitCode::from(failure.exit)
+        }
+    }
+}
+
+fn carry_out(request: &Request) -> Result<u8, Failure> {
+    match &request.action {
+        Action::Help(verb) => print(&help(*verb)),
+        Action::Version => print(&version()),
+        Action::Completions(shell) => print(&completions(shell)),
+        Action::Man(verb) => print(&man(*verb)),
+        Action::Probe => print(&pretty(&probe_all().map_err(|error| Problem::of(&error))?)?),
+        Action::Config { file, libcontainer } => print_config(file, *libcontainer),
+        Action::Plan { subject, command, json, host } => {
+            print(&show_plan(subject, command, *json, host.as_deref())?)
+        }
+        Action::Do { options, command } => {
+            let made = sandbox(options, command.clone(), &surroundings(options, None)?)?;
+            let Sandbox { config, sources, id, timeout } = made;
+            let job = Job { config: &config, sources: &sources, id, timeout };
+            start(request, job)
+        }
+        Action::Run { bundle, id, command } => {
+            let (parsed, sources) = read_config(&in_bundle(bundle))?;
+            let config = with_command(parsed.config, command);
+            let job = Job { config: &config, sources: &sources, id: id.clone(), timeout: None };
+            start(request, job)
+        }
+        Action::Delete { id, force } => {
+            let root = state_root(request)?;
+            delete(&root, id, *force).map(|()| 0)
+        }
+    }
+}
+
+/// A container to be started.
+struct Job<'a> {
+    config: &'a Config,
+    sources: &'a Sources,
+    id: ContainerId,
+    timeout: Option<Duration>,
+}
+
+fn start(request: &Request, job: Job<'_>) -> Result<u8, Failure> {
+    let plan = plan_here(job.config, job.sources)?;
+    if request.debug {
+        let _ = write!(std::io::stderr().lock(), "{plan}");
+    }
+    let root = state_root(request)?;
+    state::prepare(&root, nix::unistd::geteuid().as_raw())?;
+    // From here on no signal is lost, and none ends this process before the container has been cared for.
+    let signals = Signals::block()
+        .map_err(|errno| Failure::from(Problem::new(format!("signalfd = {errno}"))))?;
+    let state = StateDir { root: root.as_str().into(), id: job.id.to_string() };
+    let container = spawn(&plan, Io { state: Some(state), ..Io::default() })
+        .map_err(|error| failed(&plan, &job, &error))?;
+    attend(container, &signals, job.timeout)
+}
+
+/// A step that failed, in the user's words.
+fn failed(plan: &Plan, job: &Job<'_>, error: &ApplyError) -> Failure {
+    let process = job.config.process.as_ref();
+    let program = process.and_then(|process| process.args.first());
+    let why = match error.exit_code() {
+        Some(EXIT_NOT_FOUND) => Some("not found in the container"),
+        Some(_) => Some("cannot be executed"),
+        None => None,
+    };
+    let problem = match (why, program) {
+        (Some(why), Some(program)) => Problem::new(format!("`{program}`: {why}: {error}")),
+        _ if error.step.is_some() => {
+            Problem::new(error.to_string()).at(job.sources.place(&error.origin))
+        }
+        _ => Problem::new(error.to_string()),
+    };
+    let step = error.step.and_then(|step| plan.step(step));
+    let hint = step.zip(error.errno()).and_then(|(step, errno)| apply_hint(&step.op, errno));
+    let exit = error.exit_code().unwrap_or(EXIT_OWN);
+    Failure { exit, problems: vec![problem.hint(hint.unwrap_or_default())] }
+}
+
+fn state_root(request: &Request) -> Result<HostPath, Failure> {
+    let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
+    let given = request.root.as_deref().map(absolute).transpose()?;
+    let uid = nix::unistd::geteuid().as_raw();
+    state::place(given.as_ref().map(HostPath::as_str), uid, runtime.as_deref())
+}
+
+fn show_plan(
+    subject: &Subject,
+    command: &[String],
+    json: bool,
+    host: Option<&str>,
+) -> Result<String, Failure> {
+    let facts = host.map(read_facts).transpose()?;
+    let (config, sources) = match subject {
+        Subject::Sandbox(options) => {
+            let around = surroundings(options, facts.as_ref())?;
+            let made = sandbox(options, command.to_vec(), &around)?;
+            (made.config, made.sources)
+        }
+        Subject::File(file) => {
+            let (parsed, sources) = read_config(file)?;
+            (with_command(parsed.config, command), sources)
+        }
+        Subject::Bundle(bundle) => {
+            let (parsed, sources) = read_config(&in_bundle(bundle))?;
+            (with_command(parsed.config, command), sources)
+        }
+    };
+    let plan = match facts {
+        Some(facts) => plan_for(&config, &sources, &facts)?,
+        None => plan_here(&config, &sources)?,
+    };
+    Ok(if json { plan.to_json() } else { plan.to_string() })
+}
+
+fn plan_here(config: &Config, sources: &Sources) -> Result<Plan, Failure> {
+    let facts = probe(&needs(config)).map_err(|error| Problem::of(&error).at("probe"))?;
+    plan_for(config, sources, &facts)
+}
+
+fn plan_for(config: &Config, sources: &Sources, facts: &HostFacts) -> Result<Plan, Failure> {
+    plan(config, facts)
+        .map_err(|errors| sources.refusals(&errors, |error| plan_hint(&error.refusal)))
+}
+
+/// The config with the command the user gave, or a shell: libcontainer's format names none.
+fn with_command(mut config: Config, command: &[String]) -> Config {
+    let process = config.process.get_or_insert_with(|| Process::sandbox(Vec::new()));
+    if !command.is_empty() {
+        process.args = command.to_vec();
+    } else if process.args.is_empty() {
+        process.args = vec!["sh".to_owned()];
+    }
+    config
+}
+
+fn in_bundle(bundle: &str) -> String {
+    format!("{}/container.json", bundle.trim_end_matches('/'))
+}
+
+fn read_config(file: &str) -> Result<(Parsed, Sources), Failure> {
+    let text = std::fs::read(file).map_err(|error| Problem::of(&error).at(file))?;
+    let path = absolute(file)?;
+    let directory = path.as_str().rsplit_once('/').map_or("/", |(directory, _)| directory);
+    let base = absolute(if directory.is_empty() { "/" } else { directory })?;
+    let parsed = from_libcontainer(&text, &base).map_err(|errors| Failure {
+        exit: EXIT_OWN,
+        problems: errors.0.iter().map(|error| Problem::new(format!("{file}:{error}"))).collect(),
+    })?;
+    let sources = Sources { map: parsed.source.clone(), file: Some(file.to_owned()) };
+    Ok((parsed, sources))
+}
+
+fn print_config(file: &str, libcontainer: bool) -> Result<u8, Failure> {
+    let (parsed, _) = read_config(file)?;
+    if libcontainer {
+        let text = to_libcontainer(&parsed).map_err(|error| Problem::of(&error).at(file))?;
+        return print(&text);
+    }
+    print(&pretty(&parsed.config)?)
+}
+
+fn read_facts(file: &str) -> Result<HostFacts, Failure> {
+    let text = std::fs::read_to_string(file).map_err(|error| Problem::of(&error).at(file))?;
+    let facts: HostFacts = serde_json::from_str(&text)
+        .map_err(|error| Problem::of(&error).at(file).hint("`nsplan probe` prints such a file"))?;
+    if facts.schema != HostFacts::SCHEMA {
+        let text = format!("schema {}, expected {}", facts.schema, HostFacts::SCHEMA);
+        return Err(Problem::new(text).at(file).into());
+    }
+    Ok(facts)
+}
+
+/// What `sandbox` must know of the caller, here or on the host the facts are about.
+fn surroundings(options: &[Given], facts: Option<&HostFacts>) -> Result<Surroundings, Failure> {
+    let is_all = |given: &Given| given.opt.id == OptId::CapAdd && given.text() == "ALL";
+    let last = match facts {
+        Some(facts) => Some(facts.kernel.last_capability),
+        None if options.iter().any(is_all) => last_capability(),
+        None => None,
+    };
+    let id = facts.map_or_else(|| format!("do-{}", std::process::id()), |_| "do".to_owned());
+    let uid = facts.map_or_else(|| nix::unistd::geteuid().as_raw(), |facts| facts.caller.uid);
+    let id = ContainerId::new(&id);
+    Ok(Surroundings {
+        is_root: uid == 0,
+        root: absolute("/")?,
+        cwd: absolute(".")?,
+        env: std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect(),
+        id: id.ok_or_else(|| Problem::new("no name for the container"))?,
+        window: api::window_size(std::io::stdin().as_fd()),
+        last_capability: last,
+    })
+}
+
+fn last_capability() -> Option<u8> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap").ok()?;
+    text.trim().parse().ok()
+}
+
+/// The path from the root; a relative one is below the working directory.
+fn absolute(text: &str) -> Result<HostPath, Failure> {
+    let fail = |error: &dyn core::error::Error| Failure::from(Problem::of(error).at(text));
+    let path = if text.starts_with('/') {
+        text.to_owned()
+    } else {
+        let here = std::env::current_dir().map_err(|error| fail(&error))?;
+        format!("{}/{text}", here.to_str().unwrap_or_default())
+    };
+    HostPath::new(&path).map_err(|error| fail(&error))
+}
+
+fn pretty(value: &impl serde::Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Problem::of(&error))?;
+    Ok(format!("{text}\n"))
+}
+
+/// Prints; a reader that has seen enough is no fault.
+fn print(text: &str) -> Result<u8, Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Problem::of(&error).at("standard output").into())
+        }
+        _ => Ok(0),
+    }
+}

@@ -1,0 +1,205 @@
+//! The table of verbs, their texts and examples, and of what other tools' options are called here.
+//!
+//! Pure.
+
+use super::options::{
+    BUNDLE, DELETION, FILES, ISOLATION, LIMITS, PLANNING, PRINTING, PRIVILEGES, PROCESS,
+};
+use super::spec::{Complete, Operands, Verb, VerbId};
+
+/// The shells that completions are made for.
+pub const SHELLS: &[&str] = &["bash", "zsh", "fish"];
+
+/// Exit codes of nsplan itself; everything else is the program's own.
+pub const EXIT_CODES: &[(&str, &str)] = &[
+    ("125", "nsplan itself failed; the reason is on standard error"),
+    ("126", "the program was found but could not be executed"),
+    ("127", "the program was not found"),
+    ("128+N", "the program was killed by signal N"),
+];
+
+/// All verbs, in the order of help.
+pub static VERBS: [Verb; 9] = [
+    Verb {
+        id: VerbId::Do,
+        name: "do",
+        usage: &["[OPTIONS] [--] COMMAND [ARGUMENT…]"],
+        summary: "run a command in a fresh container",
+        about: &[
+            "Runs COMMAND in a container of its own. No file and no image is needed: the host's files are there, read-only, with private /proc, /dev, /sys, /tmp and /run. Processes, network, host name, IPC and control groups are the container's own; the network has a loopback interface only. It works for root and for an ordinary user, who is root inside, and inside only.",
+            "Options end at the first word of the command, so the command's own options need no `--`. Of an option that is given twice the last counts, unless help marks it as one that adds up.",
+        ],
+        examples: &[
+            ("do sh", "a shell; host files are read-only"),
+            ("do -v ./out:/out make -C /src", "only ./out is writable"),
+            ("do -m 512m --cpus 0.5 --pids-limit 100 ./job", "with limits"),
+            ("do -t --rootfs ./alpine sh", "a shell in another file system"),
+            ("do --net host --user 1000 curl example.org", "with the host's network"),
+            ("plan -- ls", "every step of `do ls`, not done"),
+        ],
+        groups: &[&FILES, &PROCESS, &ISOLATION, &PRIVILEGES, &LIMITS],
+        operands: Operands::Command { before: 0, required: true },
+        complete: Complete::Files,
+    },
+    Verb {
+        id: VerbId::Run,
+        name: "run",
+        usage: &["--bundle DIR ID [--] [COMMAND [ARGUMENT…]]"],
+        summary: "run the container that a bundle describes",
+        about: &[
+            "Runs a command in a container as the bundle's container.json describes it, and waits for its end. That format names no command: without one, `sh` is run.",
+            "ID names the container while it runs: 1 to 255 letters, digits and `_ . + -`.",
+        ],
+        examples: &[
+            ("run --bundle ./web web1", "a shell"),
+            ("run -b ./web web1 httpd -f", "a server"),
+        ],
+        groups: &[&BUNDLE],
+        operands: Operands::Command { before: 1, required: false },
+        complete: Complete::Files,
+    },
+    Verb {
+        id: VerbId::Plan,
+        name: "plan",
+        usage: &[
+            "--config FILE [--] [COMMAND…]",
+            "--bundle DIR [--] [COMMAND…]",
+            "[OPTIONS OF do] [--] COMMAND [ARGUMENT…]",
+        ],
+        summary: "show every step of a start, without doing any",
+        about: &[
+            "Prints the plan that `run` or `do` would carry out: every system call that changes something, who makes it, and how it is undone. Nothing is changed and no privilege is needed.",
+            "With --host it plans for another machine, from facts that `nsplan probe` printed there.",
+        ],
+        examples: &[
+            ("plan -- sh", "the plan of `do sh`"),
+            ("plan --json -m 1g -- sh", "as JSON"),
+            ("plan --config web/container.json --host debian.json", "for another machine"),
+        ],
+        groups: &[&PLANNING, &BUNDLE, &FILES, &PROCESS, &ISOLATION, &PRIVILEGES, &LIMITS],
+        operands: Operands::Command { before: 0, required: false },
+        complete: Complete::Files,
+    },
+    Verb {
+        id: VerbId::Probe,
+        name: "probe",
+        usage: &[""],
+        summary: "print what a plan needs to know about this host",
+        about: &[
+            "Prints as JSON what is true of this host and of the caller: kernel features, control groups, granted ids, security modules, mounts. A report of a fault needs this and the configuration, nothing else.",
+        ],
+        examples: &[("probe > host.json", "for `plan --host host.json`")],
+        groups: &[],
+        operands: Operands::Words { least: 0, most: 0 },
+        complete: Complete::Nothing,
+    },
+    Verb {
+        id: VerbId::Config,
+        name: "config",
+        usage: &["[--format FORMAT] FILE"],
+        summary: "check a configuration file and print it in full",
+        about: &[
+            "Reads FILE, reports everything that is wrong with it by line and column, and prints it with all defaults spelled out.",
+        ],
+        examples: &[("config container.json", "check and print")],
+        groups: &[&PRINTING],
+        operands: Operands::Words { least: 1, most: 1 },
+        complete: Complete::Files,
+    },
+    Verb {
+        id: VerbId::Delete,
+        name: "delete",
+        usage: &["[--force] ID"],
+        summary: "remove what a container left behind",
+        about: &[
+            "Finishes the undo of a container whose command was interrupted: control groups, interfaces and state go. A running container is left alone unless --force is given.",
+        ],
+        examples: &[("delete --force web1", "stop it and clean up")],
+        groups: &[&DELETION],
+        operands: Operands::Words { least: 1, most: 1 },
+        complete: Complete::Nothing,
+    },
+    Verb {
+        id: VerbId::Help,
+        name: "help",
+        usage: &["[VERB]"],
+        summary: "show help, also that of a verb",
+        about: &[],
+        examples: &[("help do", "the options of `do`")],
+        groups: &[],
+        operands: Operands::Words { least: 0, most: 1 },
+        complete: Complete::Words(VERB_NAMES),
+    },
+    Verb {
+        id: VerbId::Completions,
+        name: "completions",
+        usage: &["bash|zsh|fish"],
+        summary: "print a completion script for a shell",
+        about: &[],
+        examples: &[("completions bash > /etc/bash_completion.d/nsplan", "install it")],
+        groups: &[],
+        operands: Operands::Words { least: 1, most: 1 },
+        complete: Complete::Words(SHELLS),
+    },
+    Verb {
+        id: VerbId::Man,
+        name: "man",
+        usage: &["[VERB]"],
+        summary: "print a manual page",
+        about: &[],
+        examples: &[("man do | man -l -", "read the page of `do`")],
+        groups: &[],
+        operands: Operands::Words { least: 0, most: 1 },
+        complete: Complete::Words(VERB_NAMES),
+    },
+];
+
+/// Names of all verbs.
+pub const VERB_NAMES: &[&str] =
+    &["do", "run", "plan", "probe", "config", "delete", "help", "completions", "man"];
+
+/// Other spellings of options.
+pub const ALIASES: &[(&str, &str)] = &[("network", "net")];
+
+/// Options of other tools that mean something nsplan does differently or not at all, and what to do instead.
+pub const FOREIGN: &[(&str, &str)] = &[
+    ("add-host", "bind a hosts file: -v ./hosts:/etc/hosts:ro"),
+    ("bind", "use -v SRC:DST"),
+    ("chdir", "use -w DIR"),
+    ("chroot", "use --rootfs DIR"),
+    (
+        "detach",
+        "nsplan stays in the foreground; let a service manager or `&` put it in the background",
+    ),
+    ("dev", "a private /dev is always there; --device adds to it"),
+    ("dev-bind", "use --device PATH for a node"),
+    ("die-with-parent", "that is always so"),
+    ("dns", "bind a resolv.conf: -v ./resolv.conf:/etc/resolv.conf:ro"),
+    ("entrypoint", "the words after the options are the command, there is no image to override"),
+    ("env-file", "use -e NAME=VALUE for each, or `env $(cat FILE) nsplan do -e NAME …`"),
+    ("fork", "that is always so"),
+    ("init", "run an init as the command, if the command does not reap its children"),
+    ("ip", "nsplan do has no interface but loopback; describe others in a container.json"),
+    ("map-root-user", "that is the default for an ordinary user; root says --userns private"),
+    ("mount-proc", "a private /proc is always there"),
+    ("new-session", "that is always so"),
+    (
+        "privileged",
+        "name what is needed instead: --cap-add, --device, --unmask, --net host; all but everything is --cap-add ALL --unmask ALL",
+    ),
+    ("proc", "a private /proc is always there"),
+    ("publish", "use --net host, or describe an interface in a container.json"),
+    ("pull", "there are no images; give a directory with --rootfs DIR"),
+    ("restart", "let a service manager restart it"),
+    ("rm", "that is always so: nothing stays"),
+    ("ro-bind", "use -v SRC:DST:ro"),
+    ("runtime", "nsplan is the runtime"),
+    ("security-opt", "use --no-new-privileges, --apparmor, --process-label, --mask or --unmask"),
+    ("setenv", "use -e NAME=VALUE"),
+    ("share-net", "use --net host"),
+    ("stop-signal", "nsplan passes on the signals it gets"),
+    ("unshare-all", "that is the default"),
+    ("unshare-net", "that is the default"),
+    ("unshare-user", "use --userns private"),
+    ("volumes-from", "use -v SRC:DST"),
+];

@@ -1,0 +1,196 @@
+//! Control groups of a container: entered, limited, killed and removed, also by another process than the launcher.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Command, Stdio};
+
+use nsplan::apply::{self, Cause, StateDir};
+use nsplan::config::NamespaceSource;
+use nsplan::types::{NamespaceKind, Signal};
+
+use crate::stage::{
+    Rootfs, Scratch, can_make_cgroups, cgroup_name, cgroups_named, plan, start, start_in,
+    with_cgroup,
+};
+
+#[test]
+fn a_container_is_in_its_cgroup_and_the_limit_holds() {
+    if !can_make_cgroups("a_container_is_in_its_cgroup_and_the_limit_holds") {
+        return;
+    }
+    let rootfs = Rootfs::new();
+    let name = cgroup_name();
+    let plan = plan(&with_cgroup(rootfs.shell("echo up; sleep 1000"), &name));
+    let (mut container, mut output) = start(&plan).unwrap();
+    output.read_exact(&mut [0; 3]).unwrap();
+    let own = fs::read_to_string(format!("/proc/{}/cgroup", container.pid())).unwrap();
+    assert!(own.contains(&format!("/{name}/inner")), "{own}");
+    let limits = cgroups_named(&name).into_iter();
+    let limits: Vec<_> =
+        limits.filter_map(|path| fs::read_to_string(path.join("inner/pids.max")).ok()).collect();
+    assert!(limits.contains(&"64\n".to_owned()), "{limits:?}");
+    container.kill(Signal::KILL).unwrap();
+    container.wait().unwrap();
+    assert!(cgroups_named(&name).is_empty());
+}
+
+#[test]
+fn what_a_program_leaves_running_is_killed_without_a_pid_namespace() {
+    if !can_make_cgroups("what_a_program_leaves_running_is_killed_without_a_pid_namespace") {
+        return;
+    }
+    let rootfs = Rootfs::new();
+    let name = cgroup_name();
+    let mut config = rootfs.shell("sleep 1000 >/dev/null 2>&1 & echo $!");
+    config.namespaces.remove(&NamespaceKind::Pid);
+    let plan = plan(&with_cgroup(config, &name));
+    let (mut container, mut output) = start(&plan).unwrap();
+    let mut text = String::new();
+    output.read_to_string(&mut text).unwrap();
+    container.wait().unwrap();
+    assert!(cgroups_named(&name).is_empty());
+    let status = fs::read_to_string(format!("/proc/{}/stat", text.trim()));
+    assert!(status.is_err() || status.unwrap().contains(") Z "), "{text} still runs");
+}
+
+fn state(scratch: &Scratch, id: &str) -> StateDir {
+    StateDir { root: scratch.path().join("state"), id: id.into() }
+}
+
+#[test]
+fn an_id_in_use_is_refused_and_free_again_afterwards() {
+    if !can_make_cgroups("an_id_in_use_is_refused_and_free_again_afterwards") {
+        return;
+    }
+    let (rootfs, scratch) = (Rootfs::new(), Scratch::new());
+    let (one, other) = (cgroup_name(), cgroup_name());
+    let first = plan(&with_cgroup(rootfs.shell("echo up; sleep 1000"), &one));
+    let second = plan(&with_cgroup(rootfs.shell("exit 0"), &other));
+    let (mut container, mut output) = start_in(&first, Some(state(&scratch, "x"))).unwrap();
+    output.read_exact(&mut [0; 3]).unwrap();
+    let error = start_in(&second, Some(state(&scratch, "x"))).err().unwrap();
+    assert_eq!(error.cause, Cause::InUse { id: "x".into() });
+    assert!(cgroups_named(&other).is_empty());
+    assert!(apply::sweep(&scratch.path().join("state")).is_empty());
+    container.kill(Signal::KILL).unwrap();
+    container.wait().unwrap();
+    assert!(!scratch.path().join("state/x").exists());
+    let (mut container, _) = start_in(&second, Some(state(&scratch, "x"))).unwrap();
+    container.wait().unwrap();
+}
+
+#[test]
+fn a_state_directory_of_others_is_refused() {
+    if !can_make_cgroups("a_state_directory_of_others_is_refused") {
+        return;
+    }
+    let (rootfs, scratch) = (Rootfs::new(), Scratch::new());
+    let plan = plan(&with_cgroup(rootfs.shell("exit 0"), &cgroup_name()));
+    let root = scratch.path().join("state");
+    fs::create_dir(&root).unwrap();
+    fs::set_permissions(&root, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let error = start_in(&plan, Some(state(&scratch, "x"))).err().unwrap();
+    assert!(matches!(error.cause, Cause::State { .. }), "{error}");
+    for id in ["", ".", "..", "a/b", "/x"] {
+        let error = start_in(&plan, Some(state(&scratch, id))).err().unwrap();
+        assert!(matches!(error.cause, Cause::State { .. }), "{id}: {error}");
+    }
+}
+
+const ROLE: &str = "NSPLAN_TEST_ROLE";
+
+/// Not a test: the launcher that `a_killed_launcher_s_cgroups_are_swept` kills.
+#[test]
+fn launcher_to_be_killed() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let Some((name, place)) = role.strip_prefix("killed:").and_then(|rest| rest.split_once(':'))
+    else {
+        return;
+    };
+    let rootfs = Rootfs::new();
+    let mut config = rootfs.shell("sleep 1000");
+    // Neither the pid namespace nor a signal is to do the work of the journal.
+    config.namespaces.remove(&NamespaceKind::Pid);
+    config.process.as_mut().unwrap().parent_death_signal = None;
+    let state = StateDir { root: place.into(), id: "killed".into() };
+    let (container, _output) = start_in(&plan(&with_cgroup(config, name)), Some(state)).unwrap();
+    let text = format!("started {}\n", container.pid());
+    nix::unistd::write(std::io::stderr(), text.as_bytes()).unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(100));
+}
+
+#[test]
+fn a_killed_launcher_s_cgroups_are_swept() {
+    if !can_make_cgroups("a_killed_launcher_s_cgroups_are_swept") {
+        return;
+    }
+    let scratch = Scratch::new();
+    let (name, place) = (cgroup_name(), scratch.path().join("state"));
+    let mut launcher = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "cgroups::launcher_to_be_killed", "--nocapture"])
+        .env(ROLE, format!("killed:{name}:{}", place.display()))
+        .env("TMPDIR", scratch.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(launcher.stderr.take().unwrap()).lines();
+    let line = lines.map_while(Result::ok).find(|line| line.starts_with("started")).unwrap();
+    let words: Vec<_> = line.split(' ').collect();
+    launcher.kill().unwrap();
+    launcher.wait().unwrap();
+    assert!(!cgroups_named(&name).is_empty());
+    let swept = apply::sweep(&place);
+    assert_eq!(swept.len(), 1);
+    assert_eq!(swept[0].left_behind, []);
+    assert!(swept[0].undone > 0);
+    assert!(cgroups_named(&name).is_empty());
+    let status = fs::read_to_string(format!("/proc/{}/stat", words[1]));
+    assert!(status.is_err() || status.unwrap().contains(") Z "), "the program still runs");
+    assert!(!place.join("killed").exists());
+}
+
+/// Not a test: the ordinary user of `an_ordinary_user_runs_containers`.
+#[test]
+fn ordinary_user() {
+    let Ok(root) = std::env::var(ROLE) else { return };
+    let Some(root) = root.strip_prefix("user:") else { return };
+    let path = crate::stage::host_path(root.as_ref());
+    let args = ["sh", "-c", "id -u; cat /proc/self/uid_map; echo x >/dev/null; exit 9"];
+    let args = args.map(str::to_owned).to_vec();
+    let config = nsplan::config::Config::sandbox(path, args, true);
+    let (status, text) = crate::stage::run(&plan(&config));
+    assert_eq!(status.code(), 9, "{text}");
+    let words: Vec<_> = text.split_whitespace().collect();
+    assert_eq!(words, ["0", "0", "1000", "1"]);
+    let own = fs::metadata("/proc/self/status").unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&own), 1000, "not dumpable any more");
+}
+
+#[test]
+fn an_ordinary_user_runs_containers() {
+    use std::os::unix::process::CommandExt as _;
+    let rootfs = Rootfs::new();
+    assert!(crate::stage::is_root(), "needs root to become an ordinary user");
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "cgroups::ordinary_user", "--nocapture"])
+        .env(ROLE, format!("user:{}", rootfs.path().display()))
+        .uid(1000)
+        .gid(1000)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_cgroup_namespace_begins_at_the_container_s_own() {
+    if !can_make_cgroups("a_cgroup_namespace_begins_at_the_container_s_own") {
+        return;
+    }
+    let text = crate::stage::says("cat /proc/self/cgroup", |config| {
+        config.namespaces.insert(NamespaceKind::Cgroup, NamespaceSource::Create);
+        *config = with_cgroup(config.clone(), &cgroup_name());
+    });
+    assert!(text.lines().filter(|line| line.ends_with(":/")).count() > 1, "{text}");
+    assert!(!text.contains("nsplan-test"), "{text}");
+}

@@ -1,0 +1,123 @@
+//! Whatever fails, at whichever step: no process, descriptor or cgroup is left, and the error names the step.
+
+use std::fs;
+
+use nix::errno::Errno;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nsplan::plan::{Actor, CgroupOp, Op, Plan, Slot, StepId, Undo};
+use nsplan::types::HostPath;
+
+use crate::stage::{
+    self, Rootfs, can_make_cgroups, cgroup_name, cgroups_named, with_cgroup, with_userns,
+};
+
+fn open_descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+fn has_children() -> bool {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    waitid(Id::All, flags) != Err(Errno::ECHILD)
+}
+
+/// An operation that fails when it is carried out, not before.
+fn failing(actor: Actor) -> Op {
+    Op::Cgroup(match actor {
+        Actor::Parent => CgroupOp::Write {
+            file: HostPath::new("/nonexistent/file").unwrap(),
+            value: String::new(),
+        },
+        _ => CgroupOp::Enter { slot: Slot::Tasks(999) },
+    })
+}
+
+fn with_failure(plan: &Plan, id: StepId) -> Plan {
+    let mut plan = plan.clone();
+    let script = match id.actor {
+        Actor::Parent => &mut plan.parent,
+        Actor::Intermediate => &mut plan.intermediate,
+        Actor::Init => &mut plan.init,
+    };
+    let step = &mut script[usize::from(id.index)];
+    step.op = failing(id.actor);
+    step.undo = Undo::Nothing;
+    plan
+}
+
+/// Fails each step in turn.
+fn check(plan: &Plan, name: &str) {
+    let before = open_descriptors();
+    let executes = plan.init.len() - 1;
+    for (id, _) in plan.steps() {
+        if id.actor == Actor::Init && usize::from(id.index) == executes {
+            continue;
+        }
+        let error = stage::start(&with_failure(plan, id))
+            .err()
+            .unwrap_or_else(|| panic!("{id} did not fail"));
+        assert_eq!(error.step, Some(id), "{error}");
+        assert_eq!(error.left_behind, [], "{error}");
+        assert!(!has_children(), "{id}: a process is left");
+        assert_eq!(open_descriptors(), before, "{id}: descriptors are left");
+        assert_eq!(cgroups_named(name), [] as [std::path::PathBuf; 0], "{id}");
+    }
+}
+
+#[test]
+fn each_step_can_fail_and_nothing_is_left() {
+    let rootfs = Rootfs::alone();
+    let name = cgroup_name();
+    let mut config = rootfs.shell("exit 0");
+    if can_make_cgroups("each_step_can_fail_and_nothing_is_left") {
+        config = with_cgroup(config, &name);
+    }
+    check(&stage::plan(&config), &name);
+}
+
+#[test]
+fn each_step_can_fail_with_a_user_namespace() {
+    let rootfs = Rootfs::alone();
+    check(&stage::plan(&with_userns(rootfs.shell("exit 0"))), "none");
+}
+
+#[test]
+fn each_step_can_fail_with_a_process_in_between() {
+    let rootfs = Rootfs::alone();
+    let mut config = rootfs.shell("exit 0");
+    config
+        .namespaces
+        .insert(nsplan::types::NamespaceKind::Time, nsplan::config::NamespaceSource::Create);
+    check(&stage::plan(&config), "none");
+}
+
+#[test]
+fn a_program_that_is_not_there_leaves_nothing() {
+    let rootfs = Rootfs::alone();
+    let name = cgroup_name();
+    let mut config = rootfs.config(&["nothing"]);
+    if can_make_cgroups("a_program_that_is_not_there_leaves_nothing") {
+        config = with_cgroup(config, &name);
+    }
+    let before = open_descriptors();
+    let error = stage::start(&stage::plan(&config)).err().unwrap();
+    assert!(error.to_string().contains("execve: ENOENT (no such file or directory)"), "{error}");
+    assert!(!has_children());
+    assert_eq!(open_descriptors(), before);
+    assert_eq!(cgroups_named(&name), [] as [std::path::PathBuf; 0]);
+}
+
+#[test]
+fn a_finished_container_leaves_nothing() {
+    let rootfs = Rootfs::alone();
+    let name = cgroup_name();
+    if !can_make_cgroups("a_finished_container_leaves_nothing") {
+        return;
+    }
+    let plan = stage::plan(&with_cgroup(rootfs.shell("cat /proc/self/cgroup"), &name));
+    let before = open_descriptors();
+    let (status, text) = stage::run(&plan);
+    assert_eq!(status.code(), 0, "{text}");
+    assert!(!has_children());
+    assert_eq!(open_descriptors(), before);
+    assert_eq!(cgroups_named(&name), [] as [std::path::PathBuf; 0]);
+}

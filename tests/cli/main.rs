@@ -1,0 +1,11 @@
+//! The command line: words become requests, tables become texts, options become a config, and the binary from outside.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod binary;
+mod parsing;
+mod running;
+mod sandbox;
+mod texts;
+mod units;

@@ -1,0 +1,162 @@
+//! Real containers, started by the binary. Where none can be started, the reason is printed.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+/// A state directory of a test's own, removed at its end.
+struct State(PathBuf);
+
+impl State {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("nsplan-cli-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Self(path)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nsplan"));
+        command.arg("--root").arg(&self.0).args(args).stdin(Stdio::null());
+        command
+    }
+
+    fn output(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("the binary")
+    }
+
+    /// A container that has said a line.
+    fn started(&self, args: &[&str]) -> Child {
+        let mut child = self.command(args).stdout(Stdio::piped()).spawn().expect("the binary");
+        let mut line = String::new();
+        let out = child.stdout.as_mut().expect("a pipe");
+        BufReader::new(out).read_line(&mut line).expect("a line");
+        assert_eq!(line, "ready\n");
+        child
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Whether containers can be started here.
+fn can_start(state: &State) -> bool {
+    let output = state.output(&["do", "true"]);
+    let can = output.status.success();
+    if !can {
+        println!("no containers here: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(std::env::var_os("NSPLAN_NO_SKIP").is_none(), "skipping is forbidden");
+    }
+    can
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args([name, &child.id().to_string()]).status();
+    assert!(status.expect("kill").success());
+}
+
+#[test]
+fn exit_codes_are_the_programs_own_or_those_of_a_shell() {
+    let state = State::new("codes");
+    if !can_start(&state) {
+        return;
+    }
+    for (args, code) in [
+        (&["do", "sh", "-c", "exit 7"][..], 7),
+        (&["do", "/nonesuch/program"], 127),
+        (&["do", "nonesuch"], 127),
+        (&["do", "/etc/passwd"], 126),
+        (&["do", "--rootfs", "/nonesuch", "sh"], 125),
+        (&["do", "--timeout", "100ms", "sleep", "20"], 137),
+    ] {
+        let output = state.output(args);
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {err}");
+        assert_eq!(err.is_empty(), !(125..=127).contains(&code), "{args:?}: {err}");
+    }
+}
+
+#[test]
+fn a_signal_ends_what_does_not_mind_it_and_reaches_what_does() {
+    let state = State::new("signals");
+    if !can_start(&state) {
+        return;
+    }
+    for (name, code) in [("-TERM", 143), ("-INT", 130)] {
+        let mut child = state.started(&["do", "sh", "-c", "echo ready; exec sleep 20"]);
+        signal(&child, name);
+        assert_eq!(child.wait().expect("its end").code(), Some(code));
+    }
+    let script = "trap 'exit 9' USR1; echo ready; while :; do sleep 0.05; done";
+    let mut child = state.started(&["do", "sh", "-c", script]);
+    signal(&child, "-USR1");
+    assert_eq!(child.wait().expect("its end").code(), Some(9));
+}
+
+#[test]
+fn a_running_container_is_deleted_by_force_only() {
+    let state = State::new("delete");
+    if !can_start(&state) {
+        return;
+    }
+    let mut child = state.started(&["do", "--name", "web", "sh", "-c", "echo ready; sleep 20"]);
+    if !state.0.join("web").is_dir() {
+        println!("a container without anything to undo keeps no state");
+    } else {
+        let refused = state.output(&["delete", "web"]);
+        let err = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(125), "{err}");
+        assert!(err.contains(&format!("running, started by process {}", child.id())), "{err}");
+        let forced = state.output(&["delete", "--force", "web"]);
+        assert!(forced.status.success(), "{}", String::from_utf8_lossy(&forced.stderr));
+    }
+    let _ = child.kill();
+    child.wait().expect("its end");
+    let gone = state.output(&["delete", "web"]);
+    assert_eq!(gone.status.code(), Some(125));
+}
+
+#[test]
+fn a_terminal_is_the_containers_own_and_its_last_words_arrive() {
+    let state = State::new("terminal");
+    if !can_start(&state) {
+        return;
+    }
+    let script = "tty; seq 1 5000; printf last";
+    let mut child = state.command(&["do", "-t", "sh", "-c", script]);
+    let mut child = child.stdout(Stdio::piped()).spawn().expect("the binary");
+    let mut text = String::new();
+    child.stdout.take().expect("a pipe").read_to_string(&mut text).expect("text");
+    assert!(child.wait().expect("its end").success());
+    assert!(text.starts_with("/dev/pts/0\r\n"), "{:?}", &text[..40.min(text.len())]);
+    assert!(text.ends_with("5000\r\nlast"), "{:?}", &text[text.len().saturating_sub(40)..]);
+}
+
+#[test]
+fn options_do_what_they_say() {
+    let state = State::new("options");
+    if !can_start(&state) {
+        return;
+    }
+    for (args, script, expected) in [
+        ("--hostname web", "hostname", "web\n"),
+        ("-e A=b", "echo $A", "b\n"),
+        ("-w /tmp", "pwd", "/tmp\n"),
+        ("--umask 077", "umask", "0077\n"),
+        ("--ulimit nofile=33", "ulimit -n", "33\n"),
+        ("--tmpfs /mnt:size=1m", "df -k /mnt | awk 'NR==2 {print $2}'", "1024\n"),
+        ("", "cat /sys/class/net/lo/operstate; ls /sys/class/net | wc -l", "unknown\n1\n"),
+        ("--cap-drop ALL", "grep CapBnd /proc/self/status | cut -f2", "0000000000000000\n"),
+        ("-v /etc:/mnt:ro", "touch /mnt/x 2>/dev/null || test -e /mnt/passwd && echo ro", "ro\n"),
+    ] {
+        let mut words = vec!["do"];
+        words.extend(args.split(' ').filter(|word| !word.is_empty()));
+        words.extend(["sh", "-c", script]);
+        let output = state.output(&words);
+        let err = String::from_utf8_lossy(&output.stderr);
+        let out = String::from_utf8_lossy(&output.stdout);
+        assert!(out.replace("down\n", "unknown\n") == expected, "{args}: {out:?} {err}");
+    }
+}
