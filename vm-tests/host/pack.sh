@@ -76,9 +76,10 @@ pack_base() {
       bin) mkdir -p "$work$(dirname "$path")" && cp "$path" "$work$path" && ln -s "$path" "$work/usr/bin/$name" ;;
     esac
   done < "$1"
-  # Tests read their data below the path they were built at.
+  # Tests read their data below the path they were built at: all that is tracked, or will be.
   mkdir -p "$work$top"
-  cp -r "$top"/{Cargo.toml,src,tests,snapshots} "$work$top/"
+  (cd "$top" && git ls-files -z --cached --others --exclude-standard |
+    tar -c --null --ignore-failed-read -T - 2> /dev/null) | tar -x -C "$work$top"
   cp -r "$here/cases/." "$work/vm/cases/"
   sed '/^#/d' "$here/exceptions" > "$work/vm/exceptions"
   accounts
