@@ -25,6 +25,8 @@
 //! # Features
 //!
 //! - `cli` (default): the `nsplan` command; turns `apply` on.
+//! - `net`: links, addresses and routes by netlink, on by `cli`; without it a plan that has them is refused before
+//!   anything is made.
 //! - `apply`: the effecting half. Without it the crate is `no_std` + `alloc`, forbids unsafe code and makes no system
 //!   call.
 //!

@@ -22,6 +22,8 @@ mod procfs;
 mod root;
 mod terminal;
 
+pub(super) use mounts::read_only;
+
 /// Everything a child has, prepared by the launcher. It changes nothing in it but the table.
 #[derive(Debug)]
 pub(crate) struct Launch {
@@ -34,6 +36,8 @@ pub(crate) struct Launch {
     pub(crate) stdio: [Option<Fd>; 3],
     /// What become descriptors 3, 4, 5…
     pub(crate) passed: Vec<Fd>,
+    /// Whether the launcher is the host's root.
+    pub(crate) is_host_root: bool,
     /// Init's pid, known to the intermediate alone until it has told it; 0 before and after.
     pub(crate) untold: AtomicI32,
     /// Descriptors below this may be open: for kernels without `close_range`.
@@ -142,7 +146,7 @@ impl Child<'_> {
                 self.keep(*place, opened);
                 Ok(())
             }
-            Act::Join { place, flag } => process::setns(self.take(*place)?.fd(), *flag),
+            Act::Join { place, flag } => self.join(*place, *flag),
             Act::Unshare { flag } => process::unshare(*flag),
             Act::WriteProc { path, value } => self.write_host_proc(path, value),
             Act::Sysctl { proc, path, value } => self.sysctl(*proc, path, value),
@@ -176,6 +180,7 @@ impl Child<'_> {
         match act {
             Act::IsolateTree { flags } => mount::mount(None, c"/", None, *flags, None),
             Act::PrepareRoot(root) => self.prepare_root(root),
+            Act::EmptyRoot { path } => self.empty_root(path),
             Act::MakeMountPoint { target, directory } => self.make_mount_point(target, *directory),
             Act::Filesystem(filesystem) => self.filesystem(filesystem),
             Act::CloneTree { source, recursive, place } => {
@@ -269,6 +274,16 @@ impl Child<'_> {
             return Err(Fault::new(Sysno::ppoll, Errno::ESRCH));
         }
         Ok(())
+    }
+
+    /// Processes of the namespace that is joined must not trace this one and find the launcher's memory and
+    /// descriptors (CVE-2016-9962). `execve` lifts that again. A launcher that is not root does without: its id maps
+    /// could not be written.
+    fn join(self, place: Place, flag: u64) -> Outcome {
+        if self.launch.is_host_root {
+            privilege::set_dumpable(0)?;
+        }
+        process::setns(self.take(place)?.fd(), flag)
     }
 
     fn close_descriptors(self) -> Outcome {

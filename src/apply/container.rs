@@ -90,6 +90,11 @@ impl Container {
         self.pidfd.as_ref().map(AsFd::as_fd)
     }
 
+    /// The container's links on the host, by name, in the order of the plan; none once its end was waited for.
+    pub fn links(&self) -> impl Iterator<Item = &str> {
+        self.journal.links()
+    }
+
     /// Waits for the end of the program, then undoes what the plan had done outside the container.
     ///
     /// # Errors
@@ -116,7 +121,7 @@ impl Container {
             left_behind: Vec::new(),
         })?;
         let Some((ended, _)) = ended else { return Ok(None) };
-        self.status = Some(status(ended));
+        self.status = Some(ended.into());
         let left_behind = self.journal.undo();
         if left_behind.is_empty() {
             return Ok(self.status);
@@ -141,12 +146,14 @@ impl Container {
     }
 }
 
-fn status(ended: Ended) -> ExitStatus {
-    match ended {
-        Ended::Exited(code) => ExitStatus::Exited(u8::try_from(code & 0xff).unwrap_or(u8::MAX)),
-        Ended::Signaled(number) => {
-            let signal = u8::try_from(number).ok().and_then(Signal::from_number);
-            ExitStatus::Signaled(signal.unwrap_or(Signal::KILL))
+impl From<Ended> for ExitStatus {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Exited(code) => Self::Exited(u8::try_from(code & 0xff).unwrap_or(u8::MAX)),
+            Ended::Signaled(number) => {
+                let signal = u8::try_from(number).ok().and_then(Signal::from_number);
+                Self::Signaled(signal.unwrap_or(Signal::KILL))
+            }
         }
     }
 }

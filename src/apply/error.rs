@@ -4,6 +4,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::container::ExitStatus;
 use super::lower::LowerError;
 use crate::plan::{Op, Plan, ProcessOp, StepId};
 use crate::sys::Fault;
@@ -32,8 +33,18 @@ pub struct ApplyError {
 pub enum Cause {
     /// The kernel refused a call.
     Kernel(Fault),
+    /// The kernel refused a request to netlink.
+    Netlink {
+        /// The request, as `rtnetlink(7)` calls it.
+        request: &'static str,
+        /// Why.
+        errno: Errno,
+    },
     /// The process ended, or was killed, before its program ran.
-    Ended,
+    Ended {
+        /// How, if it could be waited for.
+        status: Option<ExitStatus>,
+    },
     /// A process said something that the plan does not expect.
     Protocol,
     /// A helper program failed.
@@ -64,6 +75,16 @@ pub struct Leftover {
     pub fault: Fault,
 }
 
+impl Cause {
+    pub(super) const ENDED: Self = Self::Ended { status: None };
+
+    pub(super) fn ended_so(&mut self, how: ExitStatus) {
+        if let Self::Ended { status } = self {
+            *status = Some(how);
+        }
+    }
+}
+
 impl From<Fault> for Cause {
     fn from(fault: Fault) -> Self {
         Self::Kernel(fault)
@@ -86,11 +107,12 @@ impl ApplyError {
         }
     }
 
-    /// The call that was refused, as strace shows it.
+    /// The call that was refused, as strace shows it, or the request to netlink.
     #[must_use]
     pub fn call(&self) -> Option<&'static str> {
         match &self.cause {
             Cause::Kernel(fault) => Some(fault.call()),
+            Cause::Netlink { request, .. } => Some(request),
             _ => None,
         }
     }
@@ -100,6 +122,7 @@ impl ApplyError {
     pub fn errno(&self) -> Option<Errno> {
         match &self.cause {
             Cause::Kernel(fault) => Some(fault.errno),
+            Cause::Netlink { errno, .. } => Some(*errno),
             _ => None,
         }
     }
@@ -117,7 +140,13 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kernel(fault) => fault.fmt(f),
-            Self::Ended => f.write_str("the process ended before its program ran"),
+            Self::Netlink { request, errno } => {
+                write!(f, "{request}: {errno} ({})", errno.meaning())
+            }
+            Self::Ended { status: Some(ExitStatus::Signaled(signal)) } => {
+                write!(f, "the process ended before its program ran: killed by {signal}")
+            }
+            Self::Ended { .. } => f.write_str("the process ended before its program ran"),
             Self::Protocol => f.write_str("the process said something unexpected"),
             Self::Helper { message } => f.write_str(message),
             Self::InUse { id } => write!(f, "`{id}` is in use"),

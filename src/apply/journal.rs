@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::cgroup;
 use super::error::{Cause, Leftover};
+use super::network;
 use super::state::Directory;
-use crate::plan::{CgroupOp, Op, StateOp, StepId};
+use crate::plan::{CgroupOp, InterfaceName, NetworkOp, Op, StateOp, StepId};
 use crate::sys::{Fault, Outcome, Sysno};
 use crate::types::Errno;
 
@@ -83,6 +84,16 @@ impl Journal {
         Ok(())
     }
 
+    /// The links made on the host, by their real names.
+    pub(crate) fn links(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter_map(|(_, op)| match op {
+            Op::Network(NetworkOp::RemoveLink { host: InterfaceName::Fixed(name) }) => {
+                Some(name.as_str())
+            }
+            _ => None,
+        })
+    }
+
     fn append(&mut self, line: &Line) -> Outcome {
         let Some(directory) = &mut self.directory else { return Ok(()) };
         let mut text =
@@ -112,6 +123,7 @@ fn undo(op: &Op) -> Outcome {
     match op {
         Op::Cgroup(CgroupOp::RemoveDirectory { path, shared }) => cgroup::remove(path, *shared),
         Op::Cgroup(CgroupOp::Kill { directory }) => cgroup::kill(directory),
+        Op::Network(NetworkOp::RemoveLink { host }) => network::remove(host),
         _ => Err(Fault::new(Sysno::exit, Errno::ENOSYS)),
     }
 }
@@ -125,6 +137,8 @@ fn is_allowed(op: &Op) -> bool {
     match op {
         Op::Cgroup(CgroupOp::RemoveDirectory { path, .. }) => cgroup::is_below_cgroup_root(path),
         Op::Cgroup(CgroupOp::Kill { directory }) => cgroup::is_below_cgroup_root(directory),
+        // Carried out on veths only.
+        Op::Network(NetworkOp::RemoveLink { .. }) => true,
         _ => false,
     }
 }
@@ -161,7 +175,7 @@ fn finish(directory: &mut Directory) -> (usize, Vec<Leftover>) {
         } else if is_allowed(&op) {
             killed.and_then(|()| undo(&op))
         } else {
-            Err(Fault::new(Sysno::rmdir, Errno::EPERM))
+            Err(Fault::new(Sysno::unlinkat, Errno::EPERM))
         };
         match answer {
             Ok(()) => undone += 1,
@@ -217,8 +231,8 @@ mod tests {
         let first = line(Line::Undo { step: step(1), op: op.clone() });
         let second = line(Line::Undo { step: step(2), op: op.clone() });
         let not = line(Line::Not { step: step(2) });
-        assert_eq!(pending(&format!("{first}{second}{not}")), [op.clone()]);
-        assert_eq!(pending(&format!("{first}{}", &second[..20])), [op]);
+        assert_eq!(pending(&format!("{first}{second}{not}")), std::slice::from_ref(&op));
+        assert_eq!(pending(&format!("{first}{}", &second[..20])), std::slice::from_ref(&op));
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub enum LowerReason {
     Path,
     /// Init does not end with the execution of a program: its end would be taken for one.
     NoProgram,
+    /// Links, addresses and routes: this program was built without the feature `net`.
+    NoNetwork,
     /// More steps than a step's name has room for.
     Length,
 }
@@ -55,6 +57,9 @@ impl fmt::Display for LowerError {
             LowerReason::MountApi => "needs mount_setattr, which the plan does without",
             LowerReason::Path => "not a plain path below procfs",
             LowerReason::NoProgram => "the last step executes no program",
+            LowerReason::NoNetwork => {
+                "links and routes cannot be made: built without the feature `net`"
+            }
             LowerReason::Length => "too many steps",
         };
         write!(f, "{}: {reason}", self.step)
@@ -116,7 +121,11 @@ fn check_parent(plan: &Plan) -> Result<(), LowerError> {
         let is_parents = match &step.op {
             Op::Cgroup(op) => !matches!(op, CgroupOp::Enter { .. }),
             Op::Process(ProcessOp::Clone { starts, .. }) => *starts != Actor::Parent,
-            Op::State(_) | Op::Sync(_) => true,
+            Op::Network(NetworkOp::LoopbackUp | NetworkOp::RemoveLink { .. }) => false,
+            Op::Network(_) if cfg!(not(feature = "net")) => {
+                return Err(named(Actor::Parent, index, LowerReason::NoNetwork));
+            }
+            Op::Network(_) | Op::State(_) | Op::Sync(_) => true,
             Op::User(op) => matches!(
                 op,
                 UserOp::DenySetgroups | UserOp::WriteIdMap { .. } | UserOp::RunMapHelper { .. }
@@ -176,7 +185,7 @@ impl Lowering<'_> {
             Op::Sync(SyncOp::Await(token)) => Ok(Act::Await(*token)),
             Op::User(op) => user(op),
             Op::Privilege(op) => self.privilege(op),
-            Op::Cgroup(_) | Op::State(_) | Op::Sync(SyncOp::AwaitExec) => {
+            Op::Cgroup(_) | Op::Network(_) | Op::State(_) | Op::Sync(SyncOp::AwaitExec) => {
                 Err(LowerReason::WrongActor)
             }
         }

@@ -13,8 +13,14 @@ pub(crate) enum Message {
     Failed { step: u16, fault: Fault },
 }
 
-const TOKENS: [Token; 5] =
-    [Token::MapsWritten, Token::Placed, Token::Terminal, Token::Ready, Token::InitPid];
+const TOKENS: [Token; 6] = [
+    Token::MapsWritten,
+    Token::Placed,
+    Token::Terminal,
+    Token::Ready,
+    Token::InitPid,
+    Token::NetworkReady,
+];
 const FAILED: u16 = 0x100;
 
 impl Message {
@@ -58,6 +64,7 @@ fn position(token: Token) -> u16 {
         Token::Terminal => 3,
         Token::Ready => 4,
         Token::InitPid => 5,
+        Token::NetworkReady => 6,
     }
 }
 

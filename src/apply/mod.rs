@@ -9,22 +9,38 @@ mod child;
 mod container;
 mod dumpable;
 mod error;
+mod fuzz;
 mod idmap;
 mod io;
 mod journal;
 mod lower;
 mod message;
+#[cfg(feature = "net")]
+mod network;
+#[cfg(not(feature = "net"))]
+#[path = "network_absent.rs"]
+mod network;
 mod parent;
 mod program;
+mod root_entries;
+mod seal;
 mod spawn;
 mod state;
+mod statistics;
+mod window;
 
 pub use container::{Container, ExitStatus, WaitError};
 pub use error::{ApplyError, Cause, Leftover};
+#[doc(hidden)]
+pub use fuzz::fuzz_lower;
 pub use io::{Io, Stdio};
 pub use journal::{StateDir, Swept, sweep};
 pub use lower::{LowerError, LowerReason, lower};
 pub use program::Program;
+pub use root_entries::root_entries;
+pub use seal::seal_program;
 pub use spawn::spawn;
+pub use statistics::{LinkStatistics, Traffic, link_statistics};
+pub use window::{set_window_size, window_size};
 
 pub use crate::sys::Fault;

@@ -1,11 +1,13 @@
 //! The launcher's steps, one arm each, and its side of the channels.
 
 use super::error::Cause;
+use super::network::Network;
 use super::spawn::{Failure, Launcher, Started};
 use super::{cgroup, idmap};
 use crate::apply::message::Message;
 use crate::plan::{
-    Actor, CgroupOp, Op, ProcessOp, Slot, StateOp, Step, StepId, SyncOp, Token, Undo, UserOp,
+    Actor, CgroupOp, NetworkOp, Op, ProcessOp, Slot, StateOp, Step, StepId, SyncOp, Token, Undo,
+    UserOp,
 };
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::Gone;
@@ -26,6 +28,7 @@ impl Launcher<'_> {
                 self.record_children()?;
                 Ok(self.clone(flags, starts)?)
             }
+            Op::Network(op) => Ok(self.network(id, op)?),
             Op::Sync(op) => self.sync(*op),
             Op::User(op) => Ok(self.user(op)?),
             _ => Err(Cause::Protocol.into()),
@@ -88,6 +91,16 @@ impl Launcher<'_> {
         }
     }
 
+    fn network(&mut self, id: StepId, op: &NetworkOp) -> Result<(), Cause> {
+        let mut network = match self.network.take() {
+            Some(network) => network,
+            None => Network::open(self.init()?)?,
+        };
+        network.step(id, op, &mut self.journal)?;
+        self.network = Some(network);
+        Ok(())
+    }
+
     fn init(&self) -> Result<Pid, Cause> {
         self.init.as_ref().map(|init| init.pid).ok_or(Cause::Protocol)
     }
@@ -95,6 +108,9 @@ impl Launcher<'_> {
     fn sync(&mut self, op: SyncOp) -> Result<(), Failed> {
         match op {
             SyncOp::Signal(token) => {
+                if token == Token::NetworkReady {
+                    self.network = None;
+                }
                 let channel = self.channels.init.as_ref().ok_or(Cause::Protocol)?;
                 let message = Message::Token(token).encode();
                 Ok(channel::send(host::number(channel), &message, None)?)
@@ -103,7 +119,7 @@ impl Launcher<'_> {
             SyncOp::Await(token) => self.await_token(token),
             SyncOp::AwaitExec => match self.receive(Actor::Init, true)? {
                 None if self.ready => Ok(()),
-                None => Err(Cause::Ended.into()),
+                None => Err(Cause::ENDED.into()),
                 Some(_) => Err(Cause::Protocol.into()),
             },
         }
@@ -121,7 +137,7 @@ impl Launcher<'_> {
                 }
                 Some(Message::Token(Token::Terminal)) => {}
                 Some(_) => return Err(Cause::Protocol.into()),
-                None => return Err(Cause::Ended.into()),
+                None => return Err(Cause::ENDED.into()),
             }
         }
     }
@@ -129,7 +145,7 @@ impl Launcher<'_> {
     /// The intermediate has told init's pid, has nothing more to do, and is waited for.
     fn await_init(&mut self) -> Result<(), Failed> {
         let Some(Message::InitPid(number)) = self.receive(Actor::Intermediate, true)? else {
-            return Err(Cause::Ended.into());
+            return Err(Cause::ENDED.into());
         };
         self.begin_init(number);
         if let Some(intermediate) = self.intermediate.take() {
@@ -212,5 +228,10 @@ impl<C: Into<Cause>> From<C> for Failed {
 
 /// Steps that know only when they are done whether there is something to undo.
 fn decides_itself(op: &Op) -> bool {
-    matches!(op, Op::Cgroup(CgroupOp::MakeDirectory { .. }) | Op::State(StateOp::OpenJournal))
+    matches!(
+        op,
+        Op::Cgroup(CgroupOp::MakeDirectory { .. })
+            | Op::Network(NetworkOp::MakeVeth { .. })
+            | Op::State(StateOp::OpenJournal)
+    )
 }

@@ -79,6 +79,9 @@ pub(crate) enum Act {
         flags: u64,
     },
     PrepareRoot(PrepareRoot),
+    EmptyRoot {
+        path: CString,
+    },
     MakeMountPoint {
         target: Target,
         directory: bool,

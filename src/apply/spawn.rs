@@ -12,6 +12,7 @@ use super::error::{ApplyError, Cause};
 use super::io::{Io, Sources};
 use super::journal::{Journal, StateDir};
 use super::lower::lower;
+use super::network::Network;
 use super::program::Program;
 use crate::plan::{Actor, Plan, Slot, StepId, Topology, Undo};
 use crate::sys::clone::{Child, Gone, Nursery, Request, Stack};
@@ -51,6 +52,7 @@ pub fn spawn(plan: &Plan, io: Io) -> Result<Container, ApplyError> {
         program: Some(program),
         slots: Vec::new(),
         journal: Journal::default(),
+        network: None,
         nursery: None,
         dumpable: None,
         intermediate: None,
@@ -95,6 +97,7 @@ pub(super) struct Launcher<'a> {
     program: Option<Program>,
     pub(super) slots: Vec<(Slot, Handle)>,
     pub(super) journal: Journal,
+    pub(super) network: Option<Network>,
     nursery: Option<Nursery<Launch>>,
     dumpable: Option<Dumpable>,
     pub(super) intermediate: Option<Started>,
@@ -130,7 +133,7 @@ impl Launcher<'_> {
             return Err(crate::sys::Fault::new(Sysno::clone3, crate::types::Errno::EEXIST));
         };
         let guard = CLONING.lock().unwrap_or_else(PoisonError::into_inner);
-        let (launch, _children_s_ends) = self.prepare(program)?;
+        let (launch, their_ends) = self.prepare(program)?;
         let nursery = self.nursery.insert(Nursery::new(launch));
         if flags.contains(CloneFlags::CLONE_VM) {
             self.dumpable = Some(Dumpable::keep());
@@ -146,6 +149,8 @@ impl Launcher<'_> {
         let mask = signal::set_mask(u64::MAX)?;
         let answer = nursery.start(&request, Launch::first_stack, run);
         signal::set_mask(mask)?;
+        drop(their_ends);
+        drop(guard);
         let child = match answer {
             Ok(child) => child,
             Err(fault) => {
@@ -161,7 +166,6 @@ impl Launcher<'_> {
         } else {
             self.intermediate = started
         }
-        drop(guard);
         Ok(())
     }
 
@@ -188,6 +192,7 @@ impl Launcher<'_> {
             intermediate,
             stdio: self.sources.stdio.each_ref().map(|fd| fd.as_ref().map(Handle::fd)),
             passed: self.sources.passed.iter().map(Handle::fd).collect(),
+            is_host_root: host::effective_uid() == 0,
             untold: AtomicI32::new(0),
             descriptors: process::descriptor_limit()?,
             program,
@@ -226,12 +231,14 @@ impl Launcher<'_> {
     }
 
     /// Kills what was started, waits for it, undoes what was done.
-    fn take_back(mut self, step: StepId, cause: Cause) -> ApplyError {
+    fn take_back(mut self, step: StepId, mut cause: Cause) -> ApplyError {
+        self.network = None;
         self.reap_intermediate();
         if let Some(started) = self.init.take() {
             let _ = signal::kill(started.pid, Signal::KILL);
-            if let Ok(Some((_, gone))) = host::wait(started.pid, true) {
+            if let Ok(Some((ended, gone))) = host::wait(started.pid, true) {
                 self.gone = Some(gone);
+                cause.ended_so(ended.into());
             }
         }
         self.settle();

@@ -8,11 +8,10 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
-use super::api;
 use super::report::{Failure, Problem};
 use super::signals::{Signals, is_dropped};
 use super::terminal::{Copier, RawMode};
-use crate::apply::{Container, ExitStatus, WaitError};
+use crate::apply::{self, Container, ExitStatus, WaitError};
 use crate::types;
 
 /// How soon a terminal that all have closed is looked at again.
@@ -165,8 +164,9 @@ impl Watch<'_> {
 
     /// Gives the container's terminal the size of the caller's.
     fn resize(&self) {
-        if let (Some(copier), Some(size)) = (&self.copier, api::window_size(self.input)) {
-            api::set_window_size(copier.master(), size);
+        if let (Some(copier), Some(size)) = (&self.copier, apply::window_size(self.input)) {
+            // A terminal that is gone has no size to set.
+            let _ = apply::set_window_size(copier.master(), size);
         }
     }
 

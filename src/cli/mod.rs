@@ -3,7 +3,6 @@
 //! `args` understands the words by the tables in `options` and `verbs`; `sandbox` makes a config of `do`'s options;
 //! `run` carries a request out, `attend` stays with the container; `report` says what went wrong in the user's words.
 
-pub mod api;
 pub mod args;
 pub mod attend;
 pub mod completions;

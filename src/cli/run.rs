@@ -6,7 +6,6 @@ use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::api;
 use super::args::{Action, ContainerId, Given, Request, Subject, parse};
 use super::attend::attend;
 use super::completions::completions;
@@ -19,11 +18,11 @@ use super::sandbox::{Sandbox, Surroundings, sandbox};
 use super::signals::Signals;
 use super::state;
 use crate::apply::probe::{probe, probe_all};
-use crate::apply::{ApplyError, Io, StateDir, spawn};
+use crate::apply::{ApplyError, Io, StateDir, seal_program, spawn};
 use crate::config::{Config, Parsed, Process, from_libcontainer, to_libcontainer};
 use crate::facts::HostFacts;
 use crate::plan::{Plan, apply_hint, needs, plan, plan_hint};
-use crate::types::HostPath;
+use crate::types::{HostPath, NamespaceKind};
 
 /// Does what the words after the program's name ask for. What goes wrong is said on standard error.
 #[must_use]
@@ -77,6 +76,12 @@ struct Job<'a> {
 }
 
 fn start(request: &Request, job: Job<'_>) -> Result<u8, Failure> {
+    if is_exposed(job.config) {
+        seal_program().map_err(|fault| {
+            let text = format!("nsplan's own program could be overwritten from inside: {fault}");
+            Failure::from(Problem::new(text).hint("install nsplan on a read-only file system"))
+        })?;
+    }
     let plan = plan_here(job.config, job.sources)?;
     if request.debug {
         let _ = write!(std::io::stderr().lock(), "{plan}");
@@ -90,6 +95,21 @@ fn start(request: &Request, job: Job<'_>) -> Result<u8, Failure> {
     let container = spawn(&plan, Io { state: Some(state), ..Io::default() })
         .map_err(|error| failed(&plan, &job, &error))?;
     attend(container, &signals, job.timeout)
+}
+
+/// Whether some id of the container's may write to the file of this program: see [`seal_program`].
+fn is_exposed(config: &Config) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(own) = std::fs::metadata("/proc/self/exe") else { return true };
+    let caller = nix::unistd::geteuid().as_raw();
+    let is_mapped = if !config.creates(NamespaceKind::User) {
+        caller == 0 || own.uid() == caller
+    } else if config.uid_mappings.is_empty() {
+        own.uid() == caller
+    } else {
+        config.uid_mappings.to_container(own.uid()).is_some()
+    };
+    is_mapped || own.mode() & 0o022 != 0
 }
 
 /// A step that failed, in the user's words.
@@ -199,13 +219,10 @@ fn print_config(file: &str, libcontainer: bool) -> Result<u8, Failure> {
 
 fn read_facts(file: &str) -> Result<HostFacts, Failure> {
     let text = std::fs::read_to_string(file).map_err(|error| Problem::of(&error).at(file))?;
-    let facts: HostFacts = serde_json::from_str(&text)
-        .map_err(|error| Problem::of(&error).at(file).hint("`nsplan probe` prints such a file"))?;
-    if facts.schema != HostFacts::SCHEMA {
-        let text = format!("schema {}, expected {}", facts.schema, HostFacts::SCHEMA);
-        return Err(Problem::new(text).at(file).into());
-    }
-    Ok(facts)
+    HostFacts::from_json(&text).map_err(|error| {
+        let problem = Problem::of(&error).at(file);
+        problem.hint("`nsplan probe` prints such a file").into()
+    })
 }
 
 /// What `sandbox` must know of the caller, here or on the host the facts are about.
@@ -221,13 +238,14 @@ fn surroundings(options: &[Given], facts: Option<&HostFacts>) -> Result<Surround
     let id = ContainerId::new(&id);
     Ok(Surroundings {
         is_root: uid == 0,
-        root: absolute("/")?,
+        root: crate::apply::root_entries(&absolute("/")?)
+            .map_err(|error| Failure::from(Problem::of(&error).at("/")))?,
         cwd: absolute(".")?,
         env: std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect(),
         id: id.ok_or_else(|| Problem::new("no name for the container"))?,
-        window: api::window_size(std::io::stdin().as_fd()),
+        window: crate::apply::window_size(std::io::stdin().as_fd()),
         last_capability: last,
     })
 }

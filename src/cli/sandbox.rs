@@ -15,17 +15,17 @@ use super::options::OptId;
 use super::report::{EXIT_OWN, Failure, Problem, Sources};
 use super::units::Span;
 use crate::config::{
-    CapabilitySets, Cgroup, Config, ConsoleSize, Mount, Origin, Process, Resources,
+    CapabilitySets, Cgroup, Config, ConsoleSize, Mount, Origin, Process, Resources, RootEntry,
 };
-use crate::types::{Capability, HostPath, IdMapping, NamespaceKind, PathError, Pointer, RootPath};
+use crate::types::{Capability, HostPath, IdMapping, PathError, Pointer, RootPath};
 
 /// What must be known of the caller.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
     /// Whether the caller is root and needs no user namespace.
     pub is_root: bool,
-    /// The host's root directory.
-    pub root: HostPath,
+    /// What is in the host's root directory.
+    pub root: Vec<RootEntry>,
     /// The working directory, for relative paths.
     pub cwd: HostPath,
     /// The environment, for `--env NAME`, `TERM` and an ordinary user's `HOME`.
@@ -95,7 +95,7 @@ struct Builder<'a> {
 impl<'a> Builder<'a> {
     fn new(options: &[Given], command: Vec<String>, around: &'a Surroundings) -> Self {
         let asks = |id: OptId| options.iter().any(|given| given.opt.id == id);
-        let mut config = Config::sandbox(around.root.clone(), command, !around.is_root);
+        let mut config = Config::host_sandbox(around.root.clone(), command, !around.is_root);
         let mut process = config.process.take().unwrap_or_else(|| Process::sandbox(Vec::new()));
         let on_host_root = !asks(OptId::Rootfs);
         let mut base = CapabilitySets::container_default().bounding;
@@ -162,6 +162,7 @@ impl<'a> Builder<'a> {
         match given.opt.id {
             OptId::Rootfs => {
                 self.config.root.path = self.host_path(text)?;
+                self.config.root.entries = None;
                 let is_readonly = self.sources.map.find(&Pointer::new("/root/readonly"));
                 if !matches!(is_readonly, Some(Origin::Option(_))) {
                     self.config.root.readonly = false;
@@ -264,11 +265,6 @@ impl<'a> Builder<'a> {
             }
             Err(problem) => self.problems.push(problem.at(format!("--name {}", self.id))),
         }
-    }
-
-    /// Whether a user namespace is made for the container.
-    fn has_new_userns(&self) -> bool {
-        self.config.creates(NamespaceKind::User)
     }
 }
 

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::{
     CapabilitySets, Config, Device, DeviceLink, EnvVar, Hooks, Mount, MountKind, NamespaceSource,
-    Network, Process, Root, RootSwitch, User, UserSpec,
+    Network, Process, Root, RootEntry, RootSwitch, User, UserSpec,
 };
 use crate::types::{
     CapSet, DeviceKind, DeviceNumber, HostPath, IdMap, MountFlags, NamespaceKind, RootPath, Signal,
@@ -166,6 +166,7 @@ impl Config {
         Self {
             root: Root {
                 path: rootfs,
+                entries: None,
                 readonly: true,
                 readonly_recursive: true,
                 propagation: None,
@@ -196,6 +197,22 @@ impl Config {
             annotations: BTreeMap::new(),
             process: Some(Process::sandbox(args)),
         }
+    }
+}
+
+impl Config {
+    /// As [`sandbox`](Self::sandbox) on the host's own root, of which only `entries` appear: nothing of the host's
+    /// `/proc`, `/dev` and the like is below the container's own.
+    #[must_use]
+    pub fn host_sandbox(entries: Vec<RootEntry>, args: Vec<String>, user_namespace: bool) -> Self {
+        let root = HostPath::new("/").unwrap_or_else(|_| unreachable!("`/` is a path"));
+        let mut config = Self::sandbox(root, args, user_namespace);
+        let is_replaced = |entry: &RootEntry| {
+            matches!(entry.name.as_str(), "dev" | "proc" | "run" | "sys" | "tmp")
+        };
+        let entries = entries.into_iter().filter(|entry| !is_replaced(entry));
+        config.root.entries = Some(entries.collect());
+        config
     }
 }
 

@@ -136,6 +136,9 @@ pub struct Config {
 pub struct Root {
     /// The directory on the host.
     pub path: HostPath,
+    /// Instead of the directory itself: an empty root in which only these entries of it appear.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entries: Option<Vec<RootEntry>>,
     /// Whether `/` is read-only, after everything else has been mounted.
     pub readonly: bool,
     /// Whether the mounts that come with `path` are read-only too (Linux 5.12; by walking the mount table before).
@@ -146,6 +149,27 @@ pub struct Root {
     pub propagation: Option<Propagation>,
     /// How `/` is changed.
     pub switch: RootSwitch,
+}
+
+/// An entry of a directory that appears in a root made of several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RootEntry {
+    /// Its name in the directory and in the root.
+    pub name: PathComponent,
+    /// What it is.
+    pub kind: RootEntryKind,
+}
+
+/// What an entry of a directory is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RootEntryKind {
+    /// A directory, with what is mounted below it.
+    Directory,
+    /// A file.
+    File,
+    /// A symbolic link that says this.
+    Link(String),
 }
 
 /// How the container's root becomes `/`.

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::net::IpAddr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A network interface inside the container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,7 +55,8 @@ pub struct Veth {
 }
 
 /// An address with the length of its network prefix, `192.0.2.5/24`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Interface {
     /// The address, host part included.
     pub address: IpAddr,
@@ -79,4 +80,66 @@ pub struct Route {
     /// Interface by its name inside.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
+}
+
+impl Interface {
+    /// How many bits an address of this family has.
+    #[must_use]
+    pub const fn bits(&self) -> u8 {
+        if self.address.is_ipv4() { 32 } else { 128 }
+    }
+
+    /// The network it is in: the same with a host part of zeros. `None` for a prefix longer than the address.
+    #[must_use]
+    pub fn network(&self) -> Option<Self> {
+        let host = u32::from(self.bits().checked_sub(self.prefix)?);
+        let address = match self.address {
+            IpAddr::V4(address) => {
+                let mask = u32::MAX.checked_shl(host).unwrap_or_default();
+                IpAddr::V4((address.to_bits() & mask).into())
+            }
+            IpAddr::V6(address) => {
+                let mask = u128::MAX.checked_shl(host).unwrap_or_default();
+                IpAddr::V6((address.to_bits() & mask).into())
+            }
+        };
+        Some(Self { address, prefix: self.prefix })
+    }
+
+    /// Whether `address` is in its network.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let is_family = self.address.is_ipv4() == address.is_ipv4();
+        let other = Self { address, prefix: self.prefix };
+        is_family && self.network().is_some() && self.network() == other.network()
+    }
+}
+
+impl core::fmt::Display for Interface {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_has_no_host_part() {
+        let interface = |address: &str, prefix| Interface {
+            address: address.parse().expect("an address"),
+            prefix,
+        };
+        let network = |address, prefix| interface(address, prefix).network();
+        assert_eq!(network("192.168.7.9", 20), Some(interface("192.168.0.0", 20)));
+        assert_eq!(network("1.2.3.4", 0), Some(interface("0.0.0.0", 0)));
+        assert_eq!(network("1.2.3.4", 32), Some(interface("1.2.3.4", 32)));
+        assert_eq!(network("2001:db8::9", 64), Some(interface("2001:db8::", 64)));
+        assert_eq!(network("::1", 0), Some(interface("::", 0)));
+        assert_eq!(network("1.2.3.4", 33), None);
+        assert!(interface("10.0.0.1", 8).contains([10, 9, 8, 7].into()));
+        assert!(!interface("10.0.0.1", 8).contains([11, 9, 8, 7].into()));
+        assert!(!interface("::", 0).contains([11, 9, 8, 7].into()));
+    }
 }

@@ -192,7 +192,7 @@ fn v1(draft: &mut Draft<'_>, cgroups: &mut Cgroups, cgroup: &Cgroup, facts: &Cgr
             draft.refuse(&setting.origin, Refusal::ControllerMissing { controller });
         }
     }
-    let mut number = 0u16;
+    let (mut number, mut is_denied) = (0u16, false);
     for hierarchy in facts.hierarchies.iter().filter(|h| !h.controllers.is_empty()) {
         let seen = (hierarchy.init.as_str(), hierarchy.caller.as_str());
         let Some(found) = directories(cgroup, &hierarchy.mount_point, &hierarchy.root, seen) else {
@@ -200,7 +200,9 @@ fn v1(draft: &mut Draft<'_>, cgroups: &mut Cgroups, cgroup: &Cgroup, facts: &Cgr
             draft.refuse(&at("/cgroup/path"), Refusal::CgroupDenied { directory });
             continue;
         };
-        if !hierarchy.writable {
+        if !hierarchy.writable && !is_denied {
+            // Once is enough: where one hierarchy is the administrator's, all are.
+            is_denied = true;
             let directory = found.base.to_string();
             draft.refuse(&at("/cgroup/path"), Refusal::CgroupDenied { directory });
         }

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::error::{Refusal, UsernsBar};
-use super::op::{CgroupOp, MountOp, NamespaceOp, Op, ProcessOp, UserOp};
+use super::op::{CgroupOp, InterfaceName, MountOp, NamespaceOp, NetworkOp, Op, ProcessOp, UserOp};
 use crate::types::{Capability, Errno};
 
 /// What to do about a refusal; `None` where the message says it already.
@@ -21,6 +21,9 @@ pub fn plan_hint(refusal: &Refusal) -> Option<String> {
                     .into()
             }
         },
+        Refusal::CapabilityMissing { missing, .. } if missing.contains(Capability::NET_ADMIN) => {
+            "run as root: a user namespace gives no right over the host's network. Without it a container has `lo` only".into()
+        }
         Refusal::CapabilityMissing { missing, .. }
             if missing.contains(Capability::SYS_ADMIN) || missing.contains(Capability::SETPCAP) =>
         {
@@ -84,6 +87,7 @@ pub fn apply_hint(op: &Op, errno: Errno) -> Option<String> {
         }
         (Op::Mount(op), errno) => return mount_hint(op, errno),
         (Op::Cgroup(op), errno) => return cgroup_hint(op, errno),
+        (Op::Network(op), errno) => return network_hint(op, errno),
         (Op::Namespace(NamespaceOp::Join { kind }), Errno::EINVAL) => {
             format!("the file is not a {kind} namespace, or it is the caller's own user namespace")
         }
@@ -155,6 +159,46 @@ fn cgroup_hint(op: &CgroupOp, errno: Errno) -> Option<String> {
             format!("this kernel has no {file}")
         }
         (CgroupOp::Write { .. }, Errno::EINVAL) => "the kernel refuses the value".into(),
+        _ => return None,
+    })
+}
+
+fn network_hint(op: &NetworkOp, errno: Errno) -> Option<String> {
+    Some(match (op, errno) {
+        (NetworkOp::MakeVeth { host: InterfaceName::Fixed(name), .. }, Errno::EEXIST) => {
+            format!("the host has an interface {name} already: remove it, or leave the name out")
+        }
+        (NetworkOp::MakeVeth { host: InterfaceName::Random { prefix, .. }, .. }, Errno::EEXIST) => {
+            format!("ten names were taken: links that begin with {prefix} have been left behind")
+        }
+        (NetworkOp::MakeVeth { .. }, Errno::EOPNOTSUPP) => {
+            "this kernel has no veth interfaces: load the module `veth`".into()
+        }
+        (NetworkOp::AttachToBridge { bridge, .. }, Errno::ENODEV) => {
+            format!(
+                "make the bridge first: ip link add {bridge} type bridge && ip link set {bridge} up"
+            )
+        }
+        (NetworkOp::AttachToBridge { bridge, .. }, Errno::EOPNOTSUPP) => {
+            format!("{bridge} is not a bridge")
+        }
+        (NetworkOp::AddRoute { .. }, Errno::ENETUNREACH | Errno::EHOSTUNREACH) => {
+            "the gateway is in no network that the container's interfaces reach".into()
+        }
+        (NetworkOp::AddRoute { source: Some(source), .. }, Errno::EINVAL) => {
+            format!("a route's source must be an address of the container's own: {source} is none")
+        }
+        (NetworkOp::AddRoute { .. }, Errno::EEXIST) => {
+            "there is a route to that place already".into()
+        }
+        (
+            NetworkOp::AddAddress { .. } | NetworkOp::AddRoute { .. },
+            Errno::EAFNOSUPPORT | Errno::EACCES,
+        ) => "IPv6 is switched off in new networks: see net.ipv6.conf.default.disable_ipv6".into(),
+        (_, Errno::EPERM) => {
+            "the caller has no CAP_NET_ADMIN in the user namespace that owns the network it is in"
+                .into()
+        }
         _ => return None,
     })
 }

@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::model::{Actor, Plan, Step, StepId, Topology, Undo};
+use super::model::{Actor, Plan, Step, StepId, Topology};
 use super::op::{
     CgroupOp, MountOp, NamespaceOp, Op, PrivilegeOp, ProcessOp, Slot, SyncOp, Token, UserOp,
 };
@@ -35,7 +35,7 @@ pub enum Rule {
     Deadlock,
     /// A descriptor is used before a step made it, or one is made in a process that cannot hand it over.
     Slot,
-    /// What only an undo may do stands in a script, or a directory is made without an undo.
+    /// What only an undo may do stands in a script, or a directory or a link is made without its removal.
     Undo,
     /// A container cgroup is limited after init entered it, or its namespace is unshared before.
     CgroupOrder,
@@ -47,6 +47,9 @@ pub enum Rule {
     DescriptorOrder,
     /// A namespace is joined before it was opened, or the mount namespace before another.
     JoinOrder,
+    /// A link is used before it is made, made outside of the time between the clone and the word that the network is
+    /// complete, or has values that the kernel would not take; or the network is made in the host's own namespace.
+    Network,
     /// A text cannot become a C string.
     Nul,
 }
@@ -65,18 +68,19 @@ impl core::error::Error for Broken {}
 /// # Errors
 /// All rules that are broken, in a fixed order.
 pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
-    let checks: [fn(&Plan) -> Vec<Broken>; 12] = [
+    let checks: [fn(&Plan) -> Vec<Broken>; 13] = [
         length,
         ending,
         topology,
         handshake,
         deadlock,
         slots,
-        undo,
+        super::undo_rules::undo,
         cgroup_order,
         mount_order,
         privilege_order,
         join_order,
+        super::network_rules::network,
         nul,
     ];
     let broken: Vec<_> = checks.iter().flat_map(|check| check(plan)).collect();
@@ -88,16 +92,20 @@ fn fault(rule: Rule, is_broken: bool) -> Option<Broken> {
 }
 
 /// Position of the first step of init that `wanted` picks.
-fn first(script: &[Step], wanted: impl Fn(&Op) -> bool) -> Option<usize> {
+pub(super) fn first(script: &[Step], wanted: impl Fn(&Op) -> bool) -> Option<usize> {
     script.iter().position(|step| wanted(&step.op))
 }
 
-fn last(script: &[Step], wanted: impl Fn(&Op) -> bool) -> Option<usize> {
+pub(super) fn last(script: &[Step], wanted: impl Fn(&Op) -> bool) -> Option<usize> {
     script.iter().rposition(|step| wanted(&step.op))
 }
 
 /// Whether everything `early` picks comes before everything `late` picks.
-fn ordered(script: &[Step], early: impl Fn(&Op) -> bool, late: impl Fn(&Op) -> bool) -> bool {
+pub(super) fn ordered(
+    script: &[Step],
+    early: impl Fn(&Op) -> bool,
+    late: impl Fn(&Op) -> bool,
+) -> bool {
     match (last(script, early), first(script, late)) {
         (Some(early), Some(late)) => early < late,
         _ => true,
@@ -223,7 +231,7 @@ fn deadlock(plan: &Plan) -> Vec<Broken> {
 /// The descriptor a step makes.
 fn makes(op: &Op) -> Option<Slot> {
     match op {
-        Op::Mount(MountOp::PrepareRoot { .. }) => Some(Slot::Root),
+        Op::Mount(MountOp::PrepareRoot { .. } | MountOp::EmptyRoot { .. }) => Some(Slot::Root),
         Op::Mount(MountOp::Filesystem { keep, .. }) => *keep,
         Op::Mount(MountOp::CloneTree { slot, .. } | MountOp::CloneDevice { slot, .. })
         | Op::Cgroup(CgroupOp::OpenTasks { slot, .. }) => Some(*slot),
@@ -238,7 +246,9 @@ fn uses(op: &Op) -> Vec<Slot> {
     match op {
         Op::Mount(MountOp::Attach { slot, .. }) => [Slot::Root, *slot].into(),
         Op::Mount(MountOp::OpenTerminal { .. }) => [Slot::Root, Slot::Devpts].into(),
-        Op::Mount(MountOp::IsolateTree { .. } | MountOp::PrepareRoot { .. })
+        Op::Mount(
+            MountOp::IsolateTree { .. } | MountOp::PrepareRoot { .. } | MountOp::EmptyRoot { .. },
+        )
         | Op::Mount(MountOp::CloneTree { .. } | MountOp::CloneDevice { .. }) => Vec::new(),
         Op::Mount(_) => [Slot::Root].into(),
         Op::Cgroup(CgroupOp::Enter { slot }) => [*slot].into(),
@@ -271,27 +281,6 @@ fn slots(plan: &Plan) -> Vec<Broken> {
         }
     }
     broken
-}
-
-fn undo(plan: &Plan) -> Vec<Broken> {
-    let only_undoes = |op: &Op| {
-        matches!(
-            op,
-            Op::Cgroup(CgroupOp::RemoveDirectory { .. } | CgroupOp::Kill { .. })
-                | Op::State(super::op::StateOp::CloseJournal)
-        )
-    };
-    let is_broken = |step: &Step| match (&step.op, &step.undo) {
-        (op, _) if only_undoes(op) => true,
-        (_, Undo::Op(undo)) if !only_undoes(undo) => true,
-        (Op::Cgroup(CgroupOp::MakeDirectory { path, .. }), Undo::Op(undo)) => {
-            !matches!(&**undo, Op::Cgroup(CgroupOp::RemoveDirectory { path: removed, .. }) if removed == path)
-        }
-        (Op::Cgroup(CgroupOp::MakeDirectory { .. }), _) => true,
-        _ => false,
-    };
-    let broken = plan.steps().filter(|(_, step)| is_broken(step));
-    broken.map(|(id, _)| Broken { rule: Rule::Undo, step: Some(id) }).collect()
 }
 
 fn cgroup_order(plan: &Plan) -> Vec<Broken> {

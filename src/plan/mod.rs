@@ -23,10 +23,13 @@ mod mount_checks;
 mod mounts;
 mod namespaces;
 mod network;
+mod network_rules;
 mod op;
 mod privileges;
 mod program;
 mod render;
+mod root_entries;
+mod undo_rules;
 
 use alloc::vec::Vec;
 
@@ -39,8 +42,8 @@ pub use idmap::map_with_subids;
 pub use invariants::{Broken, Rule, invariants};
 pub use model::{Actor, MountApi, Plan, PlanTextError, Resolver, Step, StepId, Topology, Undo};
 pub use op::{
-    CgroupOp, IdKind, LabelModule, MountOp, NamespaceOp, NetworkOp, Op, PrivilegeOp, ProcessOp,
-    Slot, StateOp, SyncOp, Token, UserOp,
+    CgroupOp, IdKind, InterfaceName, LabelModule, Link, MountOp, NamespaceOp, NetworkOp, Op,
+    PrivilegeOp, ProcessOp, RANDOM_DIGITS, Slot, StateOp, SyncOp, Token, UserOp,
 };
 
 use cgroups::Cgroups;
@@ -48,6 +51,7 @@ use draft::{Draft, at, step, step_undone};
 use idmap::IdMaps;
 use mounts::Mounts;
 use namespaces::Namespaces;
+use network::Networks;
 
 use crate::config::{Config, MountKind, Process, UserSpec};
 use crate::facts::{Feature, HostFacts, Needs};
@@ -75,8 +79,9 @@ pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> 
     let maps = idmap::plan(&mut draft);
     let cgroups = cgroups::plan(&mut draft);
     let mounts = mounts::plan(&mut draft, &maps);
-    let init = init(&mut draft, &namespaces, &maps, &cgroups, mounts);
-    let (parent, intermediate) = outside(&draft, &namespaces, &maps, cgroups);
+    let networks = network::plan(&mut draft);
+    let init = init(&mut draft, &namespaces, &maps, &cgroups, mounts, &networks);
+    let (parent, intermediate) = outside(&draft, &namespaces, &maps, cgroups, networks);
     if !draft.errors.is_empty() {
         return Err(draft.errors);
     }
@@ -173,6 +178,7 @@ fn init(
     maps: &IdMaps,
     cgroups: &Cgroups,
     mounts: Mounts,
+    networks: &Networks,
 ) -> Vec<Step> {
     let Some(process) = draft.config.process.as_ref() else {
         draft.refuse(&at("/process"), Refusal::NoProgram);
@@ -191,14 +197,13 @@ fn init(
     }
     steps.push(step(Op::Process(ProcessOp::NewSession), &at("/process")));
     steps.extend(privileges::oom_score(draft, process));
-    let network = network::plan(draft);
     let proc_kept = devices::proc_is_kept(&mounts);
     steps.extend(mounts.sources);
     if maps.become_root {
         let op = UserOp::BecomeRoot { clear_groups: maps.setgroups_allowed };
         steps.push(step(Op::User(op), &at("/uidMappings")));
     }
-    steps.extend(network);
+    steps.extend(networks.init.iter().cloned());
     if !mounts.targets.is_empty() {
         steps.push(step(Op::Process(ProcessOp::Umask { mask: 0 }), &root));
     }
@@ -206,6 +211,7 @@ fn init(
     steps.extend(mounts.switch);
     steps.extend(names(draft));
     steps.extend(privileges::limits(draft, process));
+    networks.wait_in(&mut steps);
     steps.extend(last_steps(draft, process, maps, proc_kept));
     steps
 }
@@ -266,14 +272,16 @@ fn outside(
     namespaces: &Namespaces,
     maps: &IdMaps,
     cgroups: Cgroups,
+    networks: Networks,
 ) -> (Vec<Step>, Vec<Step>) {
     let everyone = at("/process");
     let sync = |op| step(Op::Sync(op), &everyone);
     let mut parent = Vec::new();
-    let leaves_something = !cgroups.before_clone.is_empty();
-    if leaves_something {
+    let leavers =
+        [(!cgroups.before_clone.is_empty(), "/cgroup"), (!networks.parent.is_empty(), "/networks")];
+    if let Some((_, origin)) = leavers.into_iter().find(|(leaves_something, _)| *leaves_something) {
         let undo = Undo::by(Op::State(StateOp::CloseJournal));
-        parent.push(step_undone(Op::State(StateOp::OpenJournal), &at("/cgroup"), undo));
+        parent.push(step_undone(Op::State(StateOp::OpenJournal), &at(origin), undo));
     }
     parent.extend(cgroups.before_clone);
     let kill = cgroups.kill.filter(|_| !draft.config.creates(NamespaceKind::Pid));
@@ -302,6 +310,7 @@ fn outside(
         let op = SyncOp::Signal(Token::MapsWritten);
         parent.push(step(Op::Sync(op), &at("/uidMappings")));
     }
+    parent.extend(networks.of_parent());
     if draft.config.process.as_ref().is_some_and(|process| process.terminal) {
         parent.push(step(Op::Sync(SyncOp::Await(Token::Terminal)), &at("/process/terminal")));
     }

@@ -189,7 +189,7 @@ impl Plan {
     /// Reads a plan back. A plan is authority, so it is checked like one that a stranger wrote.
     ///
     /// # Errors
-    /// When the text is not a plan of this schema, or the plan breaks an [invariant](super::invariants).
+    /// When the text is not a plan of this schema, or the plan breaks an [invariant](super::invariants()).
     pub fn from_json(text: &str) -> Result<Self, PlanTextError> {
         let plan: Self = serde_json::from_str(text).map_err(|error| PlanTextError::Text {
             line: error.line(),

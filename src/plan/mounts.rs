@@ -11,7 +11,7 @@ use super::error::Refusal;
 use super::idmap::IdMaps;
 use super::model::{Step, Undo};
 use super::op::{MountOp, Op, Slot};
-use super::{cgroup_view, devices, mount_checks};
+use super::{cgroup_view, devices, mount_checks, root_entries};
 use crate::config::{BindSource, Mount, MountKind, NamespaceSource, RootSwitch};
 use crate::facts::{Feature, PathFact};
 use crate::types::{
@@ -27,6 +27,8 @@ pub(super) struct Mounts {
     pub(super) targets: Vec<Step>,
     /// The change of root and what follows it.
     pub(super) switch: Vec<Step>,
+    /// Whether the root outlives the container.
+    pub(super) stays: bool,
 }
 
 impl Mounts {
@@ -42,7 +44,8 @@ impl Mounts {
         origin: &Pointer,
     ) {
         let op = MountOp::MakeMountPoint { target: target.clone(), directory };
-        self.targets.push(step_undone(Op::Mount(op), origin, Undo::Kept));
+        let undo = if self.stays { Undo::Kept } else { Undo::Nothing };
+        self.targets.push(step_undone(Op::Mount(op), origin, undo));
     }
 }
 
@@ -78,9 +81,12 @@ pub(super) fn plan(draft: &mut Draft<'_>, maps: &IdMaps) -> Mounts {
         refuse_mounts(draft);
         return Mounts::default();
     }
-    let mut mounts = Mounts::default();
+    let mut mounts = Mounts { stays: draft.config.root.entries.is_none(), ..Mounts::default() };
     let mut sources = Sources { first: maps.become_root && draft.changes_userns(), count: 0 };
     root(draft, &mut mounts);
+    if let Some(entries) = &draft.config.root.entries {
+        root_entries::plan(draft, &mut mounts, &mut sources, entries);
+    }
     for (index, mount) in draft.config.mounts.iter().enumerate() {
         one(draft, &mut mounts, &mut sources, mount, &at_index("/mounts", index));
     }
@@ -135,6 +141,11 @@ fn root(draft: &mut Draft<'_>, mounts: &mut Mounts) {
     let propagation = Propagation { kind, recursive: true };
     let isolate = MountOp::IsolateTree { propagation };
     mounts.sources.push(step(Op::Mount(isolate), &at("/root/propagation")));
+    if root.entries.is_some() {
+        let path = root.path.clone();
+        mounts.sources.push(step(Op::Mount(MountOp::EmptyRoot { path }), &origin));
+        return;
+    }
     // Nothing is ever created in the host's own root.
     let readonly_now = root.readonly && root.path.as_str() == "/";
     let path = root.path.clone();
@@ -156,7 +167,7 @@ fn root(draft: &mut Draft<'_>, mounts: &mut Mounts) {
 }
 
 /// Before Linux 5.12 a recursive flag is set mount by mount, from the mount table.
-fn remount_below(
+pub(super) fn remount_below(
     draft: &mut Draft<'_>,
     mounts: &mut Mounts,
     source: &HostPath,
@@ -198,12 +209,12 @@ fn one(
         MountKind::Filesystem { fstype, source, data } => match host_substitute(draft, fstype) {
             Some(bind) => {
                 let text = format!(
-                    "{} is the host's, bound read-only: a new one needs its namespace made together with the user namespace",
+                    "{} is the host's: a new one needs its namespace made together with the user namespace",
                     mount.destination
                 );
                 draft.note(origin, text);
-                let readonly = Mount { set_recursive: MountFlags::MS_RDONLY, ..mount.clone() };
-                attach(draft, mounts, sources, &readonly, &bind, origin);
+                let mount = Mount { set_recursive: mount.set, ..mount.clone() };
+                attach(draft, mounts, sources, &mount, &bind, origin);
             }
             None => filesystem(draft, mounts, mount, (fstype, source.as_ref(), data), origin),
         },
@@ -339,7 +350,8 @@ fn switch(draft: &mut Draft<'_>, mounts: &mut Mounts) {
     {
         push(MountOp::Propagate { target: RootPath::root(), propagation }, "/root/propagation");
     }
-    if root.readonly && root.path.as_str() != "/" {
+    let is_late = root.path.as_str() != "/" || root.entries.is_some();
+    if root.readonly && is_late {
         push(MountOp::ReadonlyRoot, "/root/readonly");
     }
 }

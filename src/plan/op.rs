@@ -6,11 +6,12 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use super::bpf::Instruction;
-use crate::config::Clock;
+use crate::config::{Clock, Interface};
 use crate::types::{
     CapSet, CloneFlags, DeviceKind, DeviceNumber, HostPath, IdMap, MountFlags, NamespaceKind,
     Propagation, Resource, Rlimit, RootPath, Signal,
@@ -156,6 +157,13 @@ pub enum MountOp {
         readonly_submounts: bool,
         /// Make the top read-only at once: nothing is ever created in it.
         readonly_now: bool,
+    },
+    /// Makes an empty tmpfs the root, attached at `path`. Fills [`Slot::Root`].
+    ///
+    /// `fsopen("tmpfs")`, `fsmount`, `move_mount`; or `mount("tmpfs", path)` and an `open`.
+    EmptyRoot {
+        /// The directory on the host that it covers, in the container's mount namespace only.
+        path: HostPath,
     },
     /// Makes the place of a mount: missing directories (0755), and an empty file for a file. What exists is left alone.
     MakeMountPoint {
@@ -346,12 +354,116 @@ pub enum NamespaceOp {
     },
 }
 
+/// The name of an interface on the host.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InterfaceName {
+    /// This.
+    Fixed(String),
+    /// A prefix and [`RANDOM_DIGITS`] hexadecimal digits that are drawn when the link is made, again while the name is
+    /// taken, at most ten times. The journal gets the name that was drawn.
+    Random {
+        /// How it begins.
+        prefix: String,
+        /// Which of the plan's drawn names it is, from 0.
+        number: u16,
+    },
+}
+
+/// How many digits are drawn: four were not enough for a busy host.
+pub const RANDOM_DIGITS: usize = 7;
+
+/// An interface, and in whose network it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Link {
+    /// In the launcher's network namespace.
+    Host(InterfaceName),
+    /// In the one that was created for init.
+    Inside(String),
+}
+
 /// Operations on networks.
+///
+/// All but `LoopbackUp` are the parent's: requests to rtnetlink (`rtnetlink(7)`, `NETLINK_ROUTE`), each waited for. What
+/// is inside is asked for over a socket that a thread opens there, since a socket stays with the namespace it was made
+/// in. They need `CAP_NET_ADMIN` where the link is, and `CAP_SYS_ADMIN` for the way inside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum NetworkOp {
     /// `ioctl(SIOCSIFFLAGS, "lo", IFF_UP)`.
     LoopbackUp,
+    /// `RTM_NEWLINK`, create and exclusive: a veth pair, its peer made in init's network namespace under its final name
+    /// (`IFLA_NET_NS_FD` within `VETH_INFO_PEER`, Linux 2.6.35): nothing is moved or renamed. Undone by `RemoveLink`.
+    MakeVeth {
+        /// Name on the host.
+        host: InterfaceName,
+        /// Name inside.
+        inside: String,
+        /// Packets in the transmit queue of both ends; the kernel's if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tx_queue_length: Option<u32>,
+    },
+    /// `RTM_DELLINK` of a veth, which takes its peer along; one that is gone already is no error, anything but a veth is.
+    /// Only an undo.
+    RemoveLink {
+        /// Name on the host.
+        host: InterfaceName,
+    },
+    /// `RTM_SETLINK` with `IFLA_MASTER`; the other one must be a bridge.
+    AttachToBridge {
+        /// Name on the host.
+        host: InterfaceName,
+        /// The bridge.
+        bridge: String,
+    },
+    /// `RTM_NEWLINK` with `IFLA_BRPORT_MODE`: the bridge sends packets back to where they came from.
+    SetHairpin {
+        /// Name on the host, attached to a bridge.
+        host: InterfaceName,
+    },
+    /// `RTM_SETLINK` with `IFLA_MTU`.
+    SetMtu {
+        /// Which.
+        link: Link,
+        /// Bytes.
+        mtu: u32,
+    },
+    /// `RTM_SETLINK` with `IFLA_ADDRESS`.
+    SetMac {
+        /// Which.
+        link: Link,
+        /// The address.
+        mac: [u8; 6],
+    },
+    /// `RTM_SETLINK` with `IFF_UP`.
+    LinkUp {
+        /// Which.
+        link: Link,
+    },
+    /// `RTM_NEWADDR`, create and exclusive. An IPv6 address can be used at once (`IFA_F_NODAD`): while the kernel looks for
+    /// duplicates, for a second or two, no program could bind to it and no route could have it as its source.
+    AddAddress {
+        /// Which.
+        link: Link,
+        /// The address and the length of its network's prefix.
+        address: Interface,
+    },
+    /// `RTM_NEWROUTE` in init's network namespace, create and exclusive: main table, unicast, by protocol boot.
+    AddRoute {
+        /// The network; everything if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        destination: Option<Interface>,
+        /// Next hop.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gateway: Option<IpAddr>,
+        /// Preferred source address.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<IpAddr>,
+        /// Interface by its name inside; by the gateway's if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        interface: Option<String>,
+    },
 }
 
 /// Operations on the process.
@@ -428,6 +540,8 @@ pub enum Token {
     MapsWritten,
     /// Parent to init: init is in its cgroups.
     Placed,
+    /// Parent to init: links, addresses and routes are made.
+    NetworkReady,
     /// Intermediate to parent: init's pid.
     InitPid,
     /// Init to parent: the master of the terminal.

@@ -291,7 +291,7 @@ fn check_held(draft: &mut Draft<'_>, sets: &CapabilitySets) {
     let missing = asked.difference(caller.permitted.union(caller.bounding));
     let lacking = sets.permitted.difference(caller.permitted).union(missing);
     if !lacking.is_empty() {
-        let purpose = "the container's capability sets";
+        let purpose = "the container's set of capabilities";
         draft.refuse(&origin, Refusal::CapabilityMissing { missing: lacking, purpose });
     }
     if !caller.bounding.is_subset(sets.bounding) {

@@ -7,8 +7,8 @@ use core::fmt;
 
 use super::model::{Actor, MountApi, Plan, Resolver, Topology, Undo};
 use super::op::{
-    CgroupOp, IdKind, LabelModule, MountOp, NamespaceOp, NetworkOp, Op, PrivilegeOp, ProcessOp,
-    Slot, StateOp, SyncOp, Token, UserOp,
+    CgroupOp, IdKind, InterfaceName, LabelModule, Link, MountOp, NamespaceOp, NetworkOp, Op,
+    PrivilegeOp, ProcessOp, Slot, StateOp, SyncOp, Token, UserOp,
 };
 use crate::types::{CapSet, MountFlags, Propagation};
 
@@ -77,7 +77,7 @@ impl fmt::Display for Op {
             Self::Cgroup(op) => op.fmt(f),
             Self::Mount(op) => op.fmt(f),
             Self::Namespace(op) => op.fmt(f),
-            Self::Network(NetworkOp::LoopbackUp) => f.write_str("set interface lo up"),
+            Self::Network(op) => op.fmt(f),
             Self::Process(op) => op.fmt(f),
             Self::State(StateOp::OpenJournal) => f.write_str("open the journal"),
             Self::State(StateOp::CloseJournal) => f.write_str("remove the journal"),
@@ -172,6 +172,7 @@ impl fmt::Display for MountOp {
                     .filter(|(is_set, _)| *is_set)
                     .try_for_each(|(_, text)| f.write_str(text))
             }
+            Self::EmptyRoot { path } => write!(f, "make an empty root on {path}"),
             Self::MakeMountPoint { target, directory } => {
                 let what = if *directory { "directory" } else { "file" };
                 write!(f, "make {what} {target} unless it exists")
@@ -269,6 +270,56 @@ impl fmt::Display for NamespaceOp {
     }
 }
 
+/// A name that is drawn shows how it begins and which one it is: `veth…0`.
+impl fmt::Display for InterfaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(name) => f.write_str(name),
+            Self::Random { prefix, number } => write!(f, "{prefix}…{number}"),
+        }
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(name) => name.fmt(f),
+            Self::Inside(name) => write!(f, "{name} inside"),
+        }
+    }
+}
+
+impl fmt::Display for NetworkOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LoopbackUp => f.write_str("set interface lo up"),
+            Self::MakeVeth { host, inside, tx_queue_length } => {
+                write!(f, "make a veth pair: {host} here, {inside} inside")?;
+                tx_queue_length.map_or(Ok(()), |length| write!(f, ", queues of {length}"))
+            }
+            Self::RemoveLink { host } => write!(f, "remove interface {host}"),
+            Self::AttachToBridge { host, bridge } => write!(f, "attach {host} to bridge {bridge}"),
+            Self::SetHairpin { host } => write!(f, "have the bridge send back to {host}"),
+            Self::SetMtu { link, mtu } => write!(f, "set the mtu of {link} to {mtu}"),
+            Self::SetMac { link, mac: [a, b, c, d, e, g] } => write!(
+                f,
+                "set the hardware address of {link} to {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}"
+            ),
+            Self::LinkUp { link } => write!(f, "set interface {link} up"),
+            Self::AddAddress { link, address } => write!(f, "add {address} to {link}"),
+            Self::AddRoute { destination, gateway, source, interface } => {
+                match destination {
+                    Some(destination) => write!(f, "add a route to {destination}")?,
+                    None => f.write_str("add a default route")?,
+                }
+                gateway.map_or(Ok(()), |gateway| write!(f, " by {gateway}"))?;
+                source.map_or(Ok(()), |source| write!(f, " from {source}"))?;
+                interface.as_ref().map_or(Ok(()), |name| write!(f, " through {name} inside"))
+            }
+        }
+    }
+}
+
 impl fmt::Display for ProcessOp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -308,6 +359,7 @@ impl fmt::Display for Token {
         f.write_str(match self {
             Self::MapsWritten => "the id maps are written",
             Self::Placed => "init is in its cgroup",
+            Self::NetworkReady => "the network is complete",
             Self::InitPid => "init's pid",
             Self::Terminal => "the terminal",
             Self::Ready => "everything is ready to execute",

@@ -198,6 +198,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a list of names")]
     fn our_numbers_are_those_of_the_c_library() {
         equal_libc!(
             O_RDONLY,

@@ -122,6 +122,15 @@ pub(crate) fn execve(path: &CStr, args: &StringTable, env: &StringTable) -> Faul
     answer.err().unwrap_or(Fault::new(super::Sysno::execve, crate::types::Errno(0)))
 }
 
+/// `execveat(2)` of the file a descriptor is; returns only when it has failed.
+pub(crate) fn execve_fd(file: Fd, args: &StringTable, env: &StringTable) -> Fault {
+    let (args, env) = (args.pointers.as_ptr(), env.pointers.as_ptr());
+    // SAFETY: the path is a static empty string; both arrays end in null and point to NUL-terminated strings that their
+    // tables own, and both tables outlive the call. On success nothing of this memory is used by this task again.
+    let answer = unsafe { call!(execveat, file, c"", args, env, abi::AT_EMPTY_PATH) };
+    answer.err().unwrap_or(Fault::new(super::Sysno::execveat, crate::types::Errno(0)))
+}
+
 /// `exit_group(2)`.
 pub(crate) fn exit(code: u32) -> ! {
     loop {

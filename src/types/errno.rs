@@ -65,6 +65,12 @@ impl Errno {
     pub const EUSERS: Self = Self(87);
     /// Operation not supported.
     pub const EOPNOTSUPP: Self = Self(95);
+    /// The address family is not there.
+    pub const EAFNOSUPPORT: Self = Self(97);
+    /// Network is unreachable.
+    pub const ENETUNREACH: Self = Self(101);
+    /// No route to host.
+    pub const EHOSTUNREACH: Self = Self(113);
 
     /// The symbolic name, `None` for a number no kernel header names.
     #[must_use]

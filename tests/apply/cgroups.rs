@@ -194,3 +194,57 @@ fn a_cgroup_namespace_begins_at_the_container_s_own() {
     assert!(text.lines().filter(|line| line.ends_with(":/")).count() > 1, "{text}");
     assert!(!text.contains("nsplan-test"), "{text}");
 }
+
+/// On this kind of host the planner takes v1; the v2 tree beside it has no controllers, but can be entered.
+fn with_v2(plan: &nsplan::plan::Plan, name: &str, place: bool) -> Option<nsplan::plan::Plan> {
+    use nsplan::plan::{CgroupOp, Instruction, Op, ProcessOp, Step, SyncOp, Token, Undo};
+    use nsplan::types::{CloneFlags, HostPath, Pointer};
+    let directory = HostPath::new(&format!("/sys/fs/cgroup/unified/{name}")).unwrap();
+    std::path::Path::new("/sys/fs/cgroup/unified/cgroup.procs").exists().then_some(())?;
+    let step = |op| Step { op, origin: Pointer::root(), undo: Undo::Nothing };
+    let cgroup = |op| step(Op::Cgroup(op));
+    let mut plan = plan.clone();
+    let remove = CgroupOp::RemoveDirectory { path: directory.clone(), shared: false };
+    let mut make = cgroup(CgroupOp::MakeDirectory { path: directory.clone(), fresh: true });
+    make.undo = Undo::by(Op::Cgroup(remove));
+    let code = |code, immediate| Instruction { code, registers: 0, offset: 0, immediate };
+    // r0 = 1; exit: every device is allowed.
+    let program = vec![code(0xb7, 1), code(0x95, 0)];
+    let policy = cgroup(CgroupOp::DevicePolicy { directory: directory.clone(), program });
+    let at =
+        plan.parent.iter().position(|s| matches!(s.op, Op::Process(ProcessOp::Clone { .. })))?;
+    let signal = |op| step(Op::Sync(op));
+    if place {
+        let file = directory.child("cgroup.procs");
+        plan.parent.insert(at + 1, signal(SyncOp::Signal(Token::Placed)));
+        plan.parent.insert(at + 1, cgroup(CgroupOp::Place { file }));
+        plan.init.insert(0, signal(SyncOp::Await(Token::Placed)));
+    } else {
+        if let Op::Process(ProcessOp::Clone { flags, .. }) = &mut plan.parent[at].op {
+            flags.insert(CloneFlags::CLONE_INTO_CGROUP);
+        }
+        plan.parent.insert(at, cgroup(CgroupOp::OpenDirectory { directory }));
+    }
+    plan.parent.insert(at, policy);
+    plan.parent.insert(at, make);
+    Some(plan)
+}
+
+#[test]
+fn a_container_is_cloned_into_or_placed_in_a_v2_cgroup_with_a_device_policy() {
+    let rootfs = Rootfs::new();
+    for place in [false, true] {
+        let mut config = rootfs.shell("cat /proc/self/cgroup; echo x >/dev/null");
+        config.namespaces.remove(&NamespaceKind::Cgroup);
+        let name = cgroup_name();
+        let Some(plan) = with_v2(&plan(&config), &name, place) else {
+            let test = "a_container_is_cloned_into_or_placed_in_a_v2_cgroup_with_a_device_policy";
+            assert!(std::env::var_os("NSPLAN_NO_SKIP").is_none(), "{test}: needs a v2 tree");
+            return;
+        };
+        let (status, text) = crate::stage::run(&plan);
+        assert_eq!(status.code(), 0, "{text}");
+        assert!(text.contains(&format!("0::/{name}")), "{text}");
+        assert!(cgroups_named(&name).is_empty());
+    }
+}

@@ -121,3 +121,44 @@ fn a_finished_container_leaves_nothing() {
     assert_eq!(open_descriptors(), before);
     assert_eq!(cgroups_named(&name), [] as [std::path::PathBuf; 0]);
 }
+
+/// Children of any thread of this process.
+fn children() -> Vec<i32> {
+    let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+#[test]
+fn a_process_killed_before_its_program_runs_is_an_error_that_says_so() {
+    use nix::sys::signal::{Signal, kill};
+    use nsplan::apply::{Cause, ExitStatus};
+    use nsplan::plan::{Step, SyncOp, Token};
+    let rootfs = Rootfs::alone();
+    let mut plan = stage::plan(&rootfs.shell("exit 0"));
+    // It waits for what nobody says.
+    let op = Op::Sync(SyncOp::Await(Token::Placed));
+    plan.init[3] = Step { op, origin: nsplan::types::Pointer::root(), undo: Undo::Nothing };
+    let error = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while children().is_empty() {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            for child in children() {
+                kill(nix::unistd::Pid::from_raw(child), Signal::SIGKILL).unwrap();
+            }
+        });
+        stage::start(&plan).err().unwrap()
+    });
+    let status = Some(ExitStatus::Signaled(nsplan::types::Signal::KILL));
+    assert_eq!(error.cause, Cause::Ended { status });
+    assert!(
+        error.to_string().contains("the process ended before its program ran: killed by SIGKILL"),
+        "{error}"
+    );
+    assert!(!has_children());
+}

@@ -10,6 +10,7 @@ mod failure;
 mod hostile;
 mod kernel_view;
 mod kernels;
+mod lowering;
 mod measure;
 mod stage;
 mod terminal;

@@ -7,5 +7,6 @@ mod binary;
 mod parsing;
 mod running;
 mod sandbox;
+mod seal;
 mod texts;
 mod units;

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use nsplan::cli::args::{Action, ContainerId, parse};
 use nsplan::cli::report::Failure;
 use nsplan::cli::sandbox::{Sandbox, Surroundings, sandbox};
+use nsplan::config::{PathComponent, RootEntry, RootEntryKind};
 use nsplan::facts::HostFacts;
 use nsplan::plan::{plan, plan_hint};
 use nsplan::types::HostPath;
@@ -19,7 +20,12 @@ fn around(is_root: bool) -> Surroundings {
     let variables = [("TERM", "xterm"), ("HOME", "/home/ann"), ("LANG", "C.UTF-8")];
     Surroundings {
         is_root,
-        root: path("/"),
+        root: ["dev", "etc", "usr"]
+            .map(|name| RootEntry {
+                name: PathComponent::new(name).expect("a name"),
+                kind: RootEntryKind::Directory,
+            })
+            .into(),
         cwd: path("/work"),
         env: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         id: ContainerId::new("do-1").expect("a name"),

@@ -34,6 +34,13 @@ fn plan() {
     replay("plan", |data| drop(nsplan::plan::fuzz_plan(data)));
 }
 
+#[cfg(feature = "apply")]
+#[test]
+fn lower() {
+    replay("lower", nsplan::apply::fuzz_lower);
+    replay("plan", nsplan::apply::fuzz_lower);
+}
+
 #[test]
 fn plan_json() {
     replay("plan_json", nsplan::plan::fuzz_plan_json);

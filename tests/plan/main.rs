@@ -1,4 +1,5 @@
 //! The planner: configs × hosts become plans, without a privilege.
+#![allow(clippy::unwrap_used, reason = "tests: helpers may fail")]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -168,9 +168,10 @@ proptest! {
         let facts = with_paths(facts, &config, &kind);
         let Ok(plan) = plan(&config, &facts) else { return Ok(()) };
         for step in plan.script(Actor::Init) {
-            let target = match &step.op {
-                Op::Mount(MountOp::Attach { target, .. } | MountOp::Filesystem { target, .. }) => target,
-                _ => continue,
+            let Op::Mount(MountOp::Attach { target, .. } | MountOp::Filesystem { target, .. }) =
+                &step.op
+            else {
+                continue;
             };
             prop_assert!(!target.is_root());
             prop_assert!(target.parts().all(|part| part != ".." && part != "."));

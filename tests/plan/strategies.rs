@@ -134,6 +134,7 @@ fn root() -> impl Strategy<Value = Root> {
     (path, any::<bool>(), any::<bool>(), switch).prop_map(
         |(path, readonly, readonly_recursive, switch)| Root {
             path,
+            entries: None,
             readonly,
             readonly_recursive,
             propagation: None,

@@ -143,7 +143,7 @@ fn make(new: &Filesystem) -> Outcome<Handle> {
     mount::fsmount(fs.fd(), new.attributes)
 }
 
-pub(super) fn read_only() -> MountAttr {
+pub(in crate::apply) fn read_only() -> MountAttr {
     MountAttr { set: abi::MOUNT_ATTR_RDONLY, ..MountAttr::default() }
 }
 

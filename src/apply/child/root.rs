@@ -1,5 +1,7 @@
 //! The root becomes a mount of its own, and later the process's root.
 
+use core::ffi::CStr;
+
 use super::Child;
 use super::mounts::read_only;
 use super::procfs::FdPath;
@@ -25,13 +27,36 @@ impl Child<'_> {
                 let path = FdPath::new(directory.fd())?;
                 let here = Some(path.as_cstr());
                 mount::mount(here, path.as_cstr(), None, MS_BIND | MS_REC, None)?;
-                fd::openat(Fd::CWD, &root.path, O_PATH | O_DIRECTORY, 0)?
+                reopen(&root.path)?
             }
         };
         if root.readonly_now {
             self.change(copy.fd(), &read_only(), abi::MOUNT_ATTR_RDONLY, 0)?;
         }
         self.keep(self.program.root, copy);
+        Ok(())
+    }
+
+    /// A tmpfs over a directory that is there anyway; the host's own tree keeps it uncovered.
+    pub(super) fn empty_root(self, path: &CStr) -> Outcome {
+        let directory = fd::openat(Fd::CWD, path, O_PATH | O_DIRECTORY, 0)?;
+        let root = match self.program.api {
+            MountApi::Detached | MountApi::DetachedWithoutSetattr => {
+                let fs = mount::fsopen(c"tmpfs")?;
+                mount::set_string(fs.fd(), c"mode", c"755")?;
+                mount::create(fs.fd())?;
+                let root = mount::fsmount(fs.fd(), 0)?;
+                mount::move_mount(root.fd(), directory.fd(), c"")?;
+                root
+            }
+            MountApi::Classic => {
+                let here = FdPath::new(directory.fd())?;
+                let kind = Some(c"tmpfs");
+                mount::mount(kind, here.as_cstr(), kind, 0, Some(c"mode=755"))?;
+                reopen(path)?
+            }
+        };
+        self.keep(self.program.root, root);
         Ok(())
     }
 
@@ -58,6 +83,13 @@ impl Child<'_> {
         // The root was changed before: `/` is what the descriptor is.
         super::mounts::remount(root, c"/", abi::MOUNT_ATTR_RDONLY, 0)
     }
+}
+
+/// Opens what is mounted on a directory now. A walk to `/` itself ends below what was mounted over it; going up from
+/// there does not, as `..` crosses mounts even where it leads nowhere, `path_resolution(7)`.
+fn reopen(path: &CStr) -> Outcome<Handle> {
+    let path = if path == c"/" { c"/.." } else { path };
+    fd::openat(Fd::CWD, path, O_PATH | O_DIRECTORY, 0)
 }
 
 /// All mounts of a tree but its top, which is still to be filled; a top that is read-only already stays so.

@@ -22,6 +22,7 @@ impl Lowering<'_> {
                     readonly_now: *readonly_now,
                 })
             }
+            MountOp::EmptyRoot { path } => Act::EmptyRoot { path: text(path.as_str())? },
             MountOp::MakeMountPoint { target: path, directory } => {
                 Act::MakeMountPoint { target: makeable(path)?, directory: *directory }
             }

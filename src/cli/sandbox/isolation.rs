@@ -108,30 +108,16 @@ impl Builder<'_> {
     /// Follows up what sharing a namespace with the host means for names, interfaces and mounts.
     pub(super) fn finish_shared(&mut self) {
         let has = |kind| self.config.namespaces.contains_key(&kind);
-        let (net, pid, ipc) = (
-            self.config.creates(NamespaceKind::Net),
-            has(NamespaceKind::Pid),
-            has(NamespaceKind::Ipc),
-        );
+        let (net, ipc) = (self.config.creates(NamespaceKind::Net), has(NamespaceKind::Ipc));
         if !self.config.creates(NamespaceKind::Uts) && !self.is_asked("/hostname") {
             self.config.hostname = None;
         }
         if !net {
             self.config.networks.clear();
         }
-        // The kernel makes these file systems only for who rules the namespace they show; who does not gets the host's.
-        let userns = self.has_new_userns();
-        if !net && userns {
-            self.show_hosts("/sys", MountFlags::MS_RDONLY, "/namespaces/net");
-        }
-        if !pid && userns {
-            self.show_hosts("/proc", MountFlags::empty(), "/namespaces/pid");
-        }
+        // That a new /proc, /sys or /dev/mqueue needs its namespace is the planner's business.
         if !ipc {
             self.show_hosts("/dev/shm", MountFlags::empty(), "/namespaces/ipc");
-            if userns {
-                self.show_hosts("/dev/mqueue", MountFlags::empty(), "/namespaces/ipc");
-            }
         }
     }
 

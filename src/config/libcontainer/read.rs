@@ -77,6 +77,7 @@ fn document(door: &mut Door<'_>, at: At<'_>) -> Option<Config> {
 fn blank(path: HostPath) -> Config {
     Config {
         root: Root {
+            entries: None,
             path,
             readonly: false,
             readonly_recursive: false,

@@ -1,0 +1,36 @@
+//! What holds of the undo in every plan: what is made for the container alone is removed, and by an undo only.
+
+use alloc::vec::Vec;
+
+use super::invariants::{Broken, Rule};
+use super::model::{Plan, Step, Undo};
+use super::op::{CgroupOp, NetworkOp, Op, StateOp};
+
+/// Checks [`Rule::Undo`].
+pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
+    let only_undoes = |op: &Op| {
+        matches!(
+            op,
+            Op::Cgroup(CgroupOp::RemoveDirectory { .. } | CgroupOp::Kill { .. })
+                | Op::Network(NetworkOp::RemoveLink { .. })
+                | Op::State(StateOp::CloseJournal)
+        )
+    };
+    let is_broken = |step: &Step| match (&step.op, &step.undo) {
+        (op, _) if only_undoes(op) => true,
+        (_, Undo::Op(undo)) if !only_undoes(undo) => true,
+        (Op::Cgroup(CgroupOp::MakeDirectory { path, .. }), Undo::Op(undo)) => {
+            !matches!(&**undo, Op::Cgroup(CgroupOp::RemoveDirectory { path: removed, .. }) if removed == path)
+        }
+        (Op::Network(NetworkOp::MakeVeth { host, .. }), Undo::Op(undo)) => {
+            !matches!(&**undo, Op::Network(NetworkOp::RemoveLink { host: removed }) if removed == host)
+        }
+        (
+            Op::Cgroup(CgroupOp::MakeDirectory { .. }) | Op::Network(NetworkOp::MakeVeth { .. }),
+            _,
+        ) => true,
+        _ => false,
+    };
+    let broken = plan.steps().filter(|(_, step)| is_broken(step));
+    broken.map(|(id, _)| Broken { rule: Rule::Undo, step: Some(id) }).collect()
+}
