@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# build.sh: the project → static programs: a line `KIND NAME PATH` for each, KIND one of test, unit, bin, tool.
+#
+# musl where that target is installed, else glibc, linked statically.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+target=x86_64-unknown-linux-musl
+if [ ! -d "$(rustc --print sysroot)/lib/rustlib/$target" ]; then
+  target=x86_64-unknown-linux-gnu
+  export RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static"
+fi
+# Without debug information, since they are copied at every boot; a little optimised, since every instruction is emulated.
+export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_TERM_COLOR=never
+flags=(--quiet --locked --target "$target" --message-format=json-render-diagnostics)
+
+# A cargo message about an executable becomes `KIND NAME PATH`; KIND is the target's, `unit` for the library's own tests.
+lines() {
+  grep '"executable":"' |
+    sed -E 's/.*"target":\{"kind":\["([^"]*)"\].*"name":"([^"]*)","src_path".*"test":(true|false)\},.*"executable":"([^"]*)".*/\1 \2 \3 \4/' |
+    awk '$1 == "test"                   { print "test", $2, $4 }
+         $1 == "lib" && $3 == "true"    { print "unit", "unit", $4 }
+         $1 == "bin" && $3 == "false"   { print "bin", $2, $4 }'
+}
+cargo test --no-run "${flags[@]}" | lines
+cargo build --manifest-path vm-tests/tool/Cargo.toml "${flags[@]}" | lines | sed 's/^bin/tool/'

@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# pack.sh BUILT: the programs that build.sh named, the project's test data and tools of this machine → cache/base.cpio.
+# pack.sh --modules NAME: a fetched kernel's modules → cache/kernels/NAME/modules.cpio, in the order they must be loaded.
+#
+# The kernel takes several archives one after another, so each part is built when it changes.
+set -euo pipefail
+here=$(cd "$(dirname "$0")/.." && pwd)
+top=$(cd "$here/.." && pwd)
+cache=$here/cache
+fail() { echo "pack: $*" >&2; exit 1; }
+
+work=$(mktemp -d -p "$cache")
+trap 'rm -rf "$work"' EXIT
+archive() { (cd "$work" && find . | busybox cpio -o -H newc -R 0:0 2> /dev/null) > "$1.new" && mv "$1.new" "$1"; }
+
+# Modules that tests and cases use; the file systems and links of containers.
+modules=(overlay veth bridge tun loop dummy macvlan nf_tables nft_masq nft_chain_nat nft_ct)
+
+pack_modules() {
+  local kernel=$cache/kernels/$1
+  declare -A seen
+  mkdir "$work/modules"
+  : > "$work/modules/order"
+  add() {
+    local name=${1//-/_} file
+    [ -z "${seen[$name]:-}" ] || return 0
+    seen[$name]=1
+    file=$(find "$kernel/modules" -name "${name//_/[-_]}.ko*" -print -quit)
+    [ -n "$file" ] || return 0 # built in
+    case $file in
+      *.xz) xz -dc "$file" > "$work/modules/$name.ko" ;;
+      *) cp "$file" "$work/modules/$name.ko" ;;
+    esac
+    # `depends=a,b` is one of the texts in the module's .modinfo section.
+    local needed
+    for needed in $(tr '\0' '\n' < "$work/modules/$name.ko" | sed -n 's/^depends=//p' | tr ',' ' '); do add "$needed"; done
+    echo "$name" >> "$work/modules/order"
+  }
+  for module in "${modules[@]}"; do add "$module"; done
+  archive "$kernel/modules.cpio"
+}
+
+# Programs of this machine that tests ask as witnesses, and the package each is in.
+tools=(findmnt:util-linux unshare:util-linux nsenter:util-linux setpriv:util-linux prlimit:util-linux id:coreutils
+  uname:coreutils bash:bash ip:iproute2 newuidmap:uidmap newgidmap:uidmap strace:strace)
+
+copy_program() { # at its own path, with the libraries it names
+  mkdir -p "$work$(dirname "$1")"
+  cp -L "$1" "$work$1"
+  # newuidmap is setuid; whoever builds the archive, root owns what is in it.
+  chmod --reference="$1" "$work$1"
+  local library
+  ldd "$1" 2> /dev/null | grep -o '/[^ ]*' | while read -r library; do
+    mkdir -p "$work$(dirname "$library")"
+    cp -L "$library" "$work$library"
+  done
+}
+
+pack_base() {
+  mkdir -p "$work"/{bin,sbin,usr/bin,usr/sbin,lib,lib64,etc,proc,sys,dev,tmp,run,newroot,vm/tests,vm/cases}
+  cp "$(command -v busybox)" "$work/bin/busybox"
+  cp "$here/guest/init" "$work/init"
+  cp "$here"/guest/{host,suites} "$work/vm/"
+  chmod +x "$work/init" "$work"/vm/{host,suites}
+  local tool path
+  for tool in "${tools[@]}"; do
+    path=$(command -v "${tool%:*}") || fail "no program \`${tool%:*}\`: install the package ${tool#*:}"
+    copy_program "$path"
+  done
+  local kind name
+  while read -r kind name path; do
+    case $kind in
+      test | unit) cp "$path" "$work/vm/tests/$name" ;;
+      tool) cp "$path" "$work/vm/tool" ;;
+      # Tests know the program by the path that cargo built it at; people and cases by its name.
+      bin) mkdir -p "$work$(dirname "$path")" && cp "$path" "$work$path" && ln -s "$path" "$work/usr/bin/$name" ;;
+    esac
+  done < "$1"
+  # Tests read their data below the path they were built at: all that is tracked, or will be.
+  mkdir -p "$work$top"
+  (cd "$top" && git ls-files -z --cached --others --exclude-standard |
+    tar -c --null --ignore-failed-read -T - 2> /dev/null) | tar -x -C "$work$top"
+  cp -r "$here/cases/." "$work/vm/cases/"
+  sed '/^#/d' "$here/exceptions" > "$work/vm/exceptions"
+  accounts
+  archive "$cache/base.cpio"
+}
+
+accounts() {
+  printf '%s\n' 'root:x:0:0:root:/root:/bin/sh' 'user:x:1000:1000::/home/user:/bin/sh' \
+    'nobody:x:65534:65534::/:/bin/false' > "$work/etc/passwd"
+  printf '%s\n' 'root:x:0:' 'tty:x:5:' 'user:x:1000:' 'nogroup:x:65534:' > "$work/etc/group"
+  echo 'user:100000:65536' | tee "$work/etc/subuid" > "$work/etc/subgid"
+  printf '%s\n' 'passwd: files' 'group: files' 'hosts: files' > "$work/etc/nsswitch.conf"
+  echo '127.0.0.1 localhost vm' > "$work/etc/hosts"
+}
+
+case $1 in
+  --modules) pack_modules "$2" ;;
+  *) pack_base "$1" ;;
+esac
