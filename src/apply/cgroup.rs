@@ -51,10 +51,14 @@ pub(crate) fn inherit_cpuset(directory: &HostPath) -> Outcome {
     Ok(())
 }
 
-/// `+cpu +memory` to `cgroup.subtree_control`.
+/// `+cpu +memory` to `cgroup.subtree_control`, for those that are not on.
 pub(crate) fn enable(directory: &HostPath, controllers: &[String]) -> Outcome {
-    let words: Vec<_> = controllers.iter().map(|name| alloc::format!("+{name}")).collect();
-    write(&directory.child("cgroup.subtree_control"), words.join(" ").as_bytes())
+    let file = directory.child("cgroup.subtree_control");
+    let on = read(&file)?;
+    let is_off = |name: &&String| !on.split_whitespace().any(|word| word == name.as_str());
+    let off: Vec<_> =
+        controllers.iter().filter(is_off).map(|name| alloc::format!("+{name}")).collect();
+    if off.is_empty() { Ok(()) } else { write(&file, off.join(" ").as_bytes()) }
 }
 
 /// Loads a device program and attaches it.

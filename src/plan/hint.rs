@@ -43,7 +43,7 @@ pub fn plan_hint(refusal: &Refusal) -> Option<String> {
             format!("drop the limit, or mount a cgroup tree that has `{controller}`")
         }
         Refusal::ControllerNotDelegated { .. } | Refusal::CgroupDenied { .. } => {
-            "run as root, or inside a delegated cgroup: systemd-run --user --scope -p Delegate=yes …".into()
+            "run as root, or below a delegated cgroup that no process is in: see --cgroup-parent".into()
         }
         Refusal::ModuleMissing { module } => {
             format!("remove the label, or start on a host that runs {module}")

@@ -120,6 +120,7 @@ pub fn needs(config: &Config) -> Needs {
         subids: creates_userns && idmap::needs_subids(&config.uid_mappings, &config.gid_mappings),
         cgroup: config.cgroup.is_some() || has_cgroup_mount,
         mounts: config.root.readonly_recursive
+            || mounts::binds_hosts_own(config)
             || config.mounts.iter().any(|mount| is_recursive(mount.set_recursive)),
         accounts: named.then(|| config.root.path.clone()),
         paths: sources.chain([config.root.path.clone()]).collect(),

@@ -12,7 +12,7 @@ use super::idmap::IdMaps;
 use super::model::{Step, Undo};
 use super::op::{MountOp, Op, Slot};
 use super::{cgroup_view, devices, mount_checks, root_entries};
-use crate::config::{BindSource, Mount, MountKind, NamespaceSource, RootSwitch};
+use crate::config::{BindSource, Config, Mount, MountKind, NamespaceSource, RootSwitch};
 use crate::facts::{Feature, PathFact};
 use crate::types::{
     HostPath, MountFlags, NamespaceKind, Pointer, Propagation, PropagationKind, RootPath,
@@ -224,14 +224,31 @@ fn one(
     }
 }
 
+/// Whether [`host_substitute`] will put the host's own tree in the place of a new file system, flags and all.
+pub(super) fn binds_hosts_own(config: &Config) -> bool {
+    let in_userns = config.namespaces.contains_key(&NamespaceKind::User);
+    let is_foreign = |mount: &Mount| match &mount.kind {
+        MountKind::Filesystem { fstype, .. } => {
+            owner(fstype).is_some_and(|(kind, _)| !config.creates(kind))
+        }
+        _ => false,
+    };
+    in_userns && config.mounts.iter().any(is_foreign)
+}
+
+/// The namespace that must be owned to mount a new one, and where the host has its own.
+fn owner(fstype: &str) -> Option<(NamespaceKind, &'static str)> {
+    match fstype {
+        "proc" => Some((NamespaceKind::Pid, "/proc")),
+        "sysfs" => Some((NamespaceKind::Net, "/sys")),
+        "mqueue" => Some((NamespaceKind::Ipc, "/dev/mqueue")),
+        _ => None,
+    }
+}
+
 /// A user namespace may only mount a fresh proc, sysfs or mqueue for a pid, net or ipc namespace that it owns.
 fn host_substitute(draft: &Draft<'_>, fstype: &str) -> Option<BindSource> {
-    let (owner, source) = match fstype {
-        "proc" => (NamespaceKind::Pid, "/proc"),
-        "sysfs" => (NamespaceKind::Net, "/sys"),
-        "mqueue" => (NamespaceKind::Ipc, "/dev/mqueue"),
-        _ => return None,
-    };
+    let (owner, source) = owner(fstype)?;
     if !draft.changes_userns() || draft.config.creates(owner) {
         return None;
     }

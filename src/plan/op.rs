@@ -93,7 +93,8 @@ pub enum CgroupOp {
         /// The directory.
         directory: HostPath,
     },
-    /// Writes `+controller…` to `cgroup.subtree_control` of a v2 directory.
+    /// Writes `+controller…` to `cgroup.subtree_control` of a v2 directory, for those that are not on yet: where all are,
+    /// nothing is written, and a directory of the administrator's need not be writable.
     EnableControllers {
         /// The directory whose children get them.
         directory: HostPath,
