@@ -7,11 +7,11 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
+use super::control::{CgroupHandle, ControlError};
 use crate::plan::Instruction;
 use crate::sys::abi::{self, O_DIRECTORY, O_PATH, O_RDONLY, O_WRONLY};
-use crate::sys::process::Pid;
-use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, bpf, fd, file, host, signal};
-use crate::types::{Errno, HostPath, Signal};
+use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, bpf, fd, file};
+use crate::types::{Errno, HostPath};
 
 /// A path of the host's as a C string.
 pub(crate) fn c_path(path: &HostPath) -> Outcome<CString> {
@@ -128,41 +128,24 @@ fn remove_below(path: &HostPath, depth: u8) {
     }
 }
 
-/// Kills everything in a directory and waits until it is empty: `cgroup.kill` (Linux 5.14), or pid by pid.
+/// How long the processes of a container may take to die: one that waits for a disk, or is frozen, takes longest.
+const LAST_WAIT: Duration = Duration::from_secs(10);
+
+/// Kills everything in a directory and below, and waits until it is empty.
 pub(crate) fn kill(directory: &HostPath) -> Outcome {
     if !exists(directory)? {
         return Ok(());
     }
-    for pause in pauses() {
-        let by_kernel = write(&directory.child("cgroup.kill"), b"1");
-        let left = processes(directory)?;
-        if left.is_empty() {
-            return Ok(());
-        }
-        if by_kernel.is_err() {
-            for pid in left {
-                kill_one(directory, pid);
-            }
-        }
-        thread::sleep(pause);
-    }
-    Err(Fault::new(Sysno::kill, Errno::EBUSY))
-}
-
-/// The number may be another's by now: it is pinned by a pidfd first, and counts only if it is still in the cgroup.
-fn kill_one(directory: &HostPath, pid: Pid) {
-    let Ok(pidfd) = host::pidfd_open(pid) else { return };
-    if processes(directory).is_ok_and(|now| now.contains(&pid)) {
-        let _ = signal::send_by_pidfd(pidfd.fd(), Signal::KILL);
-    }
-}
-
-/// Numbers of the processes in a directory, without this one. 0 stands for one that this pid namespace does not see.
-fn processes(directory: &HostPath) -> Outcome<Vec<Pid>> {
-    let text = read(&directory.child("cgroup.procs"))?;
-    let own = i32::try_from(std::process::id()).unwrap_or(0);
-    let numbers = text.lines().filter_map(|line| line.trim().parse().ok());
-    Ok(numbers.filter(|&number| number != own).filter_map(Pid::new).collect())
+    let is_v2 = open_directory(directory).and_then(|open| fd::fstatfs(open.fd()))?.magic
+        == abi::CGROUP2_SUPER_MAGIC;
+    let handle = match is_v2 {
+        true => CgroupHandle::v2(directory.clone()),
+        false => CgroupHandle::v1([directory.clone()]),
+    };
+    handle.kill(LAST_WAIT).map_err(|error| match error {
+        ControlError::Kernel { fault, .. } => fault,
+        _ => Fault::new(Sysno::kill, Errno::EBUSY),
+    })
 }
 
 fn read(path: &HostPath) -> Outcome<String> {

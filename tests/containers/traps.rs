@@ -178,7 +178,10 @@ fn trap_13_a_slave_mount_is_one_and_a_read_only_tree_is_read_only_below() {
             propagation: vec![slave],
             ..bind(&data, "/data")
         });
-        run(&config).ok()
+        let table = run(&config).ok();
+        // So that the directory can be removed.
+        nix::mount::umount2(source.as_str(), nix::mount::MntFlags::MNT_DETACH).unwrap();
+        table
     });
     let table = table.join().unwrap();
     let line = table.lines().find(|line| line.contains(" /data ")).expect("the mount");
