@@ -185,17 +185,14 @@ impl Process<'_> {
             "dup2" | "dup3" => self.of(call.arg(0)),
             "fcntl" if call.arg(1).starts_with("F_DUPFD") => self.of(call.arg(0)),
             "eventfd2" => "eventfd".into(),
-            "socket" => format!("socket {}", if self.has_moved() { "inside" } else { "host" }),
+            "socket" if self.table.contains_key(&mark(call)) => "socket inside".into(),
+            "socket" => "socket host".into(),
             "ioctl" if call.arg(1).starts_with("TIOCGPTPEER") => "peer".into(),
             "recvmsg" => return self.receive(call),
-            "setns" => return drop(self.table.insert(-3, "moved".into())),
+            "setns" => return drop(self.table.insert(mark(call), "moved".into())),
             _ => return,
         };
         self.table.insert(number, label);
-    }
-
-    fn has_moved(&self) -> bool {
-        self.table.contains_key(&-3)
     }
 
     fn receive(&mut self, call: &Call) {
@@ -356,6 +353,11 @@ impl Process<'_> {
         };
         (!is_question).then(|| format!("ioctl{label} {request} {}", call.arg(2)))
     }
+}
+
+/// Where a table notes that a thread has moved: its sockets are of the other network. No descriptor is negative.
+fn mark(call: &Call) -> i64 {
+    -i64::from(call.pid) - 10
 }
 
 /// Switches of the process; the others only read.

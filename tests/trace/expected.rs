@@ -93,7 +93,9 @@ impl Table {
         let numbered = (0..).zip(steps);
         let lines = numbered.map(|(index, step)| {
             let id = StepId { actor, index };
-            (format!("{id} {}", step.op), self.expected(id, step))
+            let noted = self.note(id, &step.undo).filter(|_| is_noted_first(actor, &step.op));
+            let items = noted.into_iter().chain(self.expected(id, step)).collect();
+            (format!("{id} {}", step.op), items)
         });
         lines.collect()
     }
@@ -108,7 +110,9 @@ impl Table {
                 let flags = flags.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join("|");
                 let flags = crate::strace::words(&flags).join("|");
                 // What the children's steps leave is written down before they begin.
-                let noted = self.children.iter().filter_map(|step| self.note(id, &step.undo));
+                let noted = self.children.iter().filter(|step| matches!(step.undo, Undo::Op(_)));
+                let noted =
+                    noted.map(|step| Item::Do(format!("not in the table: {:?}", step.undo)));
                 noted.chain(one(format!("clone {flags}"))).collect()
             }
             Op::Network(op) if *op != NetworkOp::LoopbackUp => self.network(id, op),
@@ -219,6 +223,10 @@ impl Table {
                     let remove = Item::Try(format!("rmdir host:{path}"), errors);
                     vec![Item::IfDone(made, vec![remove], Vec::new())]
                 }
+                // By the kernel's own switch where there is one, or signal by signal; here all have ended.
+                Op::Cgroup(CgroupOp::Kill { directory }) => {
+                    vec![Item::May(write(&format!("{directory}/cgroup.kill"), "1"))]
+                }
                 // With the last process of the network it may have gone by itself.
                 Op::Network(NetworkOp::RemoveLink { .. }) => {
                     vec![Item::May("RTM_DELLINK host".into())]
@@ -236,6 +244,17 @@ impl Table {
         let directory = format!("host:{root}/{name}");
         [format!("unlink {directory}/journal"), format!("rmdir {directory}")].map(Item::Do).into()
     }
+}
+
+/// A step that may find its work done, or learns a name, writes its line itself.
+fn is_noted_first(actor: Actor, op: &Op) -> bool {
+    let by_itself = matches!(
+        op,
+        Op::Cgroup(CgroupOp::MakeDirectory { .. })
+            | Op::Network(NetworkOp::MakeVeth { .. })
+            | Op::State(_)
+    );
+    actor == Actor::Parent && !by_itself
 }
 
 fn drawn(name: &InterfaceName) -> String {

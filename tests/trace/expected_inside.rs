@@ -50,12 +50,7 @@ impl Table {
     fn mount(&mut self, op: &MountOp) -> Vec<Item> {
         match op {
             MountOp::IsolateTree { propagation } => {
-                let kind = match propagation.kind {
-                    PropagationKind::Private => "MS_PRIVATE",
-                    PropagationKind::Shared => "MS_SHARED",
-                    PropagationKind::Slave => "MS_SLAVE",
-                    PropagationKind::Unbindable => "MS_UNBINDABLE",
-                };
+                let kind = kind(propagation.kind);
                 let deep = if propagation.recursive { "MS_REC" } else { "" };
                 let mut flags = [kind, deep];
                 flags.sort_unstable();
@@ -106,6 +101,11 @@ impl Table {
                 below(target),
                 change(*set, MountFlags::empty())
             )),
+            MountOp::Propagate { target, propagation } => {
+                let deep = if propagation.recursive { " recursively" } else { "" };
+                let kind = kind(propagation.kind);
+                one(format!("mount_setattr {}{deep} + - {kind}", below(target)))
+            }
             op => file(op),
         }
     }
@@ -158,6 +158,15 @@ impl Table {
         }
         items.push(Item::Do("ioctl peer TIOCSCTTY 0".into()));
         items
+    }
+}
+
+fn kind(kind: PropagationKind) -> &'static str {
+    match kind {
+        PropagationKind::Private => "MS_PRIVATE",
+        PropagationKind::Shared => "MS_SHARED",
+        PropagationKind::Slave => "MS_SLAVE",
+        PropagationKind::Unbindable => "MS_UNBINDABLE",
     }
 }
 
