@@ -296,6 +296,9 @@ impl Process<'_> {
             "mount_setattr" => {
                 let deep = if arg(2).contains("AT_RECURSIVE") { " recursively" } else { "" };
                 let of = |key| words(member(arg(3), key).unwrap_or("?")).join("|");
+                // The field of the access time, by its name or, where strace has none, by its parts.
+                let parts = "0x40|MOUNT_ATTR_NOATIME|MOUNT_ATTR_STRICTATIME";
+                let of = |key| of(key).replace(parts, "MOUNT_ATTR__ATIME");
                 let (set, clear, propagation) = (of("attr_set"), of("attr_clr"), of("propagation"));
                 format!("mount_setattr {}{deep} +{set} -{clear} {propagation}", self.of(arg(0)))
                     .trim_end()

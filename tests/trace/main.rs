@@ -86,7 +86,9 @@ fn mounts_links_and_kernel_parameters_are_in_the_plan() {
             "--tmpfs",
             "/scratch:size=1m,mode=700",
             "--mask",
-            "/bin",
+            "/home",
+            "--mask",
+            "/etc/group",
             "--sysctl",
             "net.ipv4.ip_forward=1",
             "--user",
@@ -143,6 +145,14 @@ fn a_joined_namespace_is_in_the_plan() {
             "--",
             "true",
         ]);
+    }
+}
+
+#[test]
+fn a_process_in_between_is_in_the_plan() {
+    if can_trace() {
+        let pid = format!("ns:/proc/{}/ns/pid", std::process::id());
+        Scene::new("between").check(&["do", "--name", "one", "--pid", &pid, "--", "true"]);
     }
 }
 
