@@ -141,6 +141,10 @@ fn said(output: &Output) -> String {
 }
 
 impl Running {
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+
     /// Who the container's first process is, seen from outside.
     pub(crate) fn uids(&self) -> Vec<u32> {
         let pid = self.0.id();
