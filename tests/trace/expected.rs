@@ -24,10 +24,10 @@ pub(crate) enum Item {
     Try(String, &'static [&'static str]),
     /// Done or not.
     May(String),
-    IfMissing(String, Vec<Item>),
+    IfMissing(String, Vec<Self>),
     /// What to do with a directory, and with anything else.
-    IfThere(String, Vec<Item>, Vec<Item>),
-    IfDone(String, Vec<Item>, Vec<Item>),
+    IfThere(String, Vec<Self>, Vec<Self>),
+    IfDone(String, Vec<Self>, Vec<Self>),
     /// Written to the first what was read from the second, if the first is empty.
     Inherit(String, String),
 }

@@ -12,6 +12,7 @@ mod strace;
 #[allow(dead_code, reason = "other test programs use the rest")]
 mod island;
 #[path = "../containers/support.rs"]
+#[allow(clippy::print_stdout, reason = "the reader of a test run is told what was skipped")]
 #[allow(dead_code, reason = "other test programs use the rest")]
 mod support;
 
