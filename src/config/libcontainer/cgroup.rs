@@ -51,11 +51,11 @@ fn path(door: &mut Door<'_>, fields: &mut Fields<'_>) -> Option<CgroupPath> {
     let before = door.problems.len();
     let mut parts = Vec::new();
     for text in parent.iter().chain(&name) {
-        for part in text.text.split('/').filter(|part| !part.is_empty()) {
-            match PathComponent::new(part) {
-                Ok(part) => parts.push(part),
-                Err(_) => door.invalid(text, Expected::Part),
-            }
+        let names = text.text.split('/').filter(|part| !part.is_empty()).map(PathComponent::new);
+        match names.collect::<Result<Vec<_>, _>>() {
+            Ok(names) => parts.extend(names),
+            // Once for the text, however many of its names are wrong.
+            Err(_) => door.invalid(text, Expected::Part),
         }
     }
     if parts.is_empty() && door.problems.len() == before {
