@@ -4,6 +4,8 @@
 # musl where that target is installed, else glibc, linked statically.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+# One place for what is built, also for the guest's tool, which is a package of its own.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 target=x86_64-unknown-linux-musl
 if [ ! -d "$(rustc --print sysroot)/lib/rustlib/$target" ]; then
   target=x86_64-unknown-linux-gnu
