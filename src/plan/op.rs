@@ -131,7 +131,8 @@ pub enum CgroupOp {
         /// The file.
         file: HostPath,
     },
-    /// SIGKILLs everything in the directory until it is empty: `cgroup.kill`, or pid by pid. Only an undo.
+    /// SIGKILLs everything in the directory until it is empty: `cgroup.kill`, or pid by pid, frozen meanwhile if it forks
+    /// and thawed at the end. Only an undo.
     Kill {
         /// The directory.
         directory: HostPath,

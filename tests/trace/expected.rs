@@ -223,9 +223,10 @@ impl Table {
                     let remove = Item::Try(format!("rmdir host:{path}"), errors);
                     vec![Item::IfDone(made, vec![remove], Vec::new())]
                 }
-                // By the kernel's own switch where there is one, or signal by signal; here all have ended.
+                // By the kernel's own switch where there is one, or signal by signal and thawed; here all have ended.
                 Op::Cgroup(CgroupOp::Kill { directory }) => {
-                    vec![Item::May(write(&format!("{directory}/cgroup.kill"), "1"))]
+                    let may = |file, value| Item::May(write(&format!("{directory}/{file}"), value));
+                    vec![may("cgroup.kill", "1"), may("freezer.state", "THAWED")]
                 }
                 // With the last process of the network it may have gone by itself.
                 Op::Network(NetworkOp::RemoveLink { .. }) => {
