@@ -1,13 +1,16 @@
 //! The launcher's steps, one arm each, and its side of the channels.
 
+use alloc::boxed::Box;
+use std::time::SystemTime;
+
 use super::error::Cause;
 use super::network::Network;
 use super::spawn::{Failure, Launcher, Started};
-use super::{cgroup, idmap};
+use super::{cgroup, hold, idmap, running};
 use crate::apply::message::Message;
 use crate::plan::{
-    Actor, CgroupOp, NetworkOp, Op, ProcessOp, Slot, StateOp, Step, StepId, SyncOp, Token, Undo,
-    UserOp,
+    Actor, CgroupOp, NetworkOp, Op, Planned, ProcessOp, Record, Slot, StateOp, Step, StepId,
+    SyncOp, Token, Undo, UserOp,
 };
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::Gone;
@@ -24,6 +27,7 @@ impl Launcher<'_> {
         match &step.op {
             Op::Cgroup(op) => Ok(self.cgroup(id, op, &step.undo)?),
             Op::State(StateOp::OpenJournal) => Ok(self.journal.open(id, self.state.as_ref())?),
+            Op::State(StateOp::WriteRecord { planned }) => Ok(self.write_record(planned)?),
             &Op::Process(ProcessOp::Clone { flags, starts }) => {
                 self.record_children()?;
                 Ok(self.clone(flags, starts)?)
@@ -99,6 +103,27 @@ impl Launcher<'_> {
         network.step(id, op, &mut self.journal)?;
         self.network = Some(network);
         Ok(())
+    }
+
+    /// Nobody reads a record where no state is kept.
+    fn write_record(&self, planned: &Planned) -> Result<(), Cause> {
+        let Some((directory, state)) = self.journal.directory().zip(self.state.as_ref()) else {
+            return Ok(());
+        };
+        let pid = self.init()?;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let record = Record {
+            schema: Record::SCHEMA,
+            id: state.id.clone(),
+            pid: pid.number().unsigned_abs(),
+            start_time: hold::start_time(pid)?,
+            boot: running::boot().map(Into::into),
+            created: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+            bundle: self.bundle.clone(),
+            links: self.journal.links().map(Into::into).collect(),
+            planned: Box::new(planned.clone()),
+        };
+        Ok(directory.write_record(record.to_json().as_bytes())?)
     }
 
     fn init(&self) -> Result<Pid, Cause> {

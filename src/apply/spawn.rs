@@ -18,7 +18,7 @@ use crate::plan::{Actor, Plan, Slot, StepId, Topology, Undo};
 use crate::sys::clone::{Child, Gone, Nursery, Request, Stack};
 use crate::sys::process::Pid;
 use crate::sys::{Handle, Outcome, Sysno, host, process, signal};
-use crate::types::{CloneFlags, Signal};
+use crate::types::{CloneFlags, HostPath, Signal};
 
 /// Starts the container of a plan; returns when its program runs.
 ///
@@ -42,12 +42,13 @@ use crate::types::{CloneFlags, Signal};
 pub fn spawn(plan: &Plan, io: Io) -> Result<Container, ApplyError> {
     let program =
         lower(plan).map_err(|error| ApplyError::new(plan, Some(error.step), Cause::Plan(error)))?;
-    let Io { stdio, passed, state } = io;
+    let Io { stdio, passed, state, bundle } = io;
     let sources = Sources::new(stdio, passed)
         .map_err(|fault| ApplyError::new(plan, None, Cause::Kernel(fault)))?;
     let mut launcher = Launcher {
         plan,
         state,
+        bundle,
         sources,
         program: Some(program),
         slots: Vec::new(),
@@ -93,6 +94,7 @@ pub(super) struct Started {
 pub(super) struct Launcher<'a> {
     pub(super) plan: &'a Plan,
     pub(super) state: Option<StateDir>,
+    pub(super) bundle: Option<HostPath>,
     pub(super) sources: Sources,
     program: Option<Program>,
     pub(super) slots: Vec<(Slot, Handle)>,

@@ -51,13 +51,14 @@ fn carry_out(request: &Request) -> Result<u8, Failure> {
         Action::Do { options, command } => {
             let made = sandbox(options, command.clone(), &surroundings(options, None)?)?;
             let Sandbox { config, sources, id, timeout } = made;
-            let job = Job { config: &config, sources: &sources, id, timeout };
+            let job = Job { config: &config, sources: &sources, id, timeout, bundle: None };
             start(request, job)
         }
         Action::Run { bundle, id, command } => {
             let (parsed, sources) = read_config(&in_bundle(bundle))?;
             let config = with_command(parsed.config, command);
-            let job = Job { config: &config, sources: &sources, id: id.clone(), timeout: None };
+            let (id, bundle) = (id.clone(), Some(absolute(bundle)?));
+            let job = Job { config: &config, sources: &sources, id, timeout: None, bundle };
             start(request, job)
         }
         Action::Delete { id, force } => {
@@ -73,6 +74,7 @@ struct Job<'a> {
     sources: &'a Sources,
     id: ContainerId,
     timeout: Option<Duration>,
+    bundle: Option<HostPath>,
 }
 
 fn start(request: &Request, job: Job<'_>) -> Result<u8, Failure> {
@@ -92,7 +94,8 @@ fn start(request: &Request, job: Job<'_>) -> Result<u8, Failure> {
     let signals = Signals::block()
         .map_err(|errno| Failure::from(Problem::new(format!("signalfd = {errno}"))))?;
     let state = StateDir { root: root.as_str().into(), id: job.id.to_string() };
-    let container = spawn(&plan, Io { state: Some(state), ..Io::default() })
+    let bundle = job.bundle.clone();
+    let container = spawn(&plan, Io { state: Some(state), bundle, ..Io::default() })
         .map_err(|error| failed(&plan, &job, &error))?;
     attend(container, &signals, job.timeout)
 }

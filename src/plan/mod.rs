@@ -27,6 +27,7 @@ mod network_rules;
 mod op;
 mod privileges;
 mod program;
+mod record;
 mod render;
 mod root_entries;
 mod undo_rules;
@@ -45,6 +46,7 @@ pub use op::{
     CgroupOp, IdKind, InterfaceName, LabelModule, Link, MountOp, NamespaceOp, NetworkOp, Op,
     PrivilegeOp, ProcessOp, RANDOM_DIGITS, Slot, StateOp, SyncOp, Token, UserOp,
 };
+pub use record::{CgroupPaths, Planned, Record, RecordError, is_container_id};
 
 use cgroups::Cgroups;
 use draft::{Draft, at, step, step_undone};
@@ -81,7 +83,8 @@ pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> 
     let mounts = mounts::plan(&mut draft, &maps);
     let networks = network::plan(&mut draft);
     let init = init(&mut draft, &namespaces, &maps, &cgroups, mounts, &networks);
-    let (parent, intermediate) = outside(&draft, &namespaces, &maps, cgroups, networks);
+    let record = record::steps(&draft, &maps, &cgroups);
+    let (parent, intermediate) = outside(&draft, &namespaces, &maps, cgroups, networks, record);
     if !draft.errors.is_empty() {
         return Err(draft.errors);
     }
@@ -213,6 +216,8 @@ fn init(
     steps.extend(names(draft));
     steps.extend(privileges::limits(draft, process));
     networks.wait_in(&mut steps);
+    // No program runs that a later command would not find.
+    steps.push(step(Op::Sync(SyncOp::Await(Token::Recorded)), &at("/process")));
     steps.extend(last_steps(draft, process, maps, proc_kept));
     steps
 }
@@ -274,16 +279,13 @@ fn outside(
     maps: &IdMaps,
     cgroups: Cgroups,
     networks: Networks,
+    record: Vec<Step>,
 ) -> (Vec<Step>, Vec<Step>) {
     let everyone = at("/process");
     let sync = |op| step(Op::Sync(op), &everyone);
     let mut parent = Vec::new();
-    let leavers =
-        [(!cgroups.before_clone.is_empty(), "/cgroup"), (!networks.parent.is_empty(), "/networks")];
-    if let Some((_, origin)) = leavers.into_iter().find(|(leaves_something, _)| *leaves_something) {
-        let undo = Undo::by(Op::State(StateOp::CloseJournal));
-        parent.push(step_undone(Op::State(StateOp::OpenJournal), &at(origin), undo));
-    }
+    let undo = Undo::by(Op::State(StateOp::CloseJournal));
+    parent.push(step_undone(Op::State(StateOp::OpenJournal), &everyone, undo));
     parent.extend(cgroups.before_clone);
     let kill = cgroups.kill.filter(|_| !draft.config.creates(NamespaceKind::Pid));
     let undo = kill.map_or(Undo::Nothing, |kill| Undo::by(Op::Cgroup(kill)));
@@ -312,6 +314,7 @@ fn outside(
         parent.push(step(Op::Sync(op), &at("/uidMappings")));
     }
     parent.extend(networks.of_parent());
+    parent.extend(record);
     if draft.config.process.as_ref().is_some_and(|process| process.terminal) {
         parent.push(step(Op::Sync(SyncOp::Await(Token::Terminal)), &at("/process/terminal")));
     }

@@ -4,6 +4,7 @@
 //! "Resolved" means: from the root's descriptor with the plan's [`Resolver`](super::Resolver), used through that
 //! descriptor and never walked again.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -11,6 +12,7 @@ use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::bpf::Instruction;
+use super::record::Planned;
 use crate::config::{Clock, Interface};
 use crate::types::{
     CapSet, CloneFlags, DeviceKind, DeviceNumber, HostPath, IdMap, MountFlags, NamespaceKind,
@@ -532,6 +534,15 @@ pub enum StateOp {
     OpenJournal,
     /// Removes both. Only an undo.
     CloseJournal,
+    /// Writes what the container is into its state directory, together with what only the launcher knows: init's pid and
+    /// start time, the names of links. A file of another name, mode 0600, takes the place of `state.json` by
+    /// `renameat(2)`, so that a reader finds all of it or nothing.
+    WriteRecord {
+        /// What is known before.
+        planned: Box<Planned>,
+    },
+    /// Removes it. Only an undo.
+    RemoveRecord,
 }
 
 /// What one actor tells another.
@@ -544,6 +555,8 @@ pub enum Token {
     Placed,
     /// Parent to init: links, addresses and routes are made.
     NetworkReady,
+    /// Parent to init: what the container is has been written down.
+    Recorded,
     /// Intermediate to parent: init's pid.
     InitPid,
     /// Init to parent: the master of the terminal.

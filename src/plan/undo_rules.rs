@@ -13,7 +13,7 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
             op,
             Op::Cgroup(CgroupOp::RemoveDirectory { .. } | CgroupOp::Kill { .. })
                 | Op::Network(NetworkOp::RemoveLink { .. })
-                | Op::State(StateOp::CloseJournal)
+                | Op::State(StateOp::CloseJournal | StateOp::RemoveRecord)
         )
     };
     let is_broken = |step: &Step| match (&step.op, &step.undo) {
@@ -25,8 +25,13 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
         (Op::Network(NetworkOp::MakeVeth { host, .. }), Undo::Op(undo)) => {
             !matches!(&**undo, Op::Network(NetworkOp::RemoveLink { host: removed }) if removed == host)
         }
+        (Op::State(StateOp::WriteRecord { .. }), Undo::Op(undo)) => {
+            !matches!(&**undo, Op::State(StateOp::RemoveRecord))
+        }
         (
-            Op::Cgroup(CgroupOp::MakeDirectory { .. }) | Op::Network(NetworkOp::MakeVeth { .. }),
+            Op::Cgroup(CgroupOp::MakeDirectory { .. })
+            | Op::Network(NetworkOp::MakeVeth { .. })
+            | Op::State(StateOp::WriteRecord { .. }),
             _,
         ) => true,
         _ => false,
