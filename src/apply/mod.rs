@@ -15,6 +15,7 @@ mod hold;
 mod idmap;
 mod io;
 mod journal;
+mod leaf;
 mod lower;
 mod message;
 #[cfg(feature = "net")]

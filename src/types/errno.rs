@@ -51,6 +51,8 @@ impl Errno {
     pub const ENOSPC: Self = Self(28);
     /// Read-only file system.
     pub const EROFS: Self = Self(30);
+    /// Broken pipe.
+    pub const EPIPE: Self = Self(32);
     /// Numerical argument out of domain or range.
     pub const ERANGE: Self = Self(34);
     /// File name too long.
@@ -61,6 +63,8 @@ impl Errno {
     pub const ENOTEMPTY: Self = Self(39);
     /// Too many levels of symbolic links, or a forbidden link.
     pub const ELOOP: Self = Self(40);
+    /// No data available.
+    pub const ENODATA: Self = Self(61);
     /// Too many users; for namespaces: no more may be made, or not from shared memory.
     pub const EUSERS: Self = Self(87);
     /// Operation not supported.

@@ -34,7 +34,7 @@ pub(crate) type Actors = Vec<Vec<Event>>;
 const NOISE: &[(&[&str], &str)] = &[
     (&["read", "pread64", "readlink", "readlinkat", "getdents64", "lseek"], "reading"),
     (&["access", "faccessat", "faccessat2", "statx", "stat", "lstat"], "looking"),
-    (&["newfstatat", "fstatfs", "statfs", "getcwd", "uname", "sysinfo"], "looking"),
+    (&["newfstatat", "fstatfs", "statfs", "getcwd", "getxattr", "uname", "sysinfo"], "looking"),
     (&["geteuid", "getuid", "getegid", "getgid", "getpid", "getppid", "gettid"], "who one is"),
     (&["capget", "sched_getaffinity", "getrandom", "clock_gettime"], "asking the kernel"),
     (&["brk", "mmap", "munmap", "mprotect", "mremap", "madvise"], "own memory"),
@@ -258,6 +258,9 @@ impl Process<'_> {
             "mkdirat" => format!("mkdir {} {}", self.at(arg(0), arg(1)), arg(2)),
             "unlinkat" if arg(2) == "AT_REMOVEDIR" => format!("rmdir {}", self.at(arg(0), arg(1))),
             "unlinkat" => format!("unlink {}", self.at(arg(0), arg(1))),
+            "renameat2" => {
+                format!("rename {} to {}", self.at(arg(0), arg(1)), self.at(arg(2), arg(3)))
+            }
             "ftruncate" => format!("ftruncate {} {}", self.of(arg(0)), arg(1)),
             "flock" => format!("flock {} {}", self.of(arg(0)), arg(1)),
             "symlinkat" => format!("symlink {} {}", said(0), self.at(arg(1), arg(2))),
@@ -335,6 +338,10 @@ impl Process<'_> {
     fn write(&self, call: &Call) -> Option<String> {
         let label = self.of(call.arg(0));
         let content = text(call.arg(1)).unwrap_or_default();
+        if label.ends_with("/state.json.new") {
+            let record: serde_json::Value = serde_json::from_str(&content).unwrap_or_default();
+            return Some(format!("write {label} a record of {}", record["planned"]));
+        }
         let is_own = label == "eventfd" || matches!(call.arg(0), "1" | "2");
         (!is_own).then(|| format!("write {label} {:?}", rtnl::without_drawn_names(&content)))
     }

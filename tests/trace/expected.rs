@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use nsplan::plan::{
-    Actor, CgroupOp, IdKind, InterfaceName, Link, MountApi, NetworkOp, Op, Plan, ProcessOp,
-    Resolver, Slot, StateOp, Step, StepId, SyncOp, Token, Topology, Undo, UserOp,
+    Actor, CgroupOp, IdKind, InterfaceName, Link, MountApi, NetworkOp, Op, Plan, Planned,
+    ProcessOp, Resolver, Slot, StateOp, Step, StepId, SyncOp, Token, Topology, Undo, UserOp,
 };
 use nsplan::types::RootPath;
 
@@ -106,6 +106,7 @@ impl Table {
         match &step.op {
             Op::Cgroup(op) => self.cgroup(id, op, &step.undo),
             Op::State(StateOp::OpenJournal) => self.open_journal(),
+            Op::State(StateOp::WriteRecord { planned }) => self.write_record(planned),
             Op::Process(ProcessOp::Clone { flags, .. }) if id.actor == Actor::Parent => {
                 let flags = flags.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join("|");
                 let flags = crate::strace::words(&flags).join("|");
@@ -125,10 +126,14 @@ impl Table {
 
     /// The line of the journal that comes before what it undoes.
     fn note(&self, id: StepId, undo: &Undo) -> Option<Item> {
+        self.line("undo", id, undo)
+    }
+
+    fn line(&self, word: &str, id: StepId, undo: &Undo) -> Option<Item> {
         let Undo::Op(undo) = undo else { return None };
         let (root, name) = self.state.as_ref()?;
         let (id, undo) = (serde_json::to_string(&id).ok()?, serde_json::to_string(undo).ok()?);
-        let line = format!("{{\"undo\":{{\"step\":{id},\"op\":{undo}}}}}\n");
+        let line = format!("{{\"{word}\":{{\"step\":{id},\"op\":{undo}}}}}\n");
         Some(Item::Do(write(&format!("{root}/{name}/journal"), &line)))
     }
 
@@ -143,6 +148,24 @@ impl Table {
         ]
     }
 
+    fn write_record(&self, planned: &Planned) -> Vec<Item> {
+        let Some((root, name)) = &self.state else { return Vec::new() };
+        let record = format!("host:{root}/{name}/state.json");
+        let planned = serde_json::to_value(planned).expect("JSON");
+        vec![
+            Item::Do(format!("create {record}.new 0600")),
+            Item::Do(format!("write {record}.new a record of {planned}")),
+            Item::Do(format!("rename {record}.new to {record}")),
+        ]
+    }
+
+    fn remove_record(&self) -> Vec<Item> {
+        let Some((root, name)) = &self.state else { return Vec::new() };
+        let record = format!("host:{root}/{name}/state.json");
+        let unfinished = Item::Try(format!("unlink {record}.new"), &["ENOENT"]);
+        vec![Item::Do(format!("unlink {record}")), unfinished]
+    }
+
     fn cgroup(&mut self, id: StepId, op: &CgroupOp, undo: &Undo) -> Vec<Item> {
         match op {
             CgroupOp::MakeDirectory { path, fresh } => {
@@ -152,7 +175,12 @@ impl Table {
                     return note.chain(one(make)).collect();
                 }
                 let make = Item::Try(make, &["EEXIST"]);
-                vec![Item::IfMissing(format!("host:{path}"), note.chain([make]).collect())]
+                let found: Vec<_> = self.line("found", id, undo).into_iter().collect();
+                let label = format!("host:{path}");
+                vec![
+                    Item::IfMissing(label.clone(), note.chain([make]).collect()),
+                    Item::IfThere(label, found.clone(), found),
+                ]
             }
             CgroupOp::Write { file, value } => one(write(file.as_str(), value)),
             CgroupOp::InheritCpuset { directory } => {
@@ -220,8 +248,15 @@ impl Table {
                 Op::Cgroup(CgroupOp::RemoveDirectory { path, shared }) => {
                     let made = format!("mkdir host:{path} 0755");
                     let errors: &[&str] = if *shared { &["EBUSY", "ENOTEMPTY"] } else { &[] };
-                    let remove = Item::Try(format!("rmdir host:{path}"), errors);
-                    vec![Item::IfDone(made, vec![remove], Vec::new())]
+                    let gone = format!("rmdir host:{path}");
+                    let remove = Item::Try(gone.clone(), errors);
+                    // Left to others with a mark; removed by whoever finds the mark.
+                    let mark =
+                        Item::May(format!("setxattr {path:?} \"user.nsplan.left\" \"1\" 1 0"));
+                    let left = vec![remove.clone(), mark, Item::May(gone.clone())];
+                    let own = if *shared { left } else { vec![remove] };
+                    let found = if *shared { vec![Item::May(gone)] } else { Vec::new() };
+                    vec![Item::IfDone(made, own, found)]
                 }
                 // By the kernel's own switch where there is one, or signal by signal and thawed; here all have ended.
                 Op::Cgroup(CgroupOp::Kill { directory }) => {
@@ -233,6 +268,7 @@ impl Table {
                     vec![Item::May("RTM_DELLINK host".into())]
                 }
                 Op::State(StateOp::CloseJournal) => self.close_journal(),
+                Op::State(StateOp::RemoveRecord) => self.remove_record(),
                 undo => vec![Item::Do(format!("not in the table: {undo:?}"))],
             },
             _ => Vec::new(),
@@ -253,7 +289,7 @@ fn is_noted_first(actor: Actor, op: &Op) -> bool {
         op,
         Op::Cgroup(CgroupOp::MakeDirectory { .. })
             | Op::Network(NetworkOp::MakeVeth { .. })
-            | Op::State(_)
+            | Op::State(StateOp::OpenJournal)
     );
     actor == Actor::Parent && !by_itself
 }
@@ -274,6 +310,7 @@ fn tell(token: Token) -> String {
         Token::Ready => "tell 4".into(),
         Token::InitPid => "tell 5".into(),
         Token::NetworkReady => "tell 6".into(),
+        Token::Recorded => "tell 7".into(),
     }
 }
 
