@@ -23,7 +23,7 @@ pub struct Process {
     pub user: User,
     /// Whether the program is a child of a small init, which stays as the container's first process: it passes signals
     /// on, waits for orphans and ends with the program's exit code. Without it the program is the first process itself.
-    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub init: bool,
     /// Whether it gets a terminal of its own.
     pub terminal: bool,
