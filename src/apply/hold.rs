@@ -20,7 +20,7 @@ use crate::facts::parse_stat;
 use crate::sys::abi::{self, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDONLY};
 use crate::sys::process::Pid;
 use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, host, signal};
-use crate::types::{Errno, Signal};
+use crate::types::{Errno, NamespaceKind, Signal};
 
 /// A process that was alive when it was taken hold of.
 #[derive(Debug)]
@@ -65,6 +65,21 @@ impl Hold {
         self.pidfd.as_ref()
     }
 
+    /// Its pidfd once more, to be given away.
+    pub(crate) fn pidfd_copy(&self) -> Outcome<Option<Handle>> {
+        let copy = |fd: &OwnedFd| {
+            let copy = fd.try_clone().map_err(|error| io_fault(Sysno::fcntl, &error))?;
+            Ok(host::handle(copy))
+        };
+        self.pidfd.as_ref().map(copy).transpose()
+    }
+
+    /// One of its namespaces.
+    pub(crate) fn namespace(&self, kind: NamespaceKind) -> Outcome<Handle> {
+        let path = c_path(&format!("ns/{}", kind.name()))?;
+        fd::openat(self.directory.fd(), &path, O_RDONLY, 0)
+    }
+
     /// A file of its procfs directory; `None` once it is gone.
     pub(crate) fn read(&self, name: &CStr) -> Outcome<Option<String>> {
         let flags = O_RDONLY | O_NOFOLLOW;
@@ -97,6 +112,15 @@ impl Hold {
         }
         Ok(true)
     }
+}
+
+/// `/proc`, which must be a procfs.
+pub(crate) fn proc_root() -> Outcome<Handle> {
+    let proc = fd::openat(Fd::CWD, c"/proc", O_PATH | O_DIRECTORY, 0)?;
+    if fd::fstatfs(proc.fd())?.magic != abi::PROC_SUPER_MAGIC {
+        return Err(Fault::new(Sysno::fstatfs, Errno::EXDEV));
+    }
+    Ok(proc)
 }
 
 /// The process that was just started by the caller and has not been waited for: what its start time is.

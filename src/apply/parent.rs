@@ -5,18 +5,19 @@ use alloc::format;
 use std::time::SystemTime;
 
 use super::error::Cause;
+use super::hold::Hold;
 use super::network::Network;
 use super::spawn::{Failure, Launcher, Started};
 use super::{cgroup, hold, idmap, leaf, running};
 use crate::apply::message::Message;
 use crate::plan::{
-    Actor, CgroupOp, NetworkOp, Op, Planned, ProcessOp, Record, Slot, StateOp, Step, StepId,
-    SyncOp, Token, Undo, UserOp,
+    Actor, CgroupOp, NamespaceOp, NetworkOp, Op, Planned, ProcessOp, Record, Slot, StateOp, Step,
+    StepId, SyncOp, Token, Undo, UserOp,
 };
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::Gone;
 use crate::sys::process::Pid;
-use crate::sys::{Handle, host};
+use crate::sys::{Fault, Handle, Sysno, host};
 use crate::types::{Errno, HostPath};
 
 impl Launcher<'_> {
@@ -33,6 +34,8 @@ impl Launcher<'_> {
                 self.record_children()?;
                 Ok(self.clone(flags, starts)?)
             }
+            Op::Namespace(op) => Ok(self.namespace(op)?),
+            Op::Process(ProcessOp::HoldProc) => Ok(self.hold(Slot::Proc, hold::proc_root()?)?),
             Op::Network(op) => Ok(self.network(id, op)?),
             Op::Sync(op) => self.sync(*op),
             Op::User(op) => Ok(self.user(op)?),
@@ -123,6 +126,28 @@ impl Launcher<'_> {
         let above = self.sources.above(handle)?;
         self.slots.push((slot, above));
         Ok(())
+    }
+
+    /// On a container that runs and is to be joined.
+    fn namespace(&mut self, op: &NamespaceOp) -> Result<(), Cause> {
+        match op {
+            &NamespaceOp::Hold { pid, start_time, keep } => {
+                let pid = i32::try_from(pid).ok().and_then(Pid::new).ok_or(Cause::Protocol)?;
+                let gone = || Fault::new(Sysno::pidfd_open, Errno::ESRCH);
+                let held = Hold::of(pid, start_time)?.ok_or_else(gone)?;
+                if keep {
+                    let absent = || Fault::new(Sysno::pidfd_open, Errno::ENOSYS);
+                    self.hold(Slot::Held, held.pidfd_copy()?.ok_or_else(absent)?)?;
+                }
+                self.held = Some(held);
+                Ok(())
+            }
+            NamespaceOp::OpenHeld { kind } => {
+                let held = self.held.as_ref().ok_or(Cause::Protocol)?;
+                self.hold(Slot::Namespace(*kind), held.namespace(*kind)?)
+            }
+            _ => Err(Cause::Protocol),
+        }
     }
 
     fn user(&self, op: &UserOp) -> Result<(), Cause> {

@@ -9,6 +9,7 @@ use super::child::{self, Launch, Seat};
 use super::container::Container;
 use super::dumpable::Dumpable;
 use super::error::{ApplyError, Cause};
+use super::hold::Hold;
 use super::io::{Io, Sources};
 use super::journal::{Journal, StateDir};
 use super::lower::lower;
@@ -54,6 +55,7 @@ pub fn spawn(plan: &Plan, io: Io) -> Result<Container, ApplyError> {
         program: Some(program),
         slots: Vec::new(),
         journal: Journal::default(),
+        held: None,
         network: None,
         leaf: None,
         nursery: None,
@@ -101,6 +103,7 @@ pub(super) struct Launcher<'a> {
     program: Option<Program>,
     pub(super) slots: Vec<(Slot, Handle)>,
     pub(super) journal: Journal,
+    pub(super) held: Option<Hold>,
     pub(super) network: Option<Network>,
     /// Held while the caller's leaf must stay: from the move into it until init is cloned.
     pub(super) leaf: Option<Handle>,

@@ -20,6 +20,7 @@ mod fuzz;
 mod hint;
 mod idmap;
 mod invariants;
+mod join;
 mod minimal_init;
 mod model;
 mod mount_checks;
@@ -44,6 +45,7 @@ pub use fuzz::{plan_bytes as fuzz_plan, plan_json as fuzz_plan_json};
 pub use hint::{apply_hint, plan_hint};
 pub use idmap::map_with_subids;
 pub use invariants::{Broken, Rule, invariants};
+pub use join::{join, join_needs};
 pub use model::{Actor, MountApi, Plan, PlanTextError, Resolver, Step, StepId, Topology, Undo};
 pub use op::{
     CgroupOp, IdKind, InterfaceName, LabelModule, Link, MountOp, NamespaceOp, NetworkOp, Op,

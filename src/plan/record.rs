@@ -175,6 +175,12 @@ impl Record {
         self.proc_directory().child("ns").child(kind.name())
     }
 
+    /// Its root directory as the container sees it: a link of procfs, which leads there only while it runs.
+    #[must_use]
+    pub fn root_path(&self) -> HostPath {
+        self.proc_directory().child("root")
+    }
+
     /// `/proc/PID`.
     fn proc_directory(&self) -> HostPath {
         let text = format!("/proc/{}", self.pid);
