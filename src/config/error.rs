@@ -41,10 +41,14 @@ pub enum Problem {
         /// Column of the earlier key.
         column: usize,
     },
+    /// A map with a key that is empty.
+    EmptyName,
     /// `freezer` is a state of a running container and cannot be asked for at its start.
     FreezerAtStart,
     /// The ranges are not an id map.
     IdMap(IdMapError),
+    /// A key that the kernel takes for no interface's name.
+    InterfaceName,
     /// The right type, but not one of its meaningful values.
     Invalid {
         /// What stands there.
@@ -69,16 +73,32 @@ pub enum Problem {
     NoCgroupName,
     /// Nothing here does what it asks for.
     NoEquivalent,
+    /// A key that names no file of a cgroup.
+    NoFileName,
     /// A new user namespace without a mapping of this kind of ids.
     NoMappings {
         /// The key that is absent or empty.
         key: &'static str,
     },
+    /// A number beyond what is taken, where zero means nothing special.
+    NotInRange {
+        /// The number as written.
+        found: String,
+        /// The smallest that is taken.
+        min: i64,
+        /// The largest that is taken.
+        max: u64,
+    },
     /// The text is not UTF-8.
     NotUtf8,
     /// A NUL byte in what becomes a C string.
     Nul,
-    /// A number beyond what is taken.
+    /// A part of the format that is about another platform.
+    OtherPlatform {
+        /// Which.
+        name: &'static str,
+    },
+    /// A number beyond what is taken; zero is none.
     OutOfRange {
         /// The number as written.
         found: String,
@@ -192,6 +212,30 @@ macro_rules! expected {
 }
 
 expected! {
+    BandwidthSchema = "one line that begins with `MB:`";
+    BindOption = "an option that a bind mount has";
+    ClosId = "a directory name other than `.`, `..`, `info`, `mon_data` and `mon_groups`";
+    CopyUp = "it on a tmpfs only";
+    DeviceLetter = "`c`, `b`, `u` or `p`";
+    DeviceRuleLetter = "`a`, `b` or `c`";
+    IoClass = "`IOPRIO_CLASS_RT`, `IOPRIO_CLASS_BE` or `IOPRIO_CLASS_IDLE`";
+    MemoryPolicyFlag = "`MPOL_F_NUMA_BALANCING`, `MPOL_F_RELATIVE_NODES` or `MPOL_F_STATIC_NODES`";
+    MemoryPolicyMode = "the name of a memory policy like `MPOL_BIND`";
+    MountOption = "an option that every mount has";
+    NodeList = "a list of memory nodes like `0-1`";
+    OciNamespace = "`cgroup`, `ipc`, `mount`, `network`, `pid`, `time`, `user` or `uts`";
+    OciVersion = "a version from 1.0.0 on, below 2.0.0";
+    PageSize = "a size like `2MB`, with `K`, `M` or `G`";
+    Personality = "`LINUX` or `LINUX32`";
+    Propagation = "`private`, `shared`, `slave` or `unbindable`";
+    RdmaLimit = "`hcaHandles`, `hcaObjects` or both";
+    RlimitName = "the name of a resource like `RLIMIT_NOFILE`";
+    SchedulerFlag = "the name of a flag like `SCHED_FLAG_RESET_ON_FORK`";
+    SchedulerPolicy = "the name of a policy like `SCHED_BATCH`";
+    SeccompAction = "the name of an action like `SCMP_ACT_ERRNO`";
+    SeccompOperator = "the name of a comparison like `SCMP_CMP_EQ`";
+    SemanticVersion = "a semantic version like `1.3.0`";
+    Words = "a text that is not empty";
     Access = "letters of `rwm`, each at most once";
     Bool = "true or false";
     Capability = "a capability like `NET_ADMIN`";
@@ -272,6 +316,12 @@ impl fmt::Display for Problem {
                 write!(f, "needs a new {kind} namespace, which `namespaces` does not ask for")
             }
             Self::NoMappings { key } => write!(f, "a new user namespace needs `{key}`"),
+            Self::NotInRange { found, min, max } => {
+                write!(f, "found {}, expected a number from {min} to {max}", Plain(found))
+            }
+            Self::OtherPlatform { name } => {
+                write!(f, "found a part that is for {name}, expected one for linux")
+            }
             Self::OutOfRange { found, min, max } => out_of_range(f, found, *min, *max),
             Self::Path(error) => error.fmt(f),
             Self::SoftAboveHard { soft, hard } => {
@@ -306,12 +356,17 @@ impl Problem {
     /// The message of a problem that needs no data.
     fn sentence(&self) -> &'static str {
         match self {
+            Self::EmptyName => "found an empty name",
+            Self::InterfaceName => {
+                "expected a name of 1 to 15 bytes without `/`, `:` and white space"
+            }
             Self::FreezerAtStart => "a container cannot be frozen at its start, leave it empty",
             Self::LoneSurrogate => "half of a surrogate pair, expected both or none",
             Self::MixedFamilies => "IPv4 and IPv6 in one route",
             Self::MountInProc => "a mount in /proc would hide what the kernel is told there",
             Self::NoCgroupName => "name and parent are empty, which is the host's own cgroup",
             Self::NoEquivalent => "nothing here does what this asks for",
+            Self::NoFileName => "expected the name of a file in a cgroup, without `/`",
             Self::NotUtf8 => "not UTF-8",
             Self::Nul => "a NUL byte, which no kernel interface takes",
             Self::RootItself => "found / itself, expected a place below it",
