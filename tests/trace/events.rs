@@ -34,7 +34,7 @@ pub(crate) type Actors = Vec<Vec<Event>>;
 const NOISE: &[(&[&str], &str)] = &[
     (&["read", "pread64", "readlink", "readlinkat", "getdents64", "lseek"], "reading"),
     (&["access", "faccessat", "faccessat2", "statx", "stat", "lstat"], "looking"),
-    (&["newfstatat", "fstatfs", "statfs", "getcwd", "uname", "sysinfo"], "looking"),
+    (&["newfstatat", "fstatfs", "statfs", "getcwd", "getxattr", "uname", "sysinfo"], "looking"),
     (&["geteuid", "getuid", "getegid", "getgid", "getpid", "getppid", "gettid"], "who one is"),
     (&["capget", "sched_getaffinity", "getrandom", "clock_gettime"], "asking the kernel"),
     (&["brk", "mmap", "munmap", "mprotect", "mremap", "madvise"], "own memory"),
