@@ -9,18 +9,15 @@ struct Parts {
     namespaces: String,
 }
 
-/// The text; `ids` are the user and group that become root inside, for an ordinary user's container.
-#[must_use]
-pub fn template(ids: Option<(u32, u32)>) -> String {
-    let parts = match ids {
-        None => Parts {
-            pts: r#", "gid=5""#,
-            sys: r#"{ "destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "nodev", "ro"] }"#,
-            cgroup: r#",
+fn of_root() -> Parts {
+    Parts {
+        pts: r#", "gid=5""#,
+        sys: r#"{ "destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "nodev", "ro"] }"#,
+        cgroup: r#",
         { "destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["nosuid", "noexec", "nodev", "relatime", "ro"] }"#,
-            devices: r#"
+        devices: r#"
         "resources": { "devices": [{ "allow": false, "access": "rwm" }] },"#,
-            namespaces: r#"
+        namespaces: r#"
             { "type": "pid" },
             { "type": "network" },
             { "type": "ipc" },
@@ -28,15 +25,18 @@ pub fn template(ids: Option<(u32, u32)>) -> String {
             { "type": "mount" },
             { "type": "cgroup" }
         ],"#
-            .to_owned(),
-        },
-        Some((uid, gid)) => Parts {
-            pts: "",
-            sys: r#"{ "destination": "/sys", "type": "none", "source": "/sys", "options": ["rbind", "nosuid", "noexec", "nodev", "rro"] }"#,
-            cgroup: "",
-            devices: "",
-            namespaces: format!(
-                r#"
+        .to_owned(),
+    }
+}
+
+fn of_user((uid, gid): (u32, u32)) -> Parts {
+    Parts {
+        pts: "",
+        sys: r#"{ "destination": "/sys", "type": "none", "source": "/sys", "options": ["rbind", "nosuid", "noexec", "nodev", "rro"] }"#,
+        cgroup: "",
+        devices: "",
+        namespaces: format!(
+            r#"
             {{ "type": "pid" }},
             {{ "type": "ipc" }},
             {{ "type": "uts" }},
@@ -45,10 +45,14 @@ pub fn template(ids: Option<(u32, u32)>) -> String {
         ],
         "uidMappings": [{{ "containerID": 0, "hostID": {uid}, "size": 1 }}],
         "gidMappings": [{{ "containerID": 0, "hostID": {gid}, "size": 1 }}],"#
-            ),
-        },
-    };
-    let Parts { pts, sys, cgroup, devices, namespaces } = parts;
+        ),
+    }
+}
+
+/// The text; `ids` are the user and group that become root inside, for an ordinary user's container.
+#[must_use]
+pub fn template(ids: Option<(u32, u32)>) -> String {
+    let Parts { pts, sys, cgroup, devices, namespaces } = ids.map_or_else(of_root, of_user);
     format!(
         r#"{{
     "ociVersion": "1.3.0",

@@ -14,6 +14,7 @@
 mod cgroup;
 mod defaults;
 mod error;
+mod expected;
 mod extras;
 mod json;
 mod libcontainer;

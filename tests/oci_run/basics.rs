@@ -227,6 +227,21 @@ fn limits_are_those_of_its_cgroup_at_its_path() {
 }
 
 #[test]
+fn without_a_cgroup_namespace_a_container_still_sees_its_own_cgroup_alone() {
+    if !is_root() {
+        return;
+    }
+    let bundle = Bundle::new("view");
+    let kinds = json!([{"type": "pid"}, {"type": "mount"}, {"type": "uts"}, {"type": "network"}, {"type": "ipc"}]);
+    let bundle =
+        bundle.set("/linux/namespaces", kinds).set("/linux/resources/pids", json!({"limit": 44}));
+    let said = bundle.run(
+        "cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null; cat /sys/fs/cgroup/pids/tasks /sys/fs/cgroup/cgroup.procs 2>/dev/null | head -1; mkdir /sys/fs/cgroup/pids/x 2>&1 | grep -c Read-only",
+    );
+    assert_eq!(said, "44\n1\n1\n");
+}
+
+#[test]
 fn what_the_format_does_not_know_is_named_in_the_plan() {
     if !is_root() {
         return;
