@@ -87,14 +87,14 @@ mod tests {
     fn a_place_leads_to_its_pointer() {
         let root = parse(b"{\"a/b\": [1,\n {\"c~\": 2}], \"d\": [3]}").expect("JSON");
         let at = |line, column| Place { line, column };
-        let asked = vec![at(2, 9), at(2, 3), at(1, 1), at(1, 10), at(2, 18), at(9, 9)];
+        let asked = vec![at(2, 9), at(2, 3), at(1, 1), at(1, 10), at(2, 20), at(9, 9)];
         let found = pointers(&root, asked);
         let text = |line, column| found.get(&at(line, column)).map(Pointer::as_str);
         assert_eq!(text(1, 1), Some(""));
         assert_eq!(text(1, 10), Some("/a~1b/0"));
         assert_eq!(text(2, 3), Some("/a~1b/1/c~0"));
         assert_eq!(text(2, 9), Some("/a~1b/1/c~0"));
-        assert_eq!(text(2, 18), Some("/d/0"));
+        assert_eq!(text(2, 20), Some("/d/0"));
         assert_eq!(text(9, 9), None);
     }
 }
