@@ -52,6 +52,7 @@ pub(super) fn of<'a>(door: &mut Door<'_>, node: &'a Node<'a>) -> Option<Process>
         io_priority: io_priority(door, &mut fields),
         scheduler: scheduler(door, &mut fields),
         exec_cpu_affinity: exec_cpu_affinity(door, &mut fields),
+        init: false,
     };
     fields.finish(door);
     Some(process)
