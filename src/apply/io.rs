@@ -72,6 +72,15 @@ impl Sources {
     }
 }
 
+/// Descriptors 3, 4, 5… of this process, `count` of them, for [`Io::passed`]; they stay open here too.
+///
+/// # Errors
+/// `EBADF` when one of them is not open.
+pub fn inherited(count: u16) -> Result<Vec<OwnedFd>, Fault> {
+    let end = 3 + i32::from(count);
+    (3..end).map(|number| fd::dup_above(Fd(number), end).map(host::owned)).collect()
+}
+
 /// The host's null device, verified, for reading and writing.
 fn open_null() -> Outcome<Handle> {
     let null = fd::openat(Fd::CWD, c"/dev/null", O_RDWR, 0)?;

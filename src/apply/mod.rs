@@ -38,7 +38,7 @@ pub use control::{CgroupHandle, CgroupVersion, ControlError, OomEvent, OomEvents
 pub use error::{ApplyError, Cause, Leftover};
 #[doc(hidden)]
 pub use fuzz::fuzz_lower;
-pub use io::{Io, Stdio};
+pub use io::{Io, Stdio, inherited};
 pub use journal::{StateDir, Swept, sweep};
 pub use lower::{LowerError, LowerReason, lower};
 pub use program::Program;

@@ -90,6 +90,8 @@ pub fn joining(
     for given in options {
         match builder.take_process(given) {
             Ok(true) => {}
+            // Standard input is always passed on.
+            Ok(false) if given.opt.id == OptId::Interactive => {}
             Ok(false) => builder.problems.push(Problem::new("has no meaning here").at(given)),
             Err(problem) => builder.problems.push(problem.at(given)),
         }
