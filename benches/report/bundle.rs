@@ -101,31 +101,7 @@ const QUOTA: u64 = 50_000;
 const PERIOD: u64 = 100_000;
 
 fn oci(root: &Path, variant: Variant, payload: &str, id: &str) -> Value {
-    let mount = |to: &str, kind: &str, options: &[&str]| json!({"destination": to, "type": kind, "source": kind, "options": options});
-    let mut mounts = vec![
-        mount("/proc", "proc", &[]),
-        mount("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
-        mount(
-            "/dev/pts",
-            "devpts",
-            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
-        ),
-        mount("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
-        mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
-    ];
-    if variant == Variant::HostNetwork {
-        // A new sysfs shows the network of its maker's namespace, which is the host's: bound, as engines do.
-        let options = ["rbind", "nosuid", "noexec", "nodev", "ro"];
-        mounts.push(
-            json!({"destination": "/sys", "type": "none", "source": "/sys", "options": options}),
-        );
-    } else {
-        mounts.push(mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]));
-    }
-    if !matches!(variant, Variant::NoCgroup | Variant::HostNetwork) {
-        let options = ["nosuid", "noexec", "nodev", "relatime", "ro"];
-        mounts.push(mount("/sys/fs/cgroup", "cgroup", &options));
-    }
+    let mounts = oci_mounts(variant);
     let mut kinds = vec!["pid", "ipc", "uts", "mount", "cgroup"];
     if variant != Variant::HostNetwork {
         kinds.push("network");
@@ -171,6 +147,35 @@ fn oci(root: &Path, variant: Variant, payload: &str, id: &str) -> Value {
         "mounts": mounts,
         "linux": linux,
     })
+}
+
+fn oci_mounts(variant: Variant) -> Vec<Value> {
+    let mount = |to: &str, kind: &str, options: &[&str]| json!({"destination": to, "type": kind, "source": kind, "options": options});
+    let mut mounts = vec![
+        mount("/proc", "proc", &[]),
+        mount("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        mount(
+            "/dev/pts",
+            "devpts",
+            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        ),
+        mount("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
+        mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
+    ];
+    if variant == Variant::HostNetwork {
+        // A new sysfs shows the network of its maker's namespace, which is the host's: bound, as engines do.
+        let options = ["rbind", "nosuid", "noexec", "nodev", "ro"];
+        mounts.push(
+            json!({"destination": "/sys", "type": "none", "source": "/sys", "options": options}),
+        );
+    } else {
+        mounts.push(mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]));
+    }
+    if !matches!(variant, Variant::NoCgroup | Variant::HostNetwork) {
+        let options = ["nosuid", "noexec", "nodev", "relatime", "ro"];
+        mounts.push(mount("/sys/fs/cgroup", "cgroup", &options));
+    }
+    mounts
 }
 
 /// The same for libcontainer's format, as far as it goes: it has no cgroup namespace and no seccomp profile.
