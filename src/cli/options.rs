@@ -69,6 +69,7 @@ options! {
     /// The first process.
     PROCESS "Process" {
         Tty "tty" 't' FLAG, "Give the command a terminal of its own.";
+        Init "init" _ FLAG, "Start a small init, whose child the command is: it passes signals on, waits for orphans and ends with the command's exit code. Without this option the command is the container's first process itself.";
         Interactive "interactive" 'i' FLAG, "Accepted because other tools need it: standard input is always passed on.";
         Env "env" 'e' Takes::value("NAME[=VALUE]").many(), "Set a variable. Without a value it is copied from the caller. Nothing else is inherited; PATH and HOME have defaults, and TERM is passed with --tty.";
         Workdir "workdir" 'w' Takes::value("DIR"), "Start in DIR, a path inside; `/` without this option.";
@@ -122,7 +123,12 @@ options! {
     }
     /// Where a container is described.
     BUNDLE "Bundle" {
-        Bundle "bundle" 'b' DIR, "Directory with a container.json.";
+        Bundle "bundle" 'b' DIR, "Directory with a config.json or a container.json.";
+    }
+    /// What a new `config.json` is for.
+    TEMPLATE "Template" {
+        SpecBundle "bundle" 'b' DIR, "Directory to write it to; the working directory without this option.";
+        SpecRootless "rootless" _ FLAG, "For a container that its owner starts without privilege: in a user namespace with the caller as root, without cgroups.";
     }
     /// What `plan` is about.
     PLANNING "Planning" {
