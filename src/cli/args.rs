@@ -15,7 +15,8 @@ use super::report::{Failure, Problem};
 use super::running::Query;
 use super::spec::{Operands, Opt, Takes, Verb, VerbId};
 use super::verbs::SHELLS;
-use crate::types::Signal;
+
+mod running;
 
 /// A command line, understood.
 #[derive(Debug)]
@@ -269,15 +270,15 @@ fn action(verb: &'static Verb, given: Vec<Given>, words: Vec<String>) -> Result<
             let bundle = take(&mut given, OptId::SpecBundle);
             Action::Spec { bundle, rootless: !given.is_empty() }
         }
-        VerbId::Exec => exec(given, words)?,
+        VerbId::Exec => running::exec(given, words)?,
         VerbId::List => Action::Query(Query::List {
-            json: is_json(&given, OptId::ListFormat)?,
+            json: running::is_json(&given, OptId::ListFormat)?,
             quiet: given.iter().any(|given| given.opt.id == OptId::Quiet),
         }),
         VerbId::State => Action::Query(Query::State(container_id(&words.remove(0))?)),
-        VerbId::Kill => Action::Query(kill(&given, &words)?),
+        VerbId::Kill => Action::Query(running::kill(&given, &words)?),
         VerbId::Ps => Action::Query(Query::Ps {
-            json: is_json(&given, OptId::PsFormat)?,
+            json: running::is_json(&given, OptId::PsFormat)?,
             id: container_id(&words.remove(0))?,
         }),
         VerbId::Pause => Action::Query(Query::Pause(container_id(&words.remove(0))?)),
@@ -327,52 +328,6 @@ fn run(mut given: Vec<Given>, mut words: Vec<String>) -> Result<Action, Failure>
     })?;
     let id = container_id(&words.remove(0))?;
     Ok(Action::Run { bundle, id, command: words })
-}
-
-fn exec(mut given: Vec<Given>, mut words: Vec<String>) -> Result<Action, Failure> {
-    let pid_file = take(&mut given, OptId::PidFile);
-    let preserve_fds = match take(&mut given, OptId::PreserveFds) {
-        None => 0,
-        Some(text) => text.parse().map_err(|_| {
-            let text = format!("--preserve-fds {text}: no such number of descriptors");
-            usage(text, "expected a number from 0 to 65535")
-        })?,
-    };
-    let count = given.len();
-    given.retain(|given| given.opt.id != OptId::Detach);
-    let detach = given.len() < count;
-    let id = container_id(&words.remove(0))?;
-    Ok(Action::Exec(Exec { id, options: given, command: words, detach, pid_file, preserve_fds }))
-}
-
-fn kill(given: &[Given], words: &[String]) -> Result<Query, Failure> {
-    let signal = match words.get(1) {
-        None => Signal::TERM,
-        Some(text) => signal(text).ok_or_else(|| {
-            let hint = "a name such as TERM or SIGTERM, or a number; see signal(7)";
-            usage(format!("`{text}`: no such signal"), hint)
-        })?,
-    };
-    let all = given.iter().any(|given| given.opt.id == OptId::KillAll);
-    Ok(Query::Kill { id: container_id(&words[0])?, signal, all })
-}
-
-fn signal(text: &str) -> Option<Signal> {
-    match text.parse() {
-        Ok(number) => Signal::from_number(number),
-        Err(_) => Signal::from_name(&text.to_ascii_uppercase()),
-    }
-}
-
-fn is_json(given: &[Given], id: OptId) -> Result<bool, Failure> {
-    match given.iter().rev().find(|given| given.opt.id == id) {
-        None => Ok(false),
-        Some(format) => match format.text() {
-            "table" => Ok(false),
-            "json" => Ok(true),
-            _ => Err(usage(format!("{format}: unknown form"), "there are `table` and `json`")),
-        },
-    }
 }
 
 fn plan(mut given: Vec<Given>, command: Vec<String>) -> Result<Action, Failure> {
