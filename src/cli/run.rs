@@ -17,6 +17,7 @@ use super::report::{EXIT_NOT_FOUND, EXIT_OWN, Failure, Problem, Sources};
 use super::sandbox::{Sandbox, Surroundings, sandbox};
 use super::signals::Signals;
 use super::state;
+use super::verbs::NSPLAN;
 use crate::apply::probe::{probe, probe_all};
 use crate::apply::{ApplyError, Io, StateDir, seal_program, spawn};
 use crate::config::{Config, Parsed, Process, from_libcontainer, to_libcontainer};
@@ -38,11 +39,16 @@ pub fn main(words: Vec<OsString>) -> ExitCode {
 }
 
 fn carry_out(request: &Request) -> Result<u8, Failure> {
+    let explain = |plan: &Plan| {
+        if request.debug {
+            let _ = write!(std::io::stderr().lock(), "{plan}");
+        }
+    };
     match &request.action {
-        Action::Help(verb) => print(&help(*verb)),
-        Action::Version => print(&version()),
-        Action::Completions(shell) => print(&completions(shell)),
-        Action::Man(verb) => print(&man(*verb)),
+        Action::Help(verb) => print(&help(&NSPLAN, *verb)),
+        Action::Version => print(&version(NSPLAN.name)),
+        Action::Completions(shell) => print(&completions(&NSPLAN, shell)),
+        Action::Man(verb) => print(&man(&NSPLAN, *verb)),
         Action::Probe => print(&pretty(&probe_all().map_err(|error| Problem::of(&error))?)?),
         Action::Config { file, libcontainer } => print_config(file, *libcontainer),
         Action::Plan { subject, command, json, host } => {
@@ -52,13 +58,13 @@ fn carry_out(request: &Request) -> Result<u8, Failure> {
             let made = sandbox(options, command.clone(), &surroundings(options, None)?)?;
             let Sandbox { config, sources, id, timeout } = made;
             let job = Job { config: &config, sources: &sources, id, timeout };
-            start(request, job)
+            start(&state_root(request)?, &explain, job)
         }
         Action::Run { bundle, id, command } => {
-            let (parsed, sources) = read_config(&in_bundle(bundle))?;
+            let (parsed, sources) = read_config(&in_bundle(bundle), None)?;
             let config = with_command(parsed.config, command);
             let job = Job { config: &config, sources: &sources, id: id.clone(), timeout: None };
-            start(request, job)
+            start(&state_root(request)?, &explain, job)
         }
         Action::Delete { id, force } => {
             let root = state_root(request)?;
@@ -68,26 +74,25 @@ fn carry_out(request: &Request) -> Result<u8, Failure> {
 }
 
 /// A container to be started.
-struct Job<'a> {
-    config: &'a Config,
-    sources: &'a Sources,
-    id: ContainerId,
-    timeout: Option<Duration>,
+pub(super) struct Job<'a> {
+    pub(super) config: &'a Config,
+    pub(super) sources: &'a Sources,
+    pub(super) id: ContainerId,
+    pub(super) timeout: Option<Duration>,
 }
 
-fn start(request: &Request, job: Job<'_>) -> Result<u8, Failure> {
+/// Starts a container and stays with it; `explain` is told the plan before it is carried out.
+pub(super) fn start(root: &HostPath, explain: &dyn Fn(&Plan), job: Job<'_>) -> Result<u8, Failure> {
     if is_exposed(job.config) {
         seal_program().map_err(|fault| {
-            let text = format!("nsplan's own program could be overwritten from inside: {fault}");
-            Failure::from(Problem::new(text).hint("install nsplan on a read-only file system"))
+            let text =
+                format!("the launcher's own program could be overwritten from inside: {fault}");
+            Failure::from(Problem::new(text).hint("install it on a read-only file system"))
         })?;
     }
     let plan = plan_here(job.config, job.sources)?;
-    if request.debug {
-        let _ = write!(std::io::stderr().lock(), "{plan}");
-    }
-    let root = state_root(request)?;
-    state::prepare(&root, nix::unistd::geteuid().as_raw())?;
+    explain(&plan);
+    state::prepare(root, nix::unistd::geteuid().as_raw())?;
     // From here on no signal is lost, and none ends this process before the container has been cared for.
     let signals = Signals::block()
         .map_err(|errno| Failure::from(Problem::new(format!("signalfd = {errno}"))))?;
@@ -135,10 +140,8 @@ fn failed(plan: &Plan, job: &Job<'_>, error: &ApplyError) -> Failure {
 }
 
 fn state_root(request: &Request) -> Result<HostPath, Failure> {
-    let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
     let given = request.root.as_deref().map(absolute).transpose()?;
-    let uid = nix::unistd::geteuid().as_raw();
-    state::place(given.as_ref().map(HostPath::as_str), uid, runtime.as_deref())
+    state::root(NSPLAN.name, given.as_ref())
 }
 
 fn show_plan(
@@ -155,11 +158,11 @@ fn show_plan(
             (made.config, made.sources)
         }
         Subject::File(file) => {
-            let (parsed, sources) = read_config(file)?;
+            let (parsed, sources) = read_config(file, None)?;
             (with_command(parsed.config, command), sources)
         }
         Subject::Bundle(bundle) => {
-            let (parsed, sources) = read_config(&in_bundle(bundle))?;
+            let (parsed, sources) = read_config(&in_bundle(bundle), None)?;
             (with_command(parsed.config, command), sources)
         }
     };
@@ -195,11 +198,16 @@ fn in_bundle(bundle: &str) -> String {
     format!("{}/container.json", bundle.trim_end_matches('/'))
 }
 
-fn read_config(file: &str) -> Result<(Parsed, Sources), Failure> {
+/// Reads a container.json; an empty or relative root is in `base`, or in the directory of the file.
+pub(super) fn read_config(
+    file: &str,
+    base: Option<&HostPath>,
+) -> Result<(Parsed, Sources), Failure> {
     let text = std::fs::read(file).map_err(|error| Problem::of(&error).at(file))?;
     let path = absolute(file)?;
     let directory = path.as_str().rsplit_once('/').map_or("/", |(directory, _)| directory);
-    let base = absolute(if directory.is_empty() { "/" } else { directory })?;
+    let here = absolute(if directory.is_empty() { "/" } else { directory })?;
+    let base = base.cloned().unwrap_or(here);
     let parsed = from_libcontainer(&text, &base).map_err(|errors| Failure {
         exit: EXIT_OWN,
         problems: errors.0.iter().map(|error| Problem::new(format!("{file}:{error}"))).collect(),
@@ -209,7 +217,7 @@ fn read_config(file: &str) -> Result<(Parsed, Sources), Failure> {
 }
 
 fn print_config(file: &str, libcontainer: bool) -> Result<u8, Failure> {
-    let (parsed, _) = read_config(file)?;
+    let (parsed, _) = read_config(file, None)?;
     if libcontainer {
         let text = to_libcontainer(&parsed).map_err(|error| Problem::of(&error).at(file))?;
         return print(&text);
@@ -256,7 +264,7 @@ fn last_capability() -> Option<u8> {
 }
 
 /// The path from the root; a relative one is below the working directory.
-fn absolute(text: &str) -> Result<HostPath, Failure> {
+pub(super) fn absolute(text: &str) -> Result<HostPath, Failure> {
     let fail = |error: &dyn core::error::Error| Failure::from(Problem::of(error).at(text));
     let path = if text.starts_with('/') {
         text.to_owned()
@@ -273,7 +281,7 @@ fn pretty(value: &impl serde::Serialize) -> Result<String, Failure> {
 }
 
 /// Prints; a reader that has seen enough is no fault.
-fn print(text: &str) -> Result<u8, Failure> {
+pub(super) fn print(text: &str) -> Result<u8, Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
