@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cgroup;
 use super::error::{Cause, Leftover};
+use super::mark;
 use super::network;
 use super::state::Directory;
 use crate::plan::{CgroupOp, InterfaceName, NetworkOp, Op, StateOp, StepId};
@@ -105,7 +106,8 @@ impl Journal {
     /// Undoes everything, the last first. The file stays if something is left behind, for the next one to try.
     pub(crate) fn undo(&mut self) -> Vec<Leftover> {
         let mut left = Vec::new();
-        while let Some((_, op)) = self.entries.pop() {
+        while let Some((step, op)) = self.entries.pop() {
+            mark::undo_begins(step);
             let answer = match &op {
                 Op::State(_) if !left.is_empty() => continue,
                 Op::State(_) => self.directory.take().map_or(Ok(()), Directory::remove),

@@ -15,6 +15,7 @@ mod idmap;
 mod io;
 mod journal;
 mod lower;
+mod mark;
 mod message;
 #[cfg(feature = "net")]
 mod network;
