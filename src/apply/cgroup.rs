@@ -86,21 +86,18 @@ pub(crate) fn open_tasks(file: &HostPath) -> Outcome<Handle> {
 }
 
 /// Pauses of 50 µs to 100 ms, together about a second: the kernel lets go of a cgroup a moment after its last process.
-fn pauses() -> impl Iterator<Item = Duration> {
+pub(crate) fn pauses() -> impl Iterator<Item = Duration> {
     (0..18_u32).map(|n| Duration::from_micros(50 << n.min(11)))
 }
 
-/// Removes a directory and what the container made below it. A `shared` one is left to others who are in it.
-pub(crate) fn remove(path: &HostPath, shared: bool) -> Outcome {
-    if !shared {
-        remove_below(path, 0);
-    }
+/// Removes a directory and what the container made below it.
+pub(crate) fn remove(path: &HostPath) -> Outcome {
+    remove_below(path, 0);
     let name = c_path(path)?;
     let mut pauses = pauses();
     loop {
         match file::rmdir(&name) {
             Err(fault) if fault.is(Errno::ENOENT) => return Ok(()),
-            Err(fault) if shared && is_busy(fault) => return Ok(()),
             Err(fault) if is_busy(fault) => match pauses.next() {
                 Some(pause) => thread::sleep(pause),
                 None => return Err(fault),
@@ -108,6 +105,36 @@ pub(crate) fn remove(path: &HostPath, shared: bool) -> Outcome {
             answer => return answer,
         }
     }
+}
+
+/// Leaves a directory that other containers may be in: the last one out removes it.
+///
+/// Who made it (`own`) and cannot remove it marks it as left, and then tries once more: so whoever leaves after that
+/// look finds the mark, and whoever left before it is not in the way. Who found it removes it only if it is marked; a
+/// directory of the administrator's never is.
+pub(crate) fn leave(path: &HostPath, own: bool) -> Outcome {
+    let name = c_path(path)?;
+    let go = || match file::rmdir(&name) {
+        Err(fault) if fault.is(Errno::ENOENT) => Ok(true),
+        Err(fault) if is_busy(fault) => Ok(false),
+        answer => answer.map(|()| true),
+    };
+    if !own {
+        return if is_left(&name) { go().map(drop) } else { Ok(()) };
+    }
+    if !go()? {
+        // Without room for a mark (a user's v2 cgroup before Linux 5.7) it stays, empty.
+        let _ = LEFT.iter().any(|mark| file::setxattr(&name, mark, b"1").is_ok());
+        go()?;
+    }
+    Ok(())
+}
+
+/// Marks of a directory that its maker has left to others: what an ordinary user may set, and what root could before.
+const LEFT: [&core::ffi::CStr; 2] = [c"user.nsplan.left", c"trusted.nsplan.left"];
+
+fn is_left(name: &core::ffi::CStr) -> bool {
+    LEFT.iter().any(|mark| file::has_xattr(name, mark).unwrap_or(false))
 }
 
 fn is_busy(fault: Fault) -> bool {
@@ -148,7 +175,7 @@ pub(crate) fn kill(directory: &HostPath) -> Outcome {
     })
 }
 
-fn read(path: &HostPath) -> Outcome<String> {
+pub(crate) fn read(path: &HostPath) -> Outcome<String> {
     fs::read_to_string(path.as_str()).map_err(|error| {
         Fault::new(Sysno::read, Errno(error.raw_os_error().unwrap_or(Errno::EIO.0)))
     })

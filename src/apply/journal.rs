@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cgroup;
 use super::error::{Cause, Leftover};
+use super::leaf;
 use super::mark;
 use super::network;
 use super::state::Directory;
@@ -42,14 +43,25 @@ pub struct Swept {
 enum Line {
     /// About to be done; undone by this.
     Undo { step: StepId, op: Op },
+    /// Was found done already by others who share it: theirs to undo, unless they leave it to us.
+    Found { step: StepId, op: Op },
     /// Was found done already: not ours to undo.
     Not { step: StepId },
+}
+
+/// A step that must be undone.
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    step: StepId,
+    op: Op,
+    /// Whether this container did it; otherwise others did, and share it.
+    own: bool,
 }
 
 /// The steps that must be undone, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
-    entries: Vec<(StepId, Op)>,
+    entries: Vec<Entry>,
     directory: Option<Directory>,
 }
 
@@ -67,27 +79,34 @@ impl Journal {
             directory.empty()?;
             self.directory = Some(directory);
         }
-        self.entries.push((step, Op::State(StateOp::CloseJournal)));
+        self.entries.push(Entry { step, op: Op::State(StateOp::CloseJournal), own: true });
         Ok(())
     }
 
     /// To be called before the step is done.
     pub(crate) fn record(&mut self, step: StepId, undo: &Op) -> Outcome {
         self.append(&Line::Undo { step, op: undo.clone() })?;
-        self.entries.push((step, undo.clone()));
+        put(&mut self.entries, Entry { step, op: undo.clone(), own: true });
+        Ok(())
+    }
+
+    /// The step has found its work done by others, who share it.
+    pub(crate) fn found(&mut self, step: StepId, undo: &Op) -> Outcome {
+        self.append(&Line::Found { step, op: undo.clone() })?;
+        put(&mut self.entries, Entry { step, op: undo.clone(), own: false });
         Ok(())
     }
 
     /// The step just recorded has found its work done by others.
     pub(crate) fn cancel(&mut self, step: StepId) -> Outcome {
         self.append(&Line::Not { step })?;
-        self.entries.retain(|(other, _)| *other != step);
+        self.entries.retain(|entry| entry.step != step);
         Ok(())
     }
 
     /// The links made on the host, by their real names.
     pub(crate) fn links(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().filter_map(|(_, op)| match op {
+        self.entries.iter().filter_map(|entry| match &entry.op {
             Op::Network(NetworkOp::RemoveLink { host: InterfaceName::Fixed(name) }) => {
                 Some(name.as_str())
             }
@@ -106,25 +125,37 @@ impl Journal {
     /// Undoes everything, the last first. The file stays if something is left behind, for the next one to try.
     pub(crate) fn undo(&mut self) -> Vec<Leftover> {
         let mut left = Vec::new();
-        while let Some((step, op)) = self.entries.pop() {
-            mark::undo_begins(step);
-            let answer = match &op {
+        while let Some(entry) = self.entries.pop() {
+            mark::undo_begins(entry.step);
+            let answer = match &entry.op {
                 Op::State(_) if !left.is_empty() => continue,
                 Op::State(_) => self.directory.take().map_or(Ok(()), Directory::remove),
-                op => undo(op),
+                _ => undo(&entry),
             };
             if let Err(fault) = answer {
-                left.push(Leftover { undo: op, fault });
+                left.push(Leftover { undo: entry.op, fault });
             }
         }
         left
     }
 }
 
-fn undo(op: &Op) -> Outcome {
-    match op {
-        Op::Cgroup(CgroupOp::RemoveDirectory { path, shared }) => cgroup::remove(path, *shared),
+/// A step done again takes the place it had: the order is that of the steps.
+fn put(entries: &mut Vec<Entry>, entry: Entry) {
+    match entries.iter_mut().find(|known| known.step == entry.step) {
+        Some(known) => *known = entry,
+        None => entries.push(entry),
+    }
+}
+
+fn undo(entry: &Entry) -> Outcome {
+    match &entry.op {
+        Op::Cgroup(CgroupOp::RemoveDirectory { path, shared: false }) => cgroup::remove(path),
+        Op::Cgroup(CgroupOp::RemoveDirectory { path, shared: true }) => {
+            cgroup::leave(path, entry.own)
+        }
         Op::Cgroup(CgroupOp::Kill { directory }) => cgroup::kill(directory),
+        Op::Cgroup(CgroupOp::ReturnFromLeaf { directory }) => leaf::leave(directory),
         Op::Network(NetworkOp::RemoveLink { host }) => network::remove(host),
         _ => Err(Fault::new(Sysno::exit, Errno::ENOSYS)),
     }
@@ -138,7 +169,9 @@ pub(crate) fn io_fault(call: Sysno, error: &std::io::Error) -> Fault {
 fn is_allowed(op: &Op) -> bool {
     match op {
         Op::Cgroup(CgroupOp::RemoveDirectory { path, .. }) => cgroup::is_below_cgroup_root(path),
-        Op::Cgroup(CgroupOp::Kill { directory }) => cgroup::is_below_cgroup_root(directory),
+        Op::Cgroup(CgroupOp::Kill { directory } | CgroupOp::ReturnFromLeaf { directory }) => {
+            cgroup::is_below_cgroup_root(directory)
+        }
         // Carried out on veths only.
         Op::Network(NetworkOp::RemoveLink { .. }) => true,
         _ => false,
@@ -146,16 +179,17 @@ fn is_allowed(op: &Op) -> bool {
 }
 
 /// The undo that a journal's file still asks for, in the order of the steps. A last line cut short was never done.
-fn pending(text: &str) -> Vec<Op> {
-    let mut entries: Vec<(StepId, Op)> = Vec::new();
+fn pending(text: &str) -> Vec<Entry> {
+    let mut entries = Vec::new();
     for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
         match serde_json::from_str(line) {
-            Ok(Line::Undo { step, op }) => entries.push((step, op)),
-            Ok(Line::Not { step }) => entries.retain(|(other, _)| *other != step),
+            Ok(Line::Undo { step, op }) => put(&mut entries, Entry { step, op, own: true }),
+            Ok(Line::Found { step, op }) => put(&mut entries, Entry { step, op, own: false }),
+            Ok(Line::Not { step }) => entries.retain(|entry| entry.step != step),
             Err(_) => {}
         }
     }
-    entries.into_iter().map(|(_, op)| op).collect()
+    entries
 }
 
 /// Carries out what is left in a journal whose launcher is dead: first everything in its own cgroups is killed.
@@ -165,23 +199,24 @@ fn finish(directory: &mut Directory) -> (usize, Vec<Leftover>) {
         return (0, Vec::new());
     }
     let (mut undone, mut left) = (0, Vec::new());
-    for op in pending(&text).into_iter().rev() {
-        let killed = match &op {
-            Op::Cgroup(CgroupOp::RemoveDirectory { path, shared: false }) if is_allowed(&op) => {
+    for entry in pending(&text).into_iter().rev() {
+        let op = &entry.op;
+        let killed = match op {
+            Op::Cgroup(CgroupOp::RemoveDirectory { path, shared: false }) if is_allowed(op) => {
                 cgroup::kill(path)
             }
             _ => Ok(()),
         };
-        let answer = if is_gone(&op) {
+        let answer = if is_gone(op) {
             Ok(())
-        } else if is_allowed(&op) {
-            killed.and_then(|()| undo(&op))
+        } else if is_allowed(op) {
+            killed.and_then(|()| undo(&entry))
         } else {
             Err(Fault::new(Sysno::unlinkat, Errno::EPERM))
         };
         match answer {
             Ok(()) => undone += 1,
-            Err(fault) => left.push(Leftover { undo: op, fault }),
+            Err(fault) => left.push(Leftover { undo: entry.op, fault }),
         }
     }
     (undone, left)
@@ -190,7 +225,9 @@ fn finish(directory: &mut Directory) -> (usize, Vec<Leftover>) {
 fn is_gone(op: &Op) -> bool {
     match op {
         Op::Cgroup(CgroupOp::RemoveDirectory { path, .. })
-        | Op::Cgroup(CgroupOp::Kill { directory: path }) => cgroup::exists(path) == Ok(false),
+        | Op::Cgroup(
+            CgroupOp::Kill { directory: path } | CgroupOp::ReturnFromLeaf { directory: path },
+        ) => cgroup::exists(path) == Ok(false),
         _ => false,
     }
 }
@@ -233,8 +270,24 @@ mod tests {
         let first = line(Line::Undo { step: step(1), op: op.clone() });
         let second = line(Line::Undo { step: step(2), op: op.clone() });
         let not = line(Line::Not { step: step(2) });
-        assert_eq!(pending(&format!("{first}{second}{not}")), std::slice::from_ref(&op));
-        assert_eq!(pending(&format!("{first}{}", &second[..20])), std::slice::from_ref(&op));
+        let alone = [Entry { step: step(1), op, own: true }];
+        assert_eq!(pending(&format!("{first}{second}{not}")), alone);
+        assert_eq!(pending(&format!("{first}{}", &second[..20])), alone);
+    }
+
+    #[test]
+    fn a_step_done_again_keeps_its_place_in_the_order() {
+        let step = |index| StepId { actor: crate::plan::Actor::Parent, index };
+        let entry = |index, name: &str, own| {
+            let path = HostPath::new(&format!("/sys/fs/cgroup/{name}")).expect("absolute");
+            let op = Op::Cgroup(CgroupOp::RemoveDirectory { path, shared: true });
+            Entry { step: step(index), op, own }
+        };
+        let mut entries = Vec::new();
+        for one in [entry(1, "a", false), entry(2, "a/b", true), entry(1, "a", true)] {
+            put(&mut entries, one);
+        }
+        assert_eq!(entries, [entry(1, "a", true), entry(2, "a/b", true)]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod fuzz;
 mod idmap;
 mod io;
 mod journal;
+mod leaf;
 mod lower;
 mod mark;
 mod message;

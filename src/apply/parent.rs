@@ -1,9 +1,11 @@
 //! The launcher's steps, one arm each, and its side of the channels.
 
+use alloc::format;
+
 use super::error::Cause;
 use super::network::Network;
 use super::spawn::{Failure, Launcher, Started};
-use super::{cgroup, idmap};
+use super::{cgroup, idmap, leaf};
 use crate::apply::message::Message;
 use crate::plan::{
     Actor, CgroupOp, NetworkOp, Op, ProcessOp, Slot, StateOp, Step, StepId, SyncOp, Token, Undo,
@@ -13,7 +15,7 @@ use crate::sys::channel::{self, Received};
 use crate::sys::clone::Gone;
 use crate::sys::process::Pid;
 use crate::sys::{Handle, host};
-use crate::types::Errno;
+use crate::types::{Errno, HostPath};
 
 impl Launcher<'_> {
     /// One step: what undoes it is recorded first.
@@ -37,22 +39,7 @@ impl Launcher<'_> {
 
     fn cgroup(&mut self, id: StepId, op: &CgroupOp, undo: &Undo) -> Result<(), Cause> {
         match op {
-            CgroupOp::MakeDirectory { path, fresh } => {
-                if !fresh && cgroup::exists(path)? {
-                    return Ok(());
-                }
-                if let Undo::Op(undo) = undo {
-                    self.journal.record(id, undo)?;
-                }
-                match cgroup::make(path) {
-                    // Whoever was there first removes it.
-                    Err(fault) if fault.is(Errno::EEXIST) => {
-                        self.journal.cancel(id)?;
-                        if *fresh { Err(fault.into()) } else { Ok(()) }
-                    }
-                    answer => Ok(answer?),
-                }
-            }
+            CgroupOp::MakeDirectory { path, fresh } => self.make_cgroup(id, path, *fresh, undo),
             CgroupOp::Write { file, value } => Ok(cgroup::write(file, value.as_bytes())?),
             CgroupOp::InheritCpuset { directory } => Ok(cgroup::inherit_cpuset(directory)?),
             CgroupOp::EnableControllers { directory, controllers } => {
@@ -66,12 +53,66 @@ impl Launcher<'_> {
                 self.hold(Slot::CgroupDirectory, cgroup::open_directory(directory)?)
             }
             CgroupOp::Place { file } => {
-                let pid = alloc::format!("{}", self.init()?.number());
+                let pid = format!("{}", self.init()?.number());
                 Ok(cgroup::write(file, pid.as_bytes())?)
             }
-            CgroupOp::RemoveDirectory { .. } | CgroupOp::Kill { .. } | CgroupOp::Enter { .. } => {
-                Err(Cause::Protocol)
+            CgroupOp::MoveToLeaf { directory } => {
+                self.leaf = Some(leaf::enter(directory)?);
+                Ok(())
             }
+            CgroupOp::RemoveDirectory { .. }
+            | CgroupOp::Kill { .. }
+            | CgroupOp::ReturnFromLeaf { .. }
+            | CgroupOp::Enter { .. } => Err(Cause::Protocol),
+        }
+    }
+
+    /// Makes a directory. A shared parent that its last user removed after it was found here is made again.
+    fn make_cgroup(
+        &mut self,
+        id: StepId,
+        path: &HostPath,
+        fresh: bool,
+        undo: &Undo,
+    ) -> Result<(), Cause> {
+        for _ in 0..MOST_RACES {
+            match self.make_cgroup_once(id, path, fresh, undo) {
+                Err(Cause::Kernel(fault)) if fault.is(Errno::ENOENT) => {}
+                answer => return answer,
+            }
+            let plan = self.plan;
+            for (index, step) in (0..id.index).zip(&plan.parent) {
+                if let Op::Cgroup(CgroupOp::MakeDirectory { path: above, fresh: false }) = &step.op
+                    && path.as_str().starts_with(&format!("{above}/"))
+                {
+                    let id = StepId { actor: id.actor, index };
+                    self.make_cgroup_once(id, above, false, &step.undo)?;
+                }
+            }
+        }
+        self.make_cgroup_once(id, path, fresh, undo)
+    }
+
+    fn make_cgroup_once(
+        &mut self,
+        id: StepId,
+        path: &HostPath,
+        fresh: bool,
+        undo: &Undo,
+    ) -> Result<(), Cause> {
+        let Undo::Op(undo) = undo else { return Err(Cause::Protocol) };
+        if !fresh && cgroup::exists(path)? {
+            return Ok(self.journal.found(id, undo)?);
+        }
+        self.journal.record(id, undo)?;
+        match cgroup::make(path) {
+            Err(fault) if fault.is(Errno::EEXIST) && fresh => {
+                // Whoever was there first removes it.
+                self.journal.cancel(id)?;
+                Err(fault.into())
+            }
+            Err(fault) if fault.is(Errno::EEXIST) => Ok(self.journal.found(id, undo)?),
+            answer => Ok(answer?),
         }
     }
 
@@ -212,6 +253,9 @@ impl Launcher<'_> {
         (id, failed.cause)
     }
 }
+
+/// How often a shared parent may vanish while a directory is made in it.
+const MOST_RACES: u8 = 16;
 
 /// Why a step was not done, and whose step it was if not the one at hand.
 #[derive(Debug)]

@@ -54,6 +54,7 @@ pub fn spawn(plan: &Plan, io: Io) -> Result<Container, ApplyError> {
         slots: Vec::new(),
         journal: Journal::default(),
         network: None,
+        leaf: None,
         nursery: None,
         dumpable: None,
         intermediate: None,
@@ -99,6 +100,8 @@ pub(super) struct Launcher<'a> {
     pub(super) slots: Vec<(Slot, Handle)>,
     pub(super) journal: Journal,
     pub(super) network: Option<Network>,
+    /// Held while the caller's leaf must stay: from the move into it until init is cloned.
+    pub(super) leaf: Option<Handle>,
     nursery: Option<Nursery<Launch>>,
     dumpable: Option<Dumpable>,
     pub(super) intermediate: Option<Started>,
@@ -163,6 +166,7 @@ impl Launcher<'_> {
                 return Err(fault);
             }
         };
+        self.leaf = None;
         let started = Some(started(child));
         if starts == Actor::Init {
             self.init = started
@@ -236,6 +240,7 @@ impl Launcher<'_> {
     /// Kills what was started, waits for it, undoes what was done.
     fn take_back(mut self, step: StepId, mut cause: Cause) -> ApplyError {
         self.network = None;
+        self.leaf = None;
         self.reap_intermediate();
         if let Some(started) = self.init.take() {
             let _ = signal::kill(started.pid, Signal::KILL);

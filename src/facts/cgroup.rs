@@ -77,6 +77,10 @@ pub struct Hierarchy {
     pub writable: bool,
 }
 
+/// Name of the leaf that takes the processes of a v2 cgroup which was given to an ordinary user, while containers are
+/// in cgroups beside it.
+pub const LEAF: &str = "nsplan-caller";
+
 /// The v2 tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -85,12 +89,22 @@ pub struct Unified {
     pub mount_point: HostPath,
     /// Which of its cgroups is seen at the mount point.
     pub root: String,
-    /// The caller's cgroup.
+    /// The caller's cgroup; the one above if an earlier container has moved the caller into its [`LEAF`].
     pub caller: String,
     /// The cgroup of the first process the caller sees.
     pub init: String,
     /// Whether the caller may make directories in its own cgroup and move processes there.
     pub writable: bool,
+    /// Whether the caller's cgroup was given to it: it may also switch controllers on below it
+    /// (`cgroup.subtree_control` is writable).
+    #[serde(default)]
+    pub delegated: bool,
+    /// Whether the caller is in the [`LEAF`] of `caller`.
+    #[serde(default)]
+    pub in_leaf: bool,
+    /// Whether cgroups with the `io` controller have the weight of the BFQ scheduler (`io.bfq.weight`).
+    #[serde(default)]
+    pub bfq: bool,
     /// Controllers that exist at the mount point (`cgroup.controllers`).
     pub controllers: BTreeSet<String>,
     /// Controllers that the caller's cgroup has (`cgroup.controllers` there).

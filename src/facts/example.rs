@@ -73,6 +73,9 @@ fn example_tree() -> Option<CgroupFacts> {
         caller_controllers: controllers.clone().into(),
         caller_subtree: controllers.into(),
         caller_populated: true,
+        delegated: true,
+        in_leaf: false,
+        bfq: false,
     };
     Some(CgroupFacts { hierarchies: Vec::new(), unified: Some(unified), systemd: false })
 }

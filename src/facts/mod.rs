@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 pub use accounts::{
     AccountError, ExecUser, GroupEntry, PasswdEntry, parse_group, parse_passwd, resolve,
 };
-pub use cgroup::{CgroupFacts, CgroupLayout, Hierarchy, Unified};
+pub use cgroup::{CgroupFacts, CgroupLayout, Hierarchy, LEAF, Unified};
 pub use error::FactsError;
 #[doc(hidden)]
 pub use fuzz::fuzz_text;

@@ -160,6 +160,9 @@ fn unified_at(seen: Seen, line: &Membership, init: Option<&[Membership]>) -> Uni
         caller_controllers: BTreeSet::new(),
         caller_subtree: BTreeSet::new(),
         caller_populated: true,
+        delegated: false,
+        in_leaf: false,
+        bfq: false,
     }
 }
 

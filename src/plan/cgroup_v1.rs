@@ -7,6 +7,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::cgroup_v2::is_limited;
 use super::cgroups::Setting;
 use super::device_rules::{self, Policy};
 use super::draft::{Draft, at, at_index};
@@ -19,7 +20,7 @@ pub(super) fn settings(draft: &mut Draft<'_>, resources: &Resources) -> Vec<Sett
     if let Some(rules) = &resources.devices {
         devices(draft, &mut settings, rules);
     }
-    memory(&mut settings, &resources.memory);
+    memory(draft, &mut settings, &resources.memory);
     cpu(&mut settings, &resources.cpu);
     if let Some(limit) = resources.pids {
         settings.push(Setting::new("pids", "pids.max", max(limit), &at("/cgroup/pids")));
@@ -65,8 +66,15 @@ fn devices(draft: &mut Draft<'_>, settings: &mut Vec<Setting>, rules: &[DeviceRu
     }
 }
 
-fn memory(settings: &mut Vec<Setting>, memory: &Memory) {
+fn memory(draft: &mut Draft<'_>, settings: &mut Vec<Setting>, memory: &Memory) {
     let place = |name: &str| at("/cgroup/memory").key(name);
+    // Later kernels refuse the value, or take it and do nothing with it.
+    let has_kernel_limit = draft.facts.kernel.version < KernelVersion::new(5, 16);
+    if !has_kernel_limit && is_limited(memory.kernel) {
+        let what = "a limit for kernel memory alone, which Linux has none of since 5.16";
+        draft.refuse(&place("kernel"), Refusal::LimitUnsupported { what });
+    }
+    let kernel = memory.kernel.filter(|_| has_kernel_limit);
     let mut put = |name, file, value: Option<String>| {
         if let Some(value) = value {
             settings.push(Setting::new("memory", file, value, &place(name)));
@@ -76,7 +84,7 @@ fn memory(settings: &mut Vec<Setting>, memory: &Memory) {
     put("limit", "memory.limit_in_bytes", memory.limit.map(bytes));
     put("swap", "memory.memsw.limit_in_bytes", memory.swap.map(bytes));
     put("reservation", "memory.soft_limit_in_bytes", memory.reservation.map(bytes));
-    put("kernel", "memory.kmem.limit_in_bytes", memory.kernel.map(bytes));
+    put("kernel", "memory.kmem.limit_in_bytes", kernel.map(bytes));
     put("kernelTCP", "memory.kmem.tcp.limit_in_bytes", memory.kernel_tcp.map(bytes));
     put("swappiness", "memory.swappiness", memory.swappiness.map(|value| format!("{value}")));
     put("disableOOMKiller", "memory.oom_control", memory.disable_oom_killer.then(|| "1".into()));
@@ -117,6 +125,16 @@ fn block_io(draft: &mut Draft<'_>, settings: &mut Vec<Setting>, block_io: &Block
             draft
                 .note(&place.key("weight"), "the weight counts for devices with the BFQ scheduler");
         }
+    }
+    let leaves = block_io.weight_device.iter().filter_map(|entry| entry.leaf_weight);
+    if !has_cfq && leaves.chain(block_io.leaf_weight).next().is_some() {
+        let what = "a leaf weight, which went with the CFQ scheduler in Linux 5.0";
+        draft.refuse(&place.key("leafWeight"), Refusal::LimitUnsupported { what });
+    }
+    let has_weights = has_cfq || draft.facts.kernel.version >= KernelVersion::new(5, 4);
+    if !has_weights && block_io.weight_device.iter().any(|entry| entry.weight.is_some()) {
+        let what = "weights by device, which BFQ has since Linux 5.4";
+        draft.refuse(&place.key("weightDevice"), Refusal::LimitUnsupported { what });
     }
     if let Some(weight) = block_io.leaf_weight {
         let file = "blkio.leaf_weight";

@@ -3,12 +3,14 @@
 //! # References
 //! `Documentation/admin-guide/cgroup-v2.rst` of the kernel; OCI runtime-spec, `config-linux.md`, "Control groups".
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::bpf::{self, Instruction};
 use super::cgroup_v1::rdma_line;
+use super::cgroup_weights::{io_weight, weight_of_shares};
 use super::cgroups::Setting;
 use super::draft::{Draft, at, at_index};
 use super::error::Refusal;
@@ -16,14 +18,19 @@ use crate::config::{BlockIo, CgroupBase, Cpu, Limit, Memory, Resources, Throttle
 use crate::facts::{KernelVersion, Unified};
 use crate::types::{Capability, Pointer};
 
-pub(super) fn settings(draft: &mut Draft<'_>, resources: &Resources) -> Vec<Setting> {
+/// `has_bfq`: whether cgroups here have the weight of the BFQ scheduler.
+pub(super) fn settings(
+    draft: &mut Draft<'_>,
+    resources: &Resources,
+    has_bfq: bool,
+) -> Vec<Setting> {
     let mut settings = Vec::new();
     memory(draft, &mut settings, &resources.memory);
     cpu(draft, &mut settings, &resources.cpu);
     if let Some(limit) = resources.pids {
         settings.push(Setting::new("pids", "pids.max", max(limit), &at("/cgroup/pids")));
     }
-    block_io(draft, &mut settings, &resources.block_io);
+    block_io(draft, &mut settings, &resources.block_io, has_bfq);
     others(draft, &mut settings, resources);
     for (file, value) in &resources.unified {
         raw(draft, &mut settings, file, value);
@@ -42,6 +49,11 @@ fn unsupported(draft: &mut Draft<'_>, origin: &Pointer, what: &'static str) {
     draft.refuse(origin, Refusal::LimitUnsupported { what });
 }
 
+/// Whether a limit is really one: "unlimited" is kept by a kernel that has no such limit.
+pub(super) fn is_limited(limit: Option<Limit>) -> bool {
+    matches!(limit, Some(Limit::At(_)))
+}
+
 fn memory(draft: &mut Draft<'_>, settings: &mut Vec<Setting>, memory: &Memory) {
     let place = |name: &str| at("/cgroup/memory").key(name);
     if let Some(limit) = memory.limit {
@@ -53,7 +65,12 @@ fn memory(draft: &mut Draft<'_>, settings: &mut Vec<Setting>, memory: &Memory) {
             (Limit::At(both), Some(Limit::At(limit))) => Limit::At(both.saturating_sub(limit)),
             _ => Limit::Unlimited,
         };
-        settings.push(Setting::new("memory", "memory.swap.max", max(alone), &place("swap")));
+        let origin = place("swap");
+        if let (Limit::At(both), Limit::At(alone)) = (swap, alone) {
+            let text = format!("{both} bytes of memory and swap together are {alone} of v2's swap");
+            draft.note(&origin, text);
+        }
+        settings.push(Setting::new("memory", "memory.swap.max", max(alone), &origin));
     }
     if let Some(reservation) = memory.reservation {
         let origin = place("reservation");
@@ -61,8 +78,8 @@ fn memory(draft: &mut Draft<'_>, settings: &mut Vec<Setting>, memory: &Memory) {
         draft.note(&origin, "a v1 soft limit becomes the v2 protection `memory.low`");
     }
     let lacking = [
-        (memory.kernel.is_some(), "kernel", "cgroup v2 has no limit for kernel memory alone"),
-        (memory.kernel_tcp.is_some(), "kernelTCP", "cgroup v2 has no limit for TCP memory alone"),
+        (is_limited(memory.kernel), "kernel", "cgroup v2 has no limit for kernel memory alone"),
+        (is_limited(memory.kernel_tcp), "kernelTCP", "cgroup v2 has no limit for TCP memory alone"),
         (memory.swappiness.is_some(), "swappiness", "cgroup v2 has no swappiness"),
         (
             memory.disable_oom_killer,
@@ -119,81 +136,31 @@ fn cpu(draft: &mut Draft<'_>, settings: &mut Vec<Setting>, cpu: &Cpu) {
     }
 }
 
-/// The weight that gives a group with `shares` the share of CPU time it had on v1: 2 → 1, 1024 → 100, 262144 → 10000,
-/// and on a quadratic curve through these points in the logarithm, rounded up. (The straight line that was used before
-/// made 1024 a weight of 39, and so any container weaker than a group of the default weight.)
-pub(super) fn weight_of_shares(shares: u64) -> u64 {
-    match shares {
-        0..=2 => return 1,
-        262_144.. => return 10_000,
-        _ => {}
-    }
-    let log = log2(shares);
-    let exponent = (log * log + 125.0 * log) / 612.0 - 7.0 / 34.0;
-    // Rounding up must not turn 100.00000000001 into 101.
-    let mut weight = 1u64;
-    let power = exp10(exponent) - 1e-6;
-    while u64_as_f64(weight) < power {
-        weight += 1;
-    }
-    weight
-}
-
-/// Exact below 2^53, and everything here is.
-fn u64_as_f64(value: u64) -> f64 {
-    let high = u32::try_from(value >> 32).unwrap_or(u32::MAX);
-    let low = u32::try_from(value & 0xffff_ffff).unwrap_or(u32::MAX);
-    f64::from(high) * 4_294_967_296.0 + f64::from(low)
-}
-
-/// Binary logarithm, by halving and the series of the inverse hyperbolic tangent: `core` has no `log2`.
-fn log2(value: u64) -> f64 {
-    let whole = value.ilog2();
-    let fraction = u64_as_f64(value) / u64_as_f64(1 << whole);
-    let z = (fraction - 1.0) / (fraction + 1.0);
-    let (mut term, mut sum, mut n) = (z, 0.0, 1.0);
-    while n < 60.0 {
-        sum += term / n;
-        term *= z * z;
-        n += 2.0;
-    }
-    f64::from(whole) + 2.0 * sum / core::f64::consts::LN_2
-}
-
-/// Power of ten, by the exponential series of a small part: `core` has no `powf`.
-fn exp10(exponent: f64) -> f64 {
-    let mut power = 1.0;
-    let mut rest = exponent;
-    while rest >= 1.0 {
-        power *= 10.0;
-        rest -= 1.0;
-    }
-    let x = rest * core::f64::consts::LN_10;
-    let (mut term, mut sum, mut n) = (1.0, 1.0, 1.0);
-    while n < 40.0 {
-        term *= x / n;
-        sum += term;
-        n += 1.0;
-    }
-    power * sum
-}
-
-fn block_io(draft: &mut Draft<'_>, settings: &mut Vec<Setting>, block_io: &BlockIo) {
+fn block_io(draft: &mut Draft<'_>, settings: &mut Vec<Setting>, block_io: &BlockIo, has_bfq: bool) {
     let place = at("/cgroup/blockIO");
-    // 10..1000 becomes 1..10000 on a straight line.
-    let convert = |weight: u16| 1 + (u32::from(weight).saturating_sub(10)) * 9999 / 990;
+    // BFQ takes the numbers of v1, up to 1000; `io.weight` goes up to 10000.
+    let file = if has_bfq { "io.bfq.weight" } else { "io.weight" };
+    let converted = |weight: u16| if has_bfq { weight.into() } else { io_weight(weight) };
+    let say = |draft: &mut Draft<'_>, origin: &Pointer, weight: u16| match has_bfq {
+        true => draft.note(origin, "the weight counts for devices with the BFQ scheduler"),
+        false => {
+            draft
+                .note(origin, format!("v1 weight {weight} is the v2 weight {}", io_weight(weight)));
+        }
+    };
     if let Some(weight) = block_io.weight {
         let origin = place.key("weight");
-        let line = format!("default {}", convert(weight));
-        draft.note(&origin, format!("v1 weight {weight} is the v2 weight {}", convert(weight)));
-        settings.push(Setting::new("io", "io.weight", line, &origin));
+        say(draft, &origin, weight);
+        let line = format!("default {}", converted(weight));
+        settings.push(Setting::new("io", file, line, &origin));
     }
     for (index, entry) in block_io.weight_device.iter().enumerate() {
         let origin = place.key("weightDevice").index(index);
         if let Some(weight) = entry.weight {
             let device = entry.device;
-            let line = format!("{}:{} {}", device.major, device.minor, convert(weight));
-            settings.push(Setting::new("io", "io.weight", line, &origin));
+            say(draft, &origin, weight);
+            let line = format!("{}:{} {}", device.major, device.minor, converted(weight));
+            settings.push(Setting::new("io", file, line, &origin));
         }
         if entry.leaf_weight.is_some() {
             unsupported(draft, &origin, "cgroup v2 has no leaf weight");
@@ -210,8 +177,9 @@ fn block_io(draft: &mut Draft<'_>, settings: &mut Vec<Setting>, block_io: &Block
     ];
     for (name, key, devices) in throttles {
         for (index, entry) in devices.iter().enumerate() {
-            let line =
-                format!("{}:{} {key}={}", entry.device.major, entry.device.minor, entry.rate);
+            // v1's 0 lifts a limit, v2's word for that is `max`.
+            let rate = max(if entry.rate == 0 { Limit::Unlimited } else { Limit::At(entry.rate) });
+            let line = format!("{}:{} {key}={rate}", entry.device.major, entry.device.minor);
             settings.push(Setting::new("io", "io.max", line, &place.key(name).index(index)));
         }
     }
@@ -253,28 +221,49 @@ fn raw(draft: &mut Draft<'_>, settings: &mut Vec<Setting>, file: &str, value: &s
     }
 }
 
-/// A cgroup with processes of its own cannot switch controllers on for its children, unless it is the root.
-pub(super) fn check_delegation(
+/// The controllers that the values need, in order. One that the tree does not have is refused.
+pub(super) fn wanted(
+    draft: &mut Draft<'_>,
+    settings: &[Setting],
+    held: &BTreeSet<String>,
+) -> Vec<String> {
+    let mut wanted: Vec<String> = Vec::new();
+    for setting in settings {
+        let controller = setting.controller;
+        let is_new = !controller.is_empty() && !wanted.iter().any(|known| known == controller);
+        if is_new && held.contains(controller) {
+            wanted.push(controller.into());
+        } else if is_new {
+            draft.refuse(&setting.origin, Refusal::ControllerMissing { controller });
+        }
+    }
+    wanted
+}
+
+/// Whether the processes of the caller's cgroup must go into a leaf, since one with processes of its own cannot switch
+/// controllers on for its children, unless it is the root. Where the cgroup was not given to the caller, that is refused.
+pub(super) fn needs_leaf(
     draft: &mut Draft<'_>,
     unified: &Unified,
     base: CgroupBase,
     wanted: &[String],
-) {
-    if base != CgroupBase::Caller {
-        return;
+) -> bool {
+    if base != CgroupBase::Caller || wanted.is_empty() || unified.caller == "/" {
+        return false;
     }
-    for controller in wanted {
-        let is_on = unified.caller_subtree.contains(controller);
-        let is_there = unified.caller_controllers.contains(controller);
-        let is_root = unified.caller == "/";
-        if !is_on && (!is_there || unified.caller_populated && !is_root) {
-            let directory = format!("{}{}", unified.mount_point, unified.caller);
-            draft.refuse(
-                &at("/cgroup"),
-                Refusal::ControllerNotDelegated { controller: controller.clone(), directory },
-            );
-        }
+    let is_off = |name: &&String| !unified.caller_subtree.contains(*name);
+    let off: Vec<_> = wanted.iter().filter(is_off).collect();
+    let may_move = unified.delegated;
+    for controller in off.iter().filter(|name| {
+        !unified.caller_controllers.contains(**name) || unified.caller_populated && !may_move
+    }) {
+        let controller = (*controller).clone();
+        let directory = format!("{}{}", unified.mount_point, unified.caller);
+        let refusal = Refusal::ControllerNotDelegated { controller, directory };
+        draft.refuse(&at("/cgroup"), refusal);
     }
+    // Who is in the leaf already stays until the last container has ended.
+    may_move && (unified.in_leaf || unified.caller_populated && !off.is_empty())
 }
 
 /// The program for the device rules; loading it needs privilege in the first user namespace.
@@ -298,21 +287,5 @@ pub(super) fn device_policy(
             draft.refuse(&origin, Refusal::LimitInvalid { expected });
             None
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_become_the_weights_that_the_standard_library_computes() {
-        for shares in 2..=262_144u64 {
-            let log = u64_as_f64(shares).log2();
-            let exponent = (log * log + 125.0 * log) / 612.0 - 7.0 / 34.0;
-            let expected = (10f64.powf(exponent) - 1e-6).ceil();
-            assert!((u64_as_f64(weight_of_shares(shares)) - expected).abs() < 0.5, "{shares}");
-        }
-        assert_eq!([2, 1024, 262_144].map(weight_of_shares), [1, 100, 10_000]);
     }
 }

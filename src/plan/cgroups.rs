@@ -2,14 +2,15 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::mem::swap;
 
 use super::draft::{Draft, at, step, step_undone};
 use super::error::Refusal;
 use super::model::{Step, Undo};
 use super::op::{CgroupOp, Op, Slot, SyncOp, Token};
-use super::{cgroup_v1, cgroup_v2};
+use super::{cgroup_checks, cgroup_v1, cgroup_v2};
 use crate::config::{Cgroup, CgroupBase, CgroupDriver, Resources};
-use crate::facts::{CgroupFacts, CgroupLayout, Feature};
+use crate::facts::{CgroupFacts, CgroupLayout, Feature, Hierarchy, LEAF, Unified};
 use crate::types::{HostPath, NamespaceKind, Pointer};
 
 /// What this room decided.
@@ -84,40 +85,7 @@ fn check(draft: &mut Draft<'_>, cgroup: &Cgroup) {
         let what = "the systemd cgroup driver";
         draft.refuse(&at("/cgroup/driver"), Refusal::NotSupported { what });
     }
-    check_values(draft, &cgroup.resources);
-}
-
-/// Values that both versions refuse, or that contradict each other.
-fn check_values(draft: &mut Draft<'_>, resources: &Resources) {
-    use crate::config::Limit::At;
-    let memory = &resources.memory;
-    if memory.swap.is_some() && memory.limit.is_none() {
-        let expected = "a memory limit beside the limit of memory and swap";
-        draft.refuse(&at("/cgroup/memory/swap"), Refusal::LimitInvalid { expected });
-    }
-    if let (Some(At(swap)), Some(At(limit))) = (memory.swap, memory.limit)
-        && swap < limit
-    {
-        let expected = "memory and swap together to be at least the memory limit";
-        draft.refuse(&at("/cgroup/memory/swap"), Refusal::LimitInvalid { expected });
-    }
-    let in_range = |value: Option<u64>, low, high| value.is_none_or(|v| v >= low && v <= high);
-    if !in_range(resources.cpu.shares, 2, 262_144) {
-        let expected = "CPU shares from 2 to 262144";
-        draft.refuse(&at("/cgroup/cpu/shares"), Refusal::LimitInvalid { expected });
-    }
-    if !in_range(resources.cpu.period, 1000, 1_000_000) {
-        let expected = "a CPU period from 1000 to 1000000 µs";
-        draft.refuse(&at("/cgroup/cpu/period"), Refusal::LimitInvalid { expected });
-    }
-    if resources.cpu.quota.is_some_and(|quota| (0..1000).contains(&quota)) {
-        let expected = "a CPU quota of at least 1000 µs, or a negative one for none";
-        draft.refuse(&at("/cgroup/cpu/quota"), Refusal::LimitInvalid { expected });
-    }
-    if !in_range(resources.block_io.weight.map(u64::from), 10, 1000) {
-        let expected = "a block I/O weight from 10 to 1000";
-        draft.refuse(&at("/cgroup/blockIO/weight"), Refusal::LimitInvalid { expected });
-    }
+    cgroup_checks::values(draft, &cgroup.resources);
 }
 
 /// The directories from the base down to the container's own, all of them below `mount_point`.
@@ -184,8 +152,42 @@ fn write(steps: &mut Vec<Step>, directory: &HostPath, setting: &Setting) {
     steps.push(step_undone(Op::Cgroup(op), &setting.origin, Undo::WithDirectory));
 }
 
+/// What belongs to the v2 tree of a hybrid host, where each controller is in one place; and the rest.
+fn split(resources: &Resources, is_on_v2: impl Fn(&str) -> bool) -> (Resources, Resources) {
+    let (mut v1, mut v2) = (resources.clone(), Resources::default());
+    let mut part = |controller, take: fn(&mut Resources, &mut Resources)| {
+        if is_on_v2(controller) {
+            take(&mut v1, &mut v2);
+        }
+    };
+    part("memory", |v1, v2| swap(&mut v1.memory, &mut v2.memory));
+    part("pids", |v1, v2| swap(&mut v1.pids, &mut v2.pids));
+    part("io", |v1, v2| swap(&mut v1.block_io, &mut v2.block_io));
+    part("hugetlb", |v1, v2| swap(&mut v1.hugepage_limits, &mut v2.hugepage_limits));
+    part("rdma", |v1, v2| swap(&mut v1.rdma, &mut v2.rdma));
+    part("cpuset", |v1, v2| {
+        swap(&mut v1.cpu.cpus, &mut v2.cpu.cpus);
+        swap(&mut v1.cpu.mems, &mut v2.cpu.mems);
+    });
+    part("cpu", |v1, v2| {
+        swap(&mut v1.cpu, &mut v2.cpu);
+        // The two lists are the business of `cpuset`.
+        swap(&mut v1.cpu.cpus, &mut v2.cpu.cpus);
+        swap(&mut v1.cpu.mems, &mut v2.cpu.mems);
+    });
+    swap(&mut v1.unified, &mut v2.unified);
+    (v1, v2)
+}
+
 fn v1(draft: &mut Draft<'_>, cgroups: &mut Cgroups, cgroup: &Cgroup, facts: &CgroupFacts) {
-    let settings = cgroup_v1::settings(draft, &cgroup.resources);
+    let unified = facts.unified.as_ref();
+    let is_on_v2 = |controller: &str| {
+        let v1_name = if controller == "io" { "blkio" } else { controller };
+        unified.is_some_and(|tree| tree.controllers.contains(controller))
+            && facts.v1(v1_name).is_none()
+    };
+    let (resources, other) = split(&cgroup.resources, is_on_v2);
+    let settings = cgroup_v1::settings(draft, &resources);
     for setting in &settings {
         if facts.v1(setting.controller).is_none() {
             let controller = setting.controller;
@@ -208,16 +210,7 @@ fn v1(draft: &mut Draft<'_>, cgroups: &mut Cgroups, cgroup: &Cgroup, facts: &Cgr
         }
         let steps = &mut cgroups.before_clone;
         make(steps, &found);
-        if hierarchy.controllers.contains("cpuset") {
-            for directory in &found.below {
-                let op = CgroupOp::InheritCpuset { directory: directory.clone() };
-                let origin = at("/cgroup/cpu");
-                steps.push(step_undone(Op::Cgroup(op), &origin, Undo::WithDirectory));
-            }
-        }
-        for setting in settings.iter().filter(|s| hierarchy.controllers.contains(s.controller)) {
-            write(steps, found.own(), setting);
-        }
+        limit_v1(steps, &found, hierarchy, &settings);
         // init moves itself by this: a write of another's pid waits for an RCU grace period, milliseconds.
         let slot = Slot::Tasks(number);
         number = number.saturating_add(1);
@@ -228,47 +221,89 @@ fn v1(draft: &mut Draft<'_>, cgroups: &mut Cgroups, cgroup: &Cgroup, facts: &Cgr
             cgroups.kill = Some(CgroupOp::Kill { directory: found.own().clone() });
         }
     }
-    if !cgroup.resources.unified.is_empty() {
-        let what = "raw v2 values on a host whose controllers are on cgroup v1";
-        draft.refuse(&at("/cgroup/unified"), Refusal::LimitUnsupported { what });
+    match unified {
+        _ if other == Resources::default() => {}
+        Some(unified) => {
+            let settings = cgroup_v2::settings(draft, &other, unified.bfq);
+            if let Some(found) = make_v2(draft, cgroups, cgroup, unified, &settings) {
+                enter_v2(draft, cgroups, found.own());
+            }
+        }
+        None => {
+            let what = "raw v2 values on a host whose controllers are on cgroup v1";
+            draft.refuse(&at("/cgroup/unified"), Refusal::LimitUnsupported { what });
+        }
+    }
+}
+
+/// The values of one hierarchy; its cpusets are filled first.
+fn limit_v1(
+    steps: &mut Vec<Step>,
+    directories: &Directories,
+    hierarchy: &Hierarchy,
+    settings: &[Setting],
+) {
+    if hierarchy.controllers.contains("cpuset") {
+        for directory in &directories.below {
+            let op = CgroupOp::InheritCpuset { directory: directory.clone() };
+            steps.push(step_undone(Op::Cgroup(op), &at("/cgroup/cpu"), Undo::WithDirectory));
+        }
+    }
+    for setting in settings.iter().filter(|s| hierarchy.controllers.contains(s.controller)) {
+        write(steps, directories.own(), setting);
     }
 }
 
 fn v2(draft: &mut Draft<'_>, cgroups: &mut Cgroups, cgroup: &Cgroup, facts: &CgroupFacts) {
     let Some(unified) = &facts.unified else { return };
+    let settings = cgroup_v2::settings(draft, &cgroup.resources, unified.bfq);
+    let Some(found) = make_v2(draft, cgroups, cgroup, unified, &settings) else { return };
+    if let Some(program) = cgroup_v2::device_policy(draft, &cgroup.resources) {
+        let op = CgroupOp::DevicePolicy { directory: found.own().clone(), program };
+        let step = step_undone(Op::Cgroup(op), &at("/cgroup/devices"), Undo::WithDirectory);
+        cgroups.before_clone.push(step);
+    }
+    cgroups.kill = Some(CgroupOp::Kill { directory: found.own().clone() });
+    enter_v2(draft, cgroups, found.own());
+}
+
+/// The directories in the v2 tree, their controllers and values.
+fn make_v2(
+    draft: &mut Draft<'_>,
+    cgroups: &mut Cgroups,
+    cgroup: &Cgroup,
+    unified: &Unified,
+    settings: &[Setting],
+) -> Option<Directories> {
+    let origin = at("/cgroup/path");
     let seen = (unified.init.as_str(), unified.caller.as_str());
     let Some(found) = directories(cgroup, &unified.mount_point, &unified.root, seen) else {
         let directory = unified.mount_point.to_string();
-        draft.refuse(&at("/cgroup/path"), Refusal::CgroupDenied { directory });
-        return;
+        draft.refuse(&origin, Refusal::CgroupDenied { directory });
+        return None;
     };
     if !unified.writable {
         let directory = found.base.to_string();
-        draft.refuse(&at("/cgroup/path"), Refusal::CgroupDenied { directory });
+        draft.refuse(&origin, Refusal::CgroupDenied { directory });
     }
-    let settings = cgroup_v2::settings(draft, &cgroup.resources);
-    let mut wanted: Vec<String> = Vec::new();
-    for setting in &settings {
-        let controller = setting.controller;
-        let is_new = !controller.is_empty() && !wanted.iter().any(|known| known == controller);
-        if is_new && unified.controllers.contains(controller) {
-            wanted.push(controller.into());
-        } else if is_new {
-            draft.refuse(&setting.origin, Refusal::ControllerMissing { controller });
-        }
-    }
-    cgroup_v2::check_delegation(draft, unified, cgroup.path.base, &wanted);
+    let wanted = cgroup_v2::wanted(draft, settings, &unified.controllers);
     let steps = &mut cgroups.before_clone;
+    if cgroup_v2::needs_leaf(draft, unified, cgroup.path.base, &wanted) {
+        if found.below.first().is_some_and(|first| *first == found.base.child(LEAF)) {
+            let reason = "this name is that of the leaf for the caller's own processes";
+            draft.refuse(&origin, Refusal::Contradiction { reason });
+        }
+        let directory = found.base.clone();
+        let back = CgroupOp::ReturnFromLeaf { directory: directory.clone() };
+        let op = Op::Cgroup(CgroupOp::MoveToLeaf { directory });
+        steps.push(step_undone(op, &at("/cgroup"), Undo::by(Op::Cgroup(back))));
+    }
     make(steps, &found);
     enable(steps, &found, &wanted);
-    for setting in &settings {
+    for setting in settings {
         write(steps, found.own(), setting);
     }
-    if let Some(program) = cgroup_v2::device_policy(draft, &cgroup.resources) {
-        let op = CgroupOp::DevicePolicy { directory: found.own().clone(), program };
-        steps.push(step_undone(Op::Cgroup(op), &at("/cgroup/devices"), Undo::WithDirectory));
-    }
-    enter_v2(draft, cgroups, found.own());
+    Some(found)
 }
 
 /// Controllers are switched on from the base down to the parent of the container's own, while all of it is empty.
@@ -290,7 +325,6 @@ fn enable(steps: &mut Vec<Step>, directories: &Directories, wanted: &[String]) {
 
 fn enter_v2(draft: &mut Draft<'_>, cgroups: &mut Cgroups, own: &HostPath) {
     let origin = at("/cgroup");
-    cgroups.kill = Some(CgroupOp::Kill { directory: own.clone() });
     if draft.facts.has(Feature::CloneIntoCgroup) && draft.facts.has(Feature::Clone3) {
         let op = CgroupOp::OpenDirectory { directory: own.clone() };
         cgroups.before_clone.push(step(Op::Cgroup(op), &origin));

@@ -6,9 +6,11 @@
 #![forbid(unsafe_code)]
 
 mod bpf;
+mod cgroup_checks;
 mod cgroup_v1;
 mod cgroup_v2;
 mod cgroup_view;
+mod cgroup_weights;
 mod cgroups;
 mod device_rules;
 mod devices;

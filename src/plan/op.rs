@@ -65,8 +65,7 @@ pub enum Slot {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum CgroupOp {
-    /// `mkdir(path, 0755)`. One that exists already is an error when `fresh`, and is left alone and not removed
-    /// later otherwise.
+    /// `mkdir(path, 0755)`. One that exists already is an error when `fresh`, and is used as it is otherwise.
     MakeDirectory {
         /// The directory.
         path: HostPath,
@@ -77,7 +76,9 @@ pub enum CgroupOp {
     RemoveDirectory {
         /// The directory.
         path: HostPath,
-        /// A parent that other containers may be in by now: then it stays, and is theirs to remove.
+        /// A parent that other containers may be in by now: then it stays, and the last of them removes it. Whose
+        /// container made it marks it so (`setxattr`, `user.nsplan.left` or `trusted.nsplan.left`) when it is not empty;
+        /// one that was found is removed only with that mark, so those of the administrator's stay.
         shared: bool,
     },
     /// One `write(2)` of `value` to `file`.
@@ -100,6 +101,20 @@ pub enum CgroupOp {
         directory: HostPath,
         /// Which.
         controllers: Vec<String>,
+    },
+    /// Makes room for controllers below a v2 directory that was given to the caller: `mkdir` of the leaf
+    /// ([`LEAF`](crate::facts::LEAF)) in it unless it exists, and every process of the directory's is written to the leaf's
+    /// `cgroup.procs`, again while there are any. The directory is locked (`flock`) until init is cloned, so that nobody
+    /// returns from the leaf meanwhile. Undone by `ReturnFromLeaf`.
+    MoveToLeaf {
+        /// The directory.
+        directory: HostPath,
+    },
+    /// Under the lock, and only when the leaf is the only cgroup in the directory: all controllers are switched off below
+    /// it, the leaf's processes go back and the leaf is removed. Otherwise it is left to the last container. Only an undo.
+    ReturnFromLeaf {
+        /// The directory.
+        directory: HostPath,
     },
     /// `bpf(BPF_PROG_LOAD)` of a device program and `BPF_PROG_ATTACH` to a v2 directory (Linux 4.15; `CAP_BPF` and
     /// `CAP_NET_ADMIN`, or `CAP_SYS_ADMIN`).

@@ -10,6 +10,7 @@ use super::op::{
     CgroupOp, IdKind, InterfaceName, LabelModule, Link, MountOp, NamespaceOp, NetworkOp, Op,
     PrivilegeOp, ProcessOp, Slot, StateOp, SyncOp, Token, UserOp,
 };
+use crate::facts::LEAF;
 use crate::types::{CapSet, MountFlags, Propagation};
 
 impl fmt::Display for Plan {
@@ -119,6 +120,15 @@ impl fmt::Display for CgroupOp {
             }
             Self::EnableControllers { directory, controllers } => {
                 write!(f, "enable {} below {directory}", controllers.join(", "))
+            }
+            Self::MoveToLeaf { directory } => {
+                write!(f, "move the processes of {directory} into its leaf {LEAF}")
+            }
+            Self::ReturnFromLeaf { directory } => {
+                write!(
+                    f,
+                    "return the processes of {directory} from its leaf after the last container"
+                )
             }
             Self::DevicePolicy { directory, program } => {
                 write!(f, "attach a device policy of {} instructions to {directory}", program.len())

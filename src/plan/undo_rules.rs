@@ -11,8 +11,11 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
     let only_undoes = |op: &Op| {
         matches!(
             op,
-            Op::Cgroup(CgroupOp::RemoveDirectory { .. } | CgroupOp::Kill { .. })
-                | Op::Network(NetworkOp::RemoveLink { .. })
+            Op::Cgroup(
+                CgroupOp::RemoveDirectory { .. }
+                    | CgroupOp::Kill { .. }
+                    | CgroupOp::ReturnFromLeaf { .. }
+            ) | Op::Network(NetworkOp::RemoveLink { .. })
                 | Op::State(StateOp::CloseJournal)
         )
     };
@@ -25,8 +28,12 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
         (Op::Network(NetworkOp::MakeVeth { host, .. }), Undo::Op(undo)) => {
             !matches!(&**undo, Op::Network(NetworkOp::RemoveLink { host: removed }) if removed == host)
         }
+        (Op::Cgroup(CgroupOp::MoveToLeaf { directory }), Undo::Op(undo)) => {
+            !matches!(&**undo, Op::Cgroup(CgroupOp::ReturnFromLeaf { directory: back }) if back == directory)
+        }
         (
-            Op::Cgroup(CgroupOp::MakeDirectory { .. }) | Op::Network(NetworkOp::MakeVeth { .. }),
+            Op::Cgroup(CgroupOp::MakeDirectory { .. } | CgroupOp::MoveToLeaf { .. })
+            | Op::Network(NetworkOp::MakeVeth { .. }),
             _,
         ) => true,
         _ => false,

@@ -48,6 +48,24 @@ pub(crate) fn fchownat(dir: Fd, name: &CStr, uid: u32, gid: u32) -> Outcome {
     unsafe { call!(fchownat, dir, name, uid, gid, abi::AT_SYMLINK_NOFOLLOW) }.map(drop)
 }
 
+/// `setxattr(2)`: makes or replaces an extended attribute of what the path leads to.
+pub(crate) fn setxattr(path: &CStr, name: &CStr, value: &[u8]) -> Outcome {
+    // SAFETY: both strings are NUL-terminated, `value` is readable for the length that is announced, and all three are
+    // borrowed for the call and only read.
+    unsafe { call!(setxattr, path, name, value.as_ptr(), value.len(), 0_u32) }.map(drop)
+}
+
+/// Whether `getxattr(2)` finds an extended attribute, whatever its value.
+pub(crate) fn has_xattr(path: &CStr, name: &CStr) -> Outcome<bool> {
+    // SAFETY: both strings are NUL-terminated and borrowed for the call; a length of 0 asks for the value's length and
+    // writes nothing.
+    match unsafe { call!(getxattr, path, name, 0_usize, 0_usize) } {
+        Ok(_) => Ok(true),
+        Err(fault) if fault.is(Errno::ENODATA) => Ok(false),
+        Err(fault) => Err(fault),
+    }
+}
+
 /// `umask(2)`, which cannot fail.
 pub(crate) fn umask(mask: u32) -> Outcome {
     // SAFETY: takes a number; the mask is the child's own, since it is cloned without `CLONE_FS`.

@@ -61,6 +61,8 @@ impl Errno {
     pub const ENOTEMPTY: Self = Self(39);
     /// Too many levels of symbolic links, or a forbidden link.
     pub const ELOOP: Self = Self(40);
+    /// No data available.
+    pub const ENODATA: Self = Self(61);
     /// Too many users; for namespaces: no more may be made, or not from shared memory.
     pub const EUSERS: Self = Self(87);
     /// Operation not supported.

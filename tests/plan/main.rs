@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cgroup_fields;
 mod fuzz_regressions;
 mod invariants;
 mod properties;

@@ -242,6 +242,9 @@ fn tree() -> impl Strategy<Value = CgroupFacts> {
                 caller_subtree: controllers.clone(),
                 controllers,
                 caller_populated: populated,
+                delegated: writable,
+                in_leaf: writable && !populated,
+                bfq: populated,
             }),
             systemd: false,
         }

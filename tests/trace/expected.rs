@@ -30,6 +30,8 @@ pub(crate) enum Item {
     IfDone(String, Vec<Self>, Vec<Self>),
     /// Written to the first what was read from the second, if the first is empty.
     Inherit(String, String),
+    /// Written to the file `+word` for each of these that was not read from it.
+    Enable(String, Vec<String>),
 }
 
 /// What one step is about, and its calls.
@@ -125,10 +127,14 @@ impl Table {
 
     /// The line of the journal that comes before what it undoes.
     fn note(&self, id: StepId, undo: &Undo) -> Option<Item> {
+        self.line("undo", id, undo)
+    }
+
+    fn line(&self, word: &str, id: StepId, undo: &Undo) -> Option<Item> {
         let Undo::Op(undo) = undo else { return None };
         let (root, name) = self.state.as_ref()?;
         let (id, undo) = (serde_json::to_string(&id).ok()?, serde_json::to_string(undo).ok()?);
-        let line = format!("{{\"undo\":{{\"step\":{id},\"op\":{undo}}}}}\n");
+        let line = format!("{{\"{word}\":{{\"step\":{id},\"op\":{undo}}}}}\n");
         Some(Item::Do(write(&format!("{root}/{name}/journal"), &line)))
     }
 
@@ -152,7 +158,12 @@ impl Table {
                     return note.chain(one(make)).collect();
                 }
                 let make = Item::Try(make, &["EEXIST"]);
-                vec![Item::IfMissing(format!("host:{path}"), note.chain([make]).collect())]
+                let found: Vec<_> = self.line("found", id, undo).into_iter().collect();
+                let label = format!("host:{path}");
+                vec![
+                    Item::IfMissing(label.clone(), note.chain([make]).collect()),
+                    Item::IfThere(label, found.clone(), found),
+                ]
             }
             CgroupOp::Write { file, value } => one(write(file.as_str(), value)),
             CgroupOp::InheritCpuset { directory } => {
@@ -172,9 +183,18 @@ impl Table {
             }
             CgroupOp::Enter { slot } => one(format!("write {} \"0\"", self.slots[slot])),
             CgroupOp::Place { file } => one(write(file.as_str(), "child")),
-            CgroupOp::EnableControllers { directory, controllers } => {
-                let words: Vec<_> = controllers.iter().map(|name| format!("+{name}")).collect();
-                one(write(&format!("{directory}/cgroup.subtree_control"), &words.join(" ")))
+            CgroupOp::EnableControllers { directory, controllers } => vec![Item::Enable(
+                format!("host:{directory}/cgroup.subtree_control"),
+                controllers.clone(),
+            )],
+            CgroupOp::OpenDirectory { .. } => Vec::new(),
+            CgroupOp::DevicePolicy { directory, program } => {
+                let kind = "BPF_PROG_TYPE_CGROUP_DEVICE";
+                let count = program.len();
+                vec![
+                    Item::Do(format!("bpf BPF_PROG_LOAD {kind} of {count} instructions")),
+                    Item::Do(format!("bpf attach host:{directory} BPF_F_ALLOW_MULTI")),
+                ]
             }
             op => vec![Item::Do(format!("not in the table: {op:?}"))],
         }
@@ -220,8 +240,15 @@ impl Table {
                 Op::Cgroup(CgroupOp::RemoveDirectory { path, shared }) => {
                     let made = format!("mkdir host:{path} 0755");
                     let errors: &[&str] = if *shared { &["EBUSY", "ENOTEMPTY"] } else { &[] };
-                    let remove = Item::Try(format!("rmdir host:{path}"), errors);
-                    vec![Item::IfDone(made, vec![remove], Vec::new())]
+                    let gone = format!("rmdir host:{path}");
+                    let remove = Item::Try(gone.clone(), errors);
+                    // Left to others with a mark; removed by whoever finds the mark.
+                    let mark =
+                        Item::May(format!("setxattr {path:?} \"user.nsplan.left\" \"1\" 1 0"));
+                    let left = vec![remove.clone(), mark, Item::May(gone.clone())];
+                    let own = if *shared { left } else { vec![remove] };
+                    let found = if *shared { vec![Item::May(gone)] } else { Vec::new() };
+                    vec![Item::IfDone(made, own, found)]
                 }
                 // By the kernel's own switch where there is one, or signal by signal and thawed; here all have ended.
                 Op::Cgroup(CgroupOp::Kill { directory }) => {

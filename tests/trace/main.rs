@@ -109,6 +109,34 @@ fn mounts_links_and_kernel_parameters_are_in_the_plan() {
 }
 
 #[test]
+fn a_parent_that_others_have_made_is_in_the_plan() {
+    if !can_trace() {
+        return;
+    }
+    let scene = Scene::new("parent");
+    let (parent, name) = (scene.unique("parent"), scene.unique("child"));
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let points = mounts.lines().filter(|line| line.contains(" - cgroup"));
+    let points = points.filter_map(|line| line.split(' ').nth(4));
+    let parents: Vec<_> = points.map(|point| format!("{point}/{parent}")).collect();
+    parents.iter().for_each(|path| drop(std::fs::create_dir(path)));
+    scene.check(&[
+        "do",
+        "--name",
+        &name,
+        "--cgroup-parent",
+        &format!("/{parent}"),
+        "--pids-limit",
+        "20",
+        "--",
+        "true",
+    ]);
+    for path in parents {
+        std::fs::remove_dir(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+}
+
+#[test]
 fn explicit_id_maps_are_in_the_plan() {
     if can_trace() {
         let (scene, root) = (Scene::new("maps"), rootfs("trace-maps"));

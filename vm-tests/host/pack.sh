@@ -15,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 archive() { (cd "$work" && find . | busybox cpio -o -H newc -R 0:0 2> /dev/null) > "$1.new" && mv "$1.new" "$1"; }
 
 # Modules that tests and cases use; the file systems and links of containers.
-modules=(overlay veth bridge tun loop dummy macvlan nf_tables nft_masq nft_chain_nat nft_ct)
+modules=(overlay fuse veth bridge tun loop dummy macvlan nf_tables nft_masq nft_chain_nat nft_ct)
 
 pack_modules() {
   local kernel=$cache/kernels/$1
@@ -122,6 +122,7 @@ accounts() {
   echo 'user:100000:65536' | tee "$work/etc/subuid" > "$work/etc/subgid"
   printf '%s\n' 'passwd: files' 'group: files' 'hosts: files' > "$work/etc/nsswitch.conf"
   echo '127.0.0.1 localhost vm' > "$work/etc/hosts"
+  echo vm > "$work/etc/hostname"
 }
 
 case $1 in

@@ -7,7 +7,7 @@ use nix::unistd::{AccessFlags, access};
 use super::ProbeError;
 use super::read::Reader;
 use crate::facts::{
-    CgroupFacts, MountFact, Unified, discover, parse_controllers, parse_proc_cgroup,
+    CgroupFacts, LEAF, MountFact, Unified, discover, parse_controllers, parse_proc_cgroup,
 };
 use crate::types::HostPath;
 
@@ -29,23 +29,58 @@ pub(super) fn cgroup(reader: &mut Reader, mounts: &[MountFact]) -> Result<Cgroup
 
 fn look_inside(reader: &mut Reader, unified: &mut Unified) -> Result<(), ProbeError> {
     unified.controllers = words(reader, &unified.mount_point, "cgroup.controllers")?;
+    step_out_of_leaf(unified);
     let Some(dir) = unified.directory(&unified.caller) else {
         return Ok(());
     };
     unified.writable = is_writable(&dir);
+    unified.delegated = unified.writable && may_write(&dir.child("cgroup.subtree_control"));
     unified.caller_controllers = match dir == unified.mount_point {
         true => unified.controllers.clone(),
         false => words(reader, &dir, "cgroup.controllers")?,
     };
     unified.caller_subtree = words(reader, &dir, "cgroup.subtree_control")?;
     unified.caller_populated = is_populated(reader, &dir)?;
+    unified.bfq = unified.controllers.contains("io") && has_bfq(&unified.mount_point, &dir);
     Ok(())
+}
+
+/// The leaf belongs to the cgroup above it, where the next container's goes too.
+fn step_out_of_leaf(unified: &mut Unified) {
+    let Some(above) = unified.caller.strip_suffix(LEAF).and_then(|path| path.strip_suffix('/'))
+    else {
+        return;
+    };
+    let above = if above.is_empty() { "/" } else { above };
+    let is_delegated =
+        |dir: HostPath| is_writable(&dir) && may_write(&dir.child("cgroup.subtree_control"));
+    if unified.directory(above).is_some_and(is_delegated) {
+        unified.caller = above.to_owned();
+        unified.in_leaf = true;
+    }
+}
+
+/// The root has no weights: where the caller is there, any cgroup below tells.
+fn has_bfq(mount_point: &HostPath, dir: &HostPath) -> bool {
+    let has =
+        |dir: &HostPath| access(dir.child("io.bfq.weight").as_str(), AccessFlags::F_OK).is_ok();
+    if dir != mount_point {
+        return has(dir);
+    }
+    let Ok(entries) = std::fs::read_dir(dir.as_str()) else { return false };
+    let below = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir()));
+    below
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .any(|name| has(&dir.child(&name)))
 }
 
 /// Whether the caller may make directories in a cgroup and move processes into it.
 fn is_writable(dir: &HostPath) -> bool {
-    let may = |path: &str| access(path, AccessFlags::W_OK).is_ok();
-    may(dir.as_str()) && may(dir.child("cgroup.procs").as_str())
+    may_write(dir) && may_write(&dir.child("cgroup.procs"))
+}
+
+fn may_write(path: &HostPath) -> bool {
+    access(path.as_str(), AccessFlags::W_OK).is_ok()
 }
 
 fn words(reader: &mut Reader, dir: &HostPath, name: &str) -> Result<BTreeSet<String>, ProbeError> {
