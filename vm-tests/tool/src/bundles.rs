@@ -76,25 +76,8 @@ fn root_file_system(root: &Path, configuration: &Configuration) -> std::io::Resu
         fs::create_dir_all(root.join(name))?;
         chown(root.join(name), Some(owner), Some(owner))?;
     }
-    fs::write(root.join("tiny"), tiny())?;
+    fs::write(root.join("tiny"), crate::payload::exits())?;
     fs::set_permissions(root.join("tiny"), fs::Permissions::from_mode(0o755))
-}
-
-/// An ELF program that is `exit(0)` and nothing else: one segment, three instructions (`elf(5)`).
-fn tiny() -> Vec<u8> {
-    const BASE: u64 = 0x40_0000;
-    let code = [0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05]; // mov $60,%eax; xor %edi,%edi; syscall
-    let size = 120 + code.len() as u64;
-    let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
-    file.extend([2u16, 62].map(u16::to_le_bytes).concat()); // an executable for x86-64
-    file.extend(1u32.to_le_bytes());
-    file.extend([BASE + 120, 64, 0].map(u64::to_le_bytes).concat()); // entry, program headers, no section headers
-    file.extend(0u32.to_le_bytes());
-    file.extend([64u16, 56, 1, 0, 0, 0].map(u16::to_le_bytes).concat());
-    file.extend([1u32, 5].map(u32::to_le_bytes).concat()); // PT_LOAD, readable and executable
-    file.extend([0, BASE, BASE, size, size, 0x1000].map(u64::to_le_bytes).concat());
-    file.extend(code);
-    file
 }
 
 fn map() -> Value {

@@ -5,6 +5,7 @@
 //! - `vm-tool without FEATURE,... -- PROGRAM ...`: runs a program to which the calls of these features give `ENOSYS`.
 //! - `vm-tool as UID GID -- PROGRAM ...`: runs a program as an ordinary user.
 //! - `vm-tool bundles DIR`: the bundles whose starts are measured.
+//! - `vm-tool floor PROGRAM BUNDLE OUT -- COMMAND ...`: the program of the bare system calls of what ours would do with the bundle.
 //! - `vm-tool measure CONFIGURATION SUBJECT STARTS TRACED BUNDLE|- -- PROGRAM ...`: how long starts take and where that goes;
 //!   with a bundle the program is ours, and its steps are told apart.
 //!
@@ -14,13 +15,26 @@
 
 mod bundles;
 mod facts;
+#[path = "../../../benches/report/floor.rs"]
+#[allow(dead_code, reason = "the benchmarks use the rest")]
+mod floor;
+#[path = "../../../benches/report/inside.rs"]
+mod inside;
+#[path = "../../../benches/report/machine.rs"]
+mod machine;
 mod measure;
+#[path = "../../../benches/report/mounts.rs"]
+mod mounts;
+#[path = "../../../benches/report/payload.rs"]
+#[allow(dead_code, reason = "the benchmarks use the rest")]
+mod payload;
 mod report;
 mod run;
 mod shares;
 mod steps;
 mod trace;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -47,9 +61,12 @@ fn main() -> ExitCode {
         ["measure", configuration, subject, starts, traced, bundle, "--", ref command @ ..] => {
             measured(configuration, subject, [starts, traced], bundle, command)
         }
+        ["floor", program, bundle, out, "--", ref inside @ ..] => {
+            measure::plan_of(program, bundle, inside).and_then(|plan| write_floor(&plan, out))
+        }
         ["report", log, versions, baseline, dir] => report::report(log, versions, baseline, dir),
         ["bless", log, versions, baseline] => report::bless(log, versions, baseline),
-        _ => Err("expected `facts`, `without`, `as`, `bundles`, `measure`, `report` or `bless` with their arguments".to_owned()),
+        _ => Err("expected `facts`, `without`, `as`, `bundles`, `floor`, `measure`, `report` or `bless` with their arguments".to_owned()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -58,6 +75,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn write_floor(plan: &nsplan::plan::Plan, out: &str) -> Result<(), String> {
+    let program = floor::floor(plan, floor::Times::Once)?;
+    let write = || {
+        std::fs::write(out, &program)?;
+        std::fs::set_permissions(out, std::fs::Permissions::from_mode(0o755))
+    };
+    write().map_err(|error| format!("{out}: {error}"))
 }
 
 fn measured(
