@@ -46,7 +46,7 @@ guest() { # guest SECONDS CONSOLE LOG PATTERN QEMU...
   # shellcheck disable=SC2064
   trap "kill $pid 2> /dev/null" EXIT
   # The guest's lines end as a terminal's do.
-  tail -s 0.2 -n +1 -f --pid=$pid "$log" | tr -d '\r' | grep --line-buffered -aE "$pattern" | sed -u 's/^/   /' || true
+  tail -s 0.2 -n +1 -f --pid=$pid "$log" | stdbuf -o0 tr -d '\r' | grep --line-buffered -aE "$pattern" | sed -u 's/^/   /' || true
   wait $pid || code=$?
   trap - EXIT
   tr -d '\r' < "$log" > "$log.new" && mv "$log.new" "$log"
