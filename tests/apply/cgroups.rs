@@ -117,7 +117,7 @@ fn launcher_to_be_killed() {
     let (container, _output) = start_in(&plan(&with_cgroup(config, name)), Some(state)).unwrap();
     let text = format!("started {}\n", container.pid());
     nix::unistd::write(std::io::stderr(), text.as_bytes()).unwrap();
-    std::thread::sleep(std::time::Duration::from_secs(100));
+    std::thread::sleep(Duration::from_secs(100));
 }
 
 #[test]

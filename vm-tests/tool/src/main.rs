@@ -4,6 +4,7 @@
 //! - `vm-tool facts FIXTURE same|or-newer [FEATURE,...]`: the kernel facts probed here against a fixture, less these features.
 //! - `vm-tool without FEATURE,... -- PROGRAM ...`: runs a program to which the calls of these features give `ENOSYS`.
 //! - `vm-tool as UID GID -- PROGRAM ...`: runs a program as an ordinary user.
+//! - `vm-tool deny-userns PIN`: nobody may make a user namespace any more, until the file PIN of a BPF file system is removed.
 //! - `vm-tool bundles DIR`: the bundles whose starts are measured.
 //! - `vm-tool floor PROGRAM BUNDLE OUT -- COMMAND ...`: the program of the bare system calls of what ours would do with the bundle.
 //! - `vm-tool measure CONFIGURATION SUBJECT STARTS TRACED BUNDLE|- -- PROGRAM ...`: how long starts take and where that goes;
@@ -14,6 +15,7 @@
 //! - `vm-tool bless LOG VERSIONS BASELINE`: what was measured becomes the baseline.
 
 mod bundles;
+mod deny;
 mod facts;
 #[path = "../../../benches/report/floor.rs"]
 #[allow(dead_code, reason = "the benchmarks use the rest")]
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         }
         ["without", features, "--", ref command @ ..] => run::without(features, command),
         ["as", uid, gid, "--", ref command @ ..] => run::as_user(uid, gid, command),
+        ["deny-userns", pin] => deny::deny_userns(pin),
         ["bundles", dir] => bundles::write(dir),
         ["measure", configuration, subject, starts, traced, bundle, "--", ref command @ ..] => {
             measured(configuration, subject, [starts, traced], bundle, command)
@@ -66,7 +69,7 @@ fn main() -> ExitCode {
         }
         ["report", log, versions, baseline, dir] => report::report(log, versions, baseline, dir),
         ["bless", log, versions, baseline] => report::bless(log, versions, baseline),
-        _ => Err("expected `facts`, `without`, `as`, `bundles`, `floor`, `measure`, `report` or `bless` with their arguments".to_owned()),
+        _ => Err("expected `facts`, `without`, `as`, `deny-userns`, `bundles`, `floor`, `measure`, `report` or `bless` with their arguments".to_owned()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
