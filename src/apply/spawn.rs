@@ -18,6 +18,7 @@ use super::program::Program;
 use crate::plan::{Actor, Plan, Slot, StepId, Topology, Undo};
 use crate::sys::clone::{Child, Gone, Nursery, Request, Stack};
 use crate::sys::process::Pid;
+use crate::sys::words::Words;
 use crate::sys::{Handle, Outcome, Sysno, host, process, signal};
 use crate::types::{CloneFlags, Signal};
 
@@ -202,6 +203,7 @@ impl Launcher<'_> {
             is_host_root: host::effective_uid() == 0,
             untold: AtomicI32::new(0),
             descriptors: process::descriptor_limit()?,
+            words: if program.has_supervisor() { Some(Words::own()?) } else { None },
             program,
         };
         for (slot, place) in &launch.program.given {
