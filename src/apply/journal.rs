@@ -136,6 +136,7 @@ impl Journal {
                 left.push(Leftover { undo: entry.op, fault });
             }
         }
+        mark::all_undone();
         left
     }
 }

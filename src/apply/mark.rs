@@ -16,6 +16,11 @@ pub(crate) fn undo_begins(step: StepId) {
     step_mark(number(step.actor), step.index.into(), UNDOES);
 }
 
+/// Nothing is left to undo.
+pub(crate) fn all_undone() {
+    step_mark(number(Actor::Parent), u32::MAX, UNDOES);
+}
+
 const BEGINS: u32 = 0;
 const UNDOES: u32 = 1;
 

@@ -212,8 +212,7 @@ fn with_v2(plan: &nsplan::plan::Plan, name: &str, place: bool) -> Option<nsplan:
     use nsplan::plan::{CgroupOp, Instruction, Op, ProcessOp, Step, SyncOp, Token, Undo};
     use nsplan::types::{CloneFlags, Pointer};
     let needs = nsplan::facts::Needs { cgroup: true, ..Default::default() };
-    let directory =
-        apply::probe::probe(&needs).unwrap().cgroup?.unified?.mount_point.child(name);
+    let directory = apply::probe::probe(&needs).unwrap().cgroup?.unified?.mount_point.child(name);
     let step = |op| Step { op, origin: Pointer::root(), undo: Undo::Nothing };
     let cgroup = |op| step(Op::Cgroup(op));
     let mut plan = plan.clone();

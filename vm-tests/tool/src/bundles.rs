@@ -29,14 +29,32 @@ pub const FIRST_ID: u32 = 100_000;
 const IDS: u32 = 65_536;
 
 pub const CAPABILITIES: [&str; 14] = [
-    "CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID", "SETFCAP", "SETPCAP",
-    "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FSETID",
+    "FOWNER",
+    "MKNOD",
+    "NET_RAW",
+    "SETGID",
+    "SETUID",
+    "SETFCAP",
+    "SETPCAP",
+    "NET_BIND_SERVICE",
+    "SYS_CHROOT",
+    "KILL",
+    "AUDIT_WRITE",
 ];
 pub const MASKED: [&str; 4] = ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"];
 pub const READONLY: [&str; 4] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"];
 /// Name, major, minor; all are character devices of mode 0666.
-pub const NODES: [(&str, u32, u32); 6] =
-    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("tty", 5, 0), ("urandom", 1, 9), ("random", 1, 8)];
+pub const NODES: [(&str, u32, u32); 6] = [
+    ("null", 1, 3),
+    ("zero", 1, 5),
+    ("full", 1, 7),
+    ("tty", 5, 0),
+    ("urandom", 1, 9),
+    ("random", 1, 8),
+];
 pub const MEMORY: u64 = 64 << 20;
 pub const QUOTA: (u64, u64) = (50_000, 100_000);
 
@@ -61,9 +79,11 @@ pub fn write(dir: &str) -> Result<(), String> {
         let bundle = Path::new(dir).join(configuration.name);
         let root = bundle.join("rootfs");
         let put = |name: &str, value: &Value| {
-            fs::write(bundle.join(name), format!("{value:#}\n")).map_err(|error| format!("{name}: {error}"))
+            fs::write(bundle.join(name), format!("{value:#}\n"))
+                .map_err(|error| format!("{name}: {error}"))
         };
-        root_file_system(&root, &configuration).map_err(|error| format!("{}: {error}", root.display()))?;
+        root_file_system(&root, &configuration)
+            .map_err(|error| format!("{}: {error}", root.display()))?;
         put("config.json", &oci(&configuration))?;
         put("container.json", &libcontainer(&configuration, &root.to_string_lossy()))?;
     }
@@ -97,7 +117,10 @@ fn oci(configuration: &Configuration) -> Value {
         linux["maskedPaths"] = json!(MASKED);
         linux["readonlyPaths"] = json!(READONLY);
         linux["resources"] = json!({"devices": [{"allow": false, "access": "rwm"}]});
-        mounts = MOUNTS.iter().map(|&(to, kind, flags, data)| oci_mount(to, kind, flags, data)).collect();
+        mounts = MOUNTS
+            .iter()
+            .map(|&(to, kind, flags, data)| oci_mount(to, kind, flags, data))
+            .collect();
     }
     if configuration.userns {
         linux["uidMappings"] = map();
@@ -148,9 +171,7 @@ fn libcontainer(configuration: &Configuration, root: &str) -> Value {
         "networks": [{"type": "loopback", "address": "127.0.0.1/0", "gateway": "localhost"}],
     });
     if configuration.mounts {
-        let mount = |&(to, kind, flags, data): &(&str, &str, u64, &str)| {
-            json!({"source": kind, "destination": to, "device": kind, "flags": flags, "data": data, "relabel": ""})
-        };
+        let mount = |&(to, kind, flags, data): &(&str, &str, u64, &str)| json!({"source": kind, "destination": to, "device": kind, "flags": flags, "data": data, "relabel": ""});
         value["mounts"] = MOUNTS.iter().map(mount).collect();
         value["mask_paths"] = json!(MASKED);
         value["readonly_paths"] = json!(READONLY);

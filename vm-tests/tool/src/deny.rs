@@ -17,7 +17,8 @@ const LSM_MAC: u32 = 27;
 const KIND_FUNC: u32 = 12;
 
 pub fn deny_userns(pin: &str) -> Result<(), String> {
-    let btf = fs::read("/sys/kernel/btf/vmlinux").map_err(|error| format!("/sys/kernel/btf/vmlinux: {error}"))?;
+    let btf = fs::read("/sys/kernel/btf/vmlinux")
+        .map_err(|error| format!("/sys/kernel/btf/vmlinux: {error}"))?;
     let id = function(&btf, HOOK).ok_or_else(|| format!("no hook `{HOOK}` in this kernel"))?;
     // r0 = -EPERM; exit
     let program: [u64; 2] = [0xb7 | (u64::from(-libc::EPERM as u32) << 32), 0x95];
@@ -48,7 +49,11 @@ fn bpf(command: libc::c_long, attributes: &[u32]) -> Result<libc::c_long, String
     // SAFETY: `attributes` are as long as `size` says, and what they point to lives in the caller through the call, which
     // copies all of it.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes.as_ptr(), size) };
-    if result < 0 { Err(format!("bpf({command}): {}", std::io::Error::last_os_error())) } else { Ok(result) }
+    if result < 0 {
+        Err(format!("bpf({command}): {}", std::io::Error::last_os_error()))
+    } else {
+        Ok(result)
+    }
 }
 
 /// The number of a function in the kernel's BTF: types are numbered from 1 in the order of their section.
@@ -67,10 +72,10 @@ fn function(btf: &[u8], wanted: &str) -> Option<u32> {
         }
         at += 12
             + match kind {
-                1 | 14 | 17 => 4,          // INT, VAR, DECL_TAG
-                3 => 12,                   // ARRAY
+                1 | 14 | 17 => 4,              // INT, VAR, DECL_TAG
+                3 => 12,                       // ARRAY
                 4 | 5 | 15 | 19 => count * 12, // STRUCT, UNION, DATASEC, ENUM64
-                6 | 13 => count * 8,       // ENUM, FUNC_PROTO
+                6 | 13 => count * 8,           // ENUM, FUNC_PROTO
                 _ => 0,
             };
         id += 1;

@@ -101,8 +101,14 @@ fn measured(
     let steps = match bundle {
         "-" => None,
         bundle => {
-            let inside = command.iter().position(|&word| word == "--").map_or(&[][..], |at| &command[at + 1..]);
-            Some(Steps { program: program.to_owned(), plan: measure::plan_of(program, bundle, inside)? })
+            let inside = command
+                .iter()
+                .position(|&word| word == "--")
+                .map_or(&[][..], |at| &command[at + 1..]);
+            Some(Steps {
+                program: program.to_owned(),
+                plan: measure::plan_of(program, bundle, inside)?,
+            })
         }
     };
     let order = Order {

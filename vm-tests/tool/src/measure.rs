@@ -83,7 +83,8 @@ fn children_cpu() -> Result<Duration, String> {
     if result != 0 {
         return Err(format!("getrusage: {}", std::io::Error::last_os_error()));
     }
-    let time = |value: libc::timeval| Duration::new(value.tv_sec as u64, value.tv_usec as u32 * 1000);
+    let time =
+        |value: libc::timeval| Duration::new(value.tv_sec as u64, value.tv_usec as u32 * 1000);
     Ok(time(usage.ru_utime) + time(usage.ru_stime))
 }
 
@@ -96,9 +97,16 @@ fn traced(order: &Order<'_>, command: &[&str]) -> Result<(), String> {
         all.push(shares(&text, std::process::id())?);
     }
     let of = |pick: fn(&Shares) -> &BTreeMap<String, u64>| -> BTreeMap<String, u64> {
-        let names = all.iter().flat_map(|one| pick(one).keys().cloned()).collect::<std::collections::BTreeSet<_>>();
+        let names = all
+            .iter()
+            .flat_map(|one| pick(one).keys().cloned())
+            .collect::<std::collections::BTreeSet<_>>();
         let middle = |name: &String| {
-            median(&all.iter().map(|one| pick(one).get(name).copied().unwrap_or(0)).collect::<Vec<_>>())
+            median(
+                &all.iter()
+                    .map(|one| pick(one).get(name).copied().unwrap_or(0))
+                    .collect::<Vec<_>>(),
+            )
         };
         names.iter().map(|name| (name.clone(), middle(name))).collect()
     };

@@ -41,12 +41,22 @@ struct Task {
 /// The shares of the one start that is between the marks of a trace, made by the process `bench`.
 pub fn shares(trace: &str, bench: u32) -> Result<Shares, String> {
     let own = Task { class: "bench", step: "bench".into(), is_launcher: false };
-    let mut reader = Reader { bench, tasks: [(bench, own)].into(), shares: Shares::default(), last: None, is_done: false };
+    let mut reader = Reader {
+        bench,
+        tasks: [(bench, own)].into(),
+        shares: Shares::default(),
+        last: None,
+        is_done: false,
+    };
     for line in trace.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
         let event = event(line).ok_or_else(|| format!("not a line of a trace: {line}"))?;
         reader.event(&event).ok_or_else(|| format!("not an event as expected: {line}"))?;
     }
-    if reader.is_done { Ok(reader.shares) } else { Err("the trace has no end: its buffer was too small".into()) }
+    if reader.is_done {
+        Ok(reader.shares)
+    } else {
+        Err("the trace has no end: its buffer was too small".into())
+    }
 }
 
 /// `comm-pid [cpu] flags time: name: body`.
@@ -60,7 +70,8 @@ struct Event<'a> {
 fn event(line: &str) -> Option<Event<'_>> {
     let (task, rest) = line.split_once(" [")?;
     let pid = task.trim_end().rsplit('-').next()?.parse().ok()?;
-    let (_cpu_and_flags, rest) = rest.split_once("] ").and_then(|(cpu, rest)| Some((cpu, rest.split_once(' ')?.1)))?;
+    let (_cpu_and_flags, rest) =
+        rest.split_once("] ").and_then(|(cpu, rest)| Some((cpu, rest.split_once(' ')?.1)))?;
     let (time, rest) = rest.trim_start().split_once(": ")?;
     let (name, body) = rest.split_once(": ")?;
     Some(Event { pid, time: time.parse().ok()?, name, body: body.trim_end() })
@@ -68,7 +79,8 @@ fn event(line: &str) -> Option<Event<'_>> {
 
 /// The number after `key=` in the body of an event.
 fn field(body: &str, key: &str) -> Option<u32> {
-    let (_, rest) = body.split(' ').filter_map(|word| word.split_once('=')).find(|(name, _)| *name == key)?;
+    let (_, rest) =
+        body.split(' ').filter_map(|word| word.split_once('=')).find(|(name, _)| *name == key)?;
     rest.parse().ok()
 }
 
@@ -96,7 +108,9 @@ impl Reader {
         match event.name {
             "tracing_mark_write" => self.is_done = event.body == "end",
             "sched_switch" => next = field(event.body, "next_pid")?,
-            "sched_process_fork" => self.fork(field(event.body, "pid")?, field(event.body, "child_pid")?),
+            "sched_process_fork" => {
+                self.fork(field(event.body, "pid")?, field(event.body, "child_pid")?)
+            }
             "sys_enter" => {
                 let number = event.body.strip_prefix("NR ")?.split(' ').next()?.parse().ok()?;
                 self.change(event.pid, |task| task.class = class(number));
@@ -112,7 +126,8 @@ impl Reader {
                 }
             }),
             "step_mark" => {
-                let actor = ["parent", "intermediate", "init"].get(field(event.body, "actor")? as usize)?;
+                let actor =
+                    ["parent", "intermediate", "init"].get(field(event.body, "actor")? as usize)?;
                 let undo = if field(event.body, "moment")? == 1 { "undo:" } else { "" };
                 let step = format!("{undo}{actor}/{}", field(event.body, "index")?);
                 self.change(event.pid, |task| task.step = step);
@@ -139,7 +154,11 @@ impl Reader {
         let Some(of) = self.tasks.get(&parent) else { return };
         let is_launcher = parent == self.bench;
         let step = if is_launcher { "exec" } else { "born" };
-        let task = Task { class: if is_launcher { "exec" } else { of.class }, step: step.into(), is_launcher };
+        let task = Task {
+            class: if is_launcher { "exec" } else { of.class },
+            step: step.into(),
+            is_launcher,
+        };
         self.tasks.insert(child, task);
     }
 
@@ -154,9 +173,12 @@ impl Reader {
 fn class(number: libc::c_long) -> &'static str {
     match number {
         libc::SYS_execve | libc::SYS_execveat => "exec",
-        libc::SYS_clone | libc::SYS_clone3 | libc::SYS_fork | libc::SYS_vfork | libc::SYS_unshare | libc::SYS_setns => {
-            "namespaces"
-        }
+        libc::SYS_clone
+        | libc::SYS_clone3
+        | libc::SYS_fork
+        | libc::SYS_vfork
+        | libc::SYS_unshare
+        | libc::SYS_setns => "namespaces",
         libc::SYS_mount
         | libc::SYS_umount2
         | libc::SYS_pivot_root

@@ -20,15 +20,28 @@ impl Steps {
         match name {
             "exec" => return fixed("start", "the kernel executes nsplan"),
             "born" => return fixed("clone", "init's first moments, up to its first step"),
-            PROGRAM => return fixed("program", "the program from execve to its end, namespaces included"),
+            PROGRAM => {
+                return fixed("program", "the program from execve to its end, namespaces included");
+            }
             "exit" => return fixed("end", "nsplan ends"),
-            "idle" => return fixed("waiting", "nobody runs: a timer or a grace period is waited for"),
+            "idle" => {
+                return fixed("waiting", "nobody runs: a timer or a grace period is waited for");
+            }
             "kernel" => return fixed("kernel", "threads of the kernel and other processes"),
             "bench" => return fixed("start", "the bench itself: vfork and wait"),
             _ => {}
         }
+        if name == format!("undo:parent/{}", u32::MAX) {
+            return fixed("end", "nsplan when all is undone, up to its end");
+        }
         if let Some(class) = name.strip_prefix(BEFORE).and_then(|rest| rest.strip_prefix(':')) {
-            return ("plan", format!("nsplan reads the config and the host, plans, lowers: {}", class.replace('-', " ")));
+            return (
+                "plan",
+                format!(
+                    "nsplan reads the config and the host, plans, lowers: {}",
+                    class.replace('-', " ")
+                ),
+            );
         }
         let undo = name.strip_prefix("undo:");
         if name == format!("parent/{}", self.plan.parent.len()) {

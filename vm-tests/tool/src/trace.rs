@@ -37,8 +37,11 @@ impl Tracer {
             put(&format!("events/{event}/enable"), "1")?;
         }
         if let Some(program) = program {
-            let offset = offset_of(&fs::read(program).map_err(|error| format!("{program}: {error}"))?)?;
-            let probe = format!("p:nsplan/{SYMBOL} {program}:{offset:#x} actor=%di:u32 index=%si:u32 moment=%dx:u32");
+            let offset =
+                offset_of(&fs::read(program).map_err(|error| format!("{program}: {error}"))?)?;
+            let probe = format!(
+                "p:nsplan/{SYMBOL} {program}:{offset:#x} actor=%di:u32 index=%si:u32 moment=%dx:u32"
+            );
             put("uprobe_events", &probe)?;
             put(&format!("events/nsplan/{SYMBOL}/enable"), "1")?;
         }
@@ -54,7 +57,8 @@ impl Tracer {
         put("trace_marker", "end")?;
         put("tracing_on", "0")?;
         answer?;
-        let bytes = fs::read(format!("{TRACEFS}/trace")).map_err(|error| format!("trace: {error}"))?;
+        let bytes =
+            fs::read(format!("{TRACEFS}/trace")).map_err(|error| format!("trace: {error}"))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }
@@ -74,7 +78,8 @@ impl Drop for Tracer {
 fn put(file: &str, value: &str) -> Result<(), String> {
     let path = format!("{TRACEFS}/{file}");
     let open = fs::OpenOptions::new().write(true).truncate(true).open(&path);
-    open.and_then(|mut file| file.write_all(value.as_bytes())).map_err(|error| format!("{path}: `{value}`: {error}"))
+    open.and_then(|mut file| file.write_all(value.as_bytes()))
+        .map_err(|error| format!("{path}: `{value}`: {error}"))
 }
 
 /// Where the function of the marks stands in the file (`elf(5)`): its address in the table of symbols, less the address

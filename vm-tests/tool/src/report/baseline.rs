@@ -24,7 +24,10 @@ pub(super) struct Verdict {
 }
 
 pub(super) fn write(figures: &Figures, versions: &str, path: &str) -> Result<(), String> {
-    let baseline = Baseline { versions: versions.lines().map(str::to_owned).collect(), figures: figures.clone() };
+    let baseline = Baseline {
+        versions: versions.lines().map(str::to_owned).collect(),
+        figures: figures.clone(),
+    };
     let text = serde_json::to_string_pretty(&baseline).map_err(|error| error.to_string())?;
     fs::write(path, text + "\n").map_err(|error| format!("{path}: {error}"))
 }
@@ -34,12 +37,15 @@ pub(super) fn compare(figures: &Figures, versions: &str, path: &str) -> Result<V
         let lines = vec![format!("no baseline in {path}: --bless makes one")];
         return Ok(Verdict { lines, is_worse: true });
     };
-    let baseline: Baseline = serde_json::from_str(&text).map_err(|error| format!("{path}: {error}"))?;
+    let baseline: Baseline =
+        serde_json::from_str(&text).map_err(|error| format!("{path}: {error}"))?;
     let mut verdict = Verdict::default();
     let is_same = baseline.versions.first().map(String::as_str) == versions.lines().next();
     if !is_same {
         let was = baseline.versions.first().map_or("", String::as_str);
-        verdict.lines.push(format!("the baseline is of another kernel ({was}): compared in proportion to the floor"));
+        verdict.lines.push(format!(
+            "the baseline is of another kernel ({was}): compared in proportion to the floor"
+        ));
     }
     for (name, subjects) in configurations(figures) {
         let Some(before) = baseline.figures.get(name).and_then(|all| all.get(OURS)) else {
@@ -58,10 +64,17 @@ pub(super) fn compare(figures: &Figures, versions: &str, path: &str) -> Result<V
     Ok(verdict)
 }
 
-fn judge(name: &str, after: &Figure, before: &Figure, (now, then): (u64, u64), verdict: &mut Verdict) {
+fn judge(
+    name: &str,
+    after: &Figure,
+    before: &Figure,
+    (now, then): (u64, u64),
+    verdict: &mut Verdict,
+) {
     let expected = before.median * now / then;
     let change = percent(after.median, expected);
-    let mut line = format!("{name}: {} µs, baseline {} µs: {change}", micros(after.median), micros(expected));
+    let mut line =
+        format!("{name}: {} µs, baseline {} µs: {change}", micros(after.median), micros(expected));
     if after.median * 100 > expected * (100 + PERCENT) {
         verdict.is_worse = true;
         line += &format!(", more than {PERCENT} % slower; grown: {}", grown(after, before));
@@ -74,7 +87,12 @@ fn judge(name: &str, after: &Figure, before: &Figure, (now, then): (u64, u64), v
 fn percent(after: u64, before: u64) -> String {
     let (after, before) = (after.cast_signed(), before.max(1).cast_signed());
     let permille = (after - before) * 1000 / before;
-    format!("{}{}.{} %", if permille < 0 { "-" } else { "+" }, permille.abs() / 10, permille.abs() % 10)
+    format!(
+        "{}{}.{} %",
+        if permille < 0 { "-" } else { "+" },
+        permille.abs() / 10,
+        permille.abs() % 10
+    )
 }
 
 /// The groups of steps that grew by a fifth of all growth and more, the most grown first.
@@ -82,13 +100,16 @@ fn grown(after: &Figure, before: &Figure) -> String {
     let mut all: Vec<(u64, &str)> = after
         .groups
         .iter()
-        .map(|(name, time)| (time.saturating_sub(before.groups.get(name).copied().unwrap_or(0)), &**name))
+        .map(|(name, time)| {
+            (time.saturating_sub(before.groups.get(name).copied().unwrap_or(0)), &**name)
+        })
         .filter(|(growth, _)| *growth > 0)
         .collect();
     all.sort_unstable_by(|a, b| b.cmp(a));
     let total: u64 = all.iter().map(|(growth, _)| growth).sum();
     let named = all.iter().filter(|(growth, _)| growth * 5 >= total);
-    let words: Vec<String> = named.map(|(growth, name)| format!("{name} by {} µs", micros(*growth))).collect();
+    let words: Vec<String> =
+        named.map(|(growth, name)| format!("{name} by {} µs", micros(*growth))).collect();
     if words.is_empty() { "no group of steps: it waits longer".into() } else { words.join(", ") }
 }
 
@@ -98,7 +119,11 @@ mod tests {
     use crate::report::Figure;
 
     fn figure(median: u64, mounts: u64) -> Figure {
-        Figure { median, groups: [("mounts".into(), mounts), ("clone".into(), 10_000)].into(), ..Figure::default() }
+        Figure {
+            median,
+            groups: [("mounts".into(), mounts), ("clone".into(), 10_000)].into(),
+            ..Figure::default()
+        }
     }
 
     #[test]
@@ -119,7 +144,13 @@ mod tests {
     #[test]
     fn another_kernel_is_compared_in_proportion_to_the_floor() {
         let mut verdict = Verdict::default();
-        judge("default", &figure(120_000, 12_000), &figure(100_000, 10_000), (60, 50), &mut verdict);
+        judge(
+            "default",
+            &figure(120_000, 12_000),
+            &figure(100_000, 10_000),
+            (60, 50),
+            &mut verdict,
+        );
         assert!(!verdict.is_worse);
     }
 }

@@ -64,7 +64,8 @@ fn text(path: &str) -> Result<String, String> {
 fn read(path: &str) -> Result<Figures, String> {
     let mut figures = Figures::new();
     for line in text(path)?.lines() {
-        line_of(line, &mut figures).ok_or_else(|| format!("{path}: not a line of a measurement: {line}"))?;
+        line_of(line, &mut figures)
+            .ok_or_else(|| format!("{path}: not a line of a measurement: {line}"))?;
     }
     let has_ours = |subjects: &BTreeMap<String, Figure>| subjects.contains_key(OURS);
     match figures.is_empty() || !figures.values().all(has_ours) {
@@ -80,10 +81,16 @@ fn line_of(line: &str, figures: &mut Figures) -> Option<()> {
         return Some(());
     }
     let (configuration, subject, rest) = (words.next()?, words.next()?, words.next()?);
-    let figure = figures.entry(configuration.into()).or_default().entry(subject.into()).or_default();
+    let figure =
+        figures.entry(configuration.into()).or_default().entry(subject.into()).or_default();
     if kind == "TIME" {
         let value = |key: &str| -> Option<u64> {
-            rest.split(' ').filter_map(|word| word.split_once('=')).find(|(name, _)| *name == key)?.1.parse().ok()
+            rest.split(' ')
+                .filter_map(|word| word.split_once('='))
+                .find(|(name, _)| *name == key)?
+                .1
+                .parse()
+                .ok()
         };
         (figure.median, figure.min) = (value("median")?, value("min")?);
         (figure.max, figure.cpu) = (value("max")?, value("cpu")?);
@@ -111,14 +118,17 @@ fn micros(nanoseconds: u64) -> String {
 /// Names in the order of a report: we, the floor, then others.
 fn in_order(subjects: &BTreeMap<String, Figure>) -> Vec<(&str, &Figure)> {
     let rank = |name: &str| [FLOOR, OURS].iter().position(|known| *known == name).unwrap_or(2);
-    let mut all: Vec<(&str, &Figure)> = subjects.iter().map(|(name, figure)| (&**name, figure)).collect();
+    let mut all: Vec<(&str, &Figure)> =
+        subjects.iter().map(|(name, figure)| (&**name, figure)).collect();
     all.sort_by_key(|(name, figure)| (rank(name), figure.median));
     all
 }
 
 /// Configurations from the barest to the fullest.
 fn configurations(figures: &Figures) -> Vec<(&str, &BTreeMap<String, Figure>)> {
-    let rank = |name: &str| crate::bundles::ALL.iter().position(|one| one.name == name).unwrap_or(usize::MAX);
+    let rank = |name: &str| {
+        crate::bundles::ALL.iter().position(|one| one.name == name).unwrap_or(usize::MAX)
+    };
     let mut all: Vec<_> = figures.iter().map(|(name, subjects)| (&**name, subjects)).collect();
     all.sort_by_key(|(name, _)| (rank(name), *name));
     all

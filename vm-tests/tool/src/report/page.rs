@@ -19,11 +19,18 @@ pub(super) fn page(figures: &Figures, versions: &str, verdict: &Verdict) -> Stri
     }
     page.push_str("\n## By what was being done\n\nµs of a traced start, medians; tracing makes each call dearer, so sums are above the table's.\n");
     for (name, subjects) in configurations(figures) {
-        let _ = write!(page, "\n### {name}\n\n| | {} |\n|---|", CLASSES.map(|class| class.replace('-', " ")).join(" | "));
+        let _ = write!(
+            page,
+            "\n### {name}\n\n| | {} |\n|---|",
+            CLASSES.map(|class| class.replace('-', " ")).join(" | ")
+        );
         page.push_str(&"---|".repeat(CLASSES.len()));
         page.push('\n');
-        for (subject, figure) in in_order(subjects).into_iter().filter(|(_, figure)| !figure.classes.is_empty()) {
-            let cells = CLASSES.map(|class| micros(figure.classes.get(class).copied().unwrap_or(0)));
+        for (subject, figure) in
+            in_order(subjects).into_iter().filter(|(_, figure)| !figure.classes.is_empty())
+        {
+            let cells =
+                CLASSES.map(|class| micros(figure.classes.get(class).copied().unwrap_or(0)));
             let _ = writeln!(page, "| {subject} | {} |", cells.join(" | "));
         }
     }
@@ -34,7 +41,12 @@ pub(super) fn page(figures: &Figures, versions: &str, verdict: &Verdict) -> Stri
         let Some(figure) = subjects.get(OURS) else { continue };
         let _ = write!(page, "\n### {name}\n\n| µs | step | group | |\n|---|---|---|---|\n");
         for (time, step, group, text) in figure.steps.iter().take(DEAREST) {
-            let _ = writeln!(page, "| {} | {step} | {group} | {} |", micros(*time), text.replace('|', "\\|"));
+            let _ = writeln!(
+                page,
+                "| {} | {step} | {group} | {} |",
+                micros(*time),
+                text.replace('|', "\\|")
+            );
         }
     }
     let _ = write!(page, "\n## Measured with\n\n```text\n{versions}```\n");
@@ -69,19 +81,24 @@ pub(super) fn table(figures: &Figures) -> String {
 fn groups(page: &mut String, figures: &Figures) {
     let all = configurations(figures);
     let mut names: Vec<&str> = Vec::new();
-    let ours: Vec<_> = all.iter().filter_map(|(name, subjects)| Some((*name, subjects.get(OURS)?))).collect();
+    let ours: Vec<_> =
+        all.iter().filter_map(|(name, subjects)| Some((*name, subjects.get(OURS)?))).collect();
     for name in ours.iter().flat_map(|(_, figure)| figure.groups.keys()) {
         if !names.contains(&&**name) {
             names.push(name);
         }
     }
-    let cost = |name: &str| ours.iter().map(|(_, figure)| figure.groups.get(name).copied().unwrap_or(0)).max();
+    let cost = |name: &str| {
+        ours.iter().map(|(_, figure)| figure.groups.get(name).copied().unwrap_or(0)).max()
+    };
     names.sort_by_key(|name| std::cmp::Reverse(cost(name)));
     let heads: Vec<&str> = ours.iter().map(|(name, _)| *name).collect();
     let _ = write!(page, "| | {} |\n|---|{}\n", heads.join(" | "), "---|".repeat(heads.len()));
     for name in names {
-        let cells: Vec<String> =
-            ours.iter().map(|(_, figure)| micros(figure.groups.get(name).copied().unwrap_or(0))).collect();
+        let cells: Vec<String> = ours
+            .iter()
+            .map(|(_, figure)| micros(figure.groups.get(name).copied().unwrap_or(0)))
+            .collect();
         let _ = writeln!(page, "| {name} | {} |", cells.join(" | "));
     }
 }

@@ -13,8 +13,8 @@ const ROW: u64 = 22;
 
 /// As many as there are classes or groups.
 const COLOURS: [&str; 16] = [
-    "#4e79a7", "#a0cbe8", "#f28e2b", "#59a14f", "#edc948", "#b07aa1", "#9c755f", "#d4a6c8", "#e15759", "#bab0ac",
-    "#79706e", "#e8e8e8", "#76b7b2", "#ff9da7", "#86bcb6", "#d37295",
+    "#4e79a7", "#a0cbe8", "#f28e2b", "#59a14f", "#edc948", "#b07aa1", "#9c755f", "#d4a6c8",
+    "#e15759", "#bab0ac", "#79706e", "#e8e8e8", "#76b7b2", "#ff9da7", "#86bcb6", "#d37295",
 ];
 
 pub(super) fn picture(figures: &Figures) -> String {
@@ -23,7 +23,8 @@ pub(super) fn picture(figures: &Figures) -> String {
     legend(&mut body, &CLASSES, &mut y);
     for (name, subjects) in configurations(figures) {
         // Who is many times slower than the others would leave nothing to be seen of them: his bar is cut.
-        let mut totals: Vec<u64> = subjects.values().map(|figure| figure.classes.values().sum()).collect();
+        let mut totals: Vec<u64> =
+            subjects.values().map(|figure| figure.classes.values().sum()).collect();
         totals.sort_unstable();
         let scale = totals.iter().rev().nth(1).or(totals.last()).copied().unwrap_or(1).max(1);
         heading(&mut body, name, &mut y);
@@ -55,7 +56,8 @@ fn ours(body: &mut String, figures: &Figures, y: &mut u64) {
     names.sort_by_key(|name| std::cmp::Reverse(cost[name]));
     heading(body, "nsplan, by group of steps", y);
     legend(body, &names, y);
-    let scale = all.iter().map(|(_, figure)| figure.groups.values().sum()).max().unwrap_or(1).max(1);
+    let scale =
+        all.iter().map(|(_, figure)| figure.groups.values().sum()).max().unwrap_or(1).max(1);
     for (name, figure) in all {
         bar(body, name, &figure.groups, &names, (scale, figure.median), y);
     }
@@ -87,8 +89,20 @@ fn legend(body: &mut String, names: &[&str], y: &mut u64) {
 }
 
 /// Parts are of a traced start; the number is the median of those that were not.
-fn bar(body: &mut String, label: &str, parts: &BTreeMap<String, u64>, order: &[&str], (scale, median): (u64, u64), y: &mut u64) {
-    let _ = writeln!(body, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{label}</text>", LEFT - 8, *y + 14);
+fn bar(
+    body: &mut String,
+    label: &str,
+    parts: &BTreeMap<String, u64>,
+    order: &[&str],
+    (scale, median): (u64, u64),
+    y: &mut u64,
+) {
+    let _ = writeln!(
+        body,
+        "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{label}</text>",
+        LEFT - 8,
+        *y + 14
+    );
     let mut done = 0;
     for (name, colour) in order.iter().zip(COLOURS.iter().cycle()) {
         let time = parts.get(*name).copied().unwrap_or(0);
