@@ -268,7 +268,9 @@ impl Process<'_> {
             // The other commands of the prober's are no calls that could succeed.
             "close_range" if arg(2) == "CLOSE_RANGE_CLOEXEC" => return None,
             "close_range" => "close_range".into(),
-            "clone3" | "clone" if arg(0).contains("CLONE_THREAD") => return None,
+            "clone3" | "clone" if call.args.iter().any(|arg| arg.contains("CLONE_THREAD")) => {
+                return None;
+            }
             "clone3" | "clone" => clone(call),
             "sendmsg" => tell(call),
             "sendto" => {
