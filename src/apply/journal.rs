@@ -12,6 +12,7 @@ use super::cgroup;
 use super::error::{Cause, Leftover};
 use super::hold::Hold;
 use super::leaf;
+use super::mark;
 use super::network;
 use super::running::Running;
 use super::state::Directory;
@@ -143,6 +144,7 @@ impl Journal {
     pub(crate) fn undo(&mut self) -> Vec<Leftover> {
         let mut left = Vec::new();
         while let Some(entry) = self.entries.pop() {
+            mark::undo_begins(entry.step);
             let answer = match &entry.op {
                 Op::State(StateOp::RemoveRecord) => {
                     self.directory.as_ref().map_or(Ok(()), Directory::remove_record)
@@ -155,6 +157,7 @@ impl Journal {
                 left.push(Leftover { undo: entry.op, fault });
             }
         }
+        mark::all_undone();
         left
     }
 }

@@ -13,7 +13,7 @@ pub(crate) enum Message {
     Failed { step: u16, fault: Fault },
 }
 
-const TOKENS: [Token; 7] = [
+const TOKENS: [Token; 8] = [
     Token::MapsWritten,
     Token::Placed,
     Token::Terminal,
@@ -21,6 +21,7 @@ const TOKENS: [Token; 7] = [
     Token::InitPid,
     Token::NetworkReady,
     Token::Recorded,
+    Token::Listener,
 ];
 const FAILED: u16 = 0x100;
 
@@ -67,6 +68,7 @@ fn position(token: Token) -> u16 {
         Token::InitPid => 5,
         Token::NetworkReady => 6,
         Token::Recorded => 7,
+        Token::Listener => 8,
     }
 }
 

@@ -12,6 +12,7 @@ pub mod exec;
 pub mod help;
 mod lookup;
 pub mod man;
+pub mod nsinit;
 pub mod options;
 pub mod report;
 mod run;

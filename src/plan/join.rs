@@ -12,6 +12,7 @@ use super::model::{Plan, Step, Topology};
 use super::namespaces::{self, place};
 use super::op::{CgroupOp, MountOp, NamespaceOp, Op, ProcessOp, Slot, SyncOp, Token, UserOp};
 use super::record::Record;
+use super::seccomp::{self, Placed};
 use super::{Actor, last_steps, mount_api, privileges, resolver};
 use crate::config::{Config, NamespaceSource, Process, UserSpec};
 use crate::facts::{Feature, HostFacts, KernelVersion, Needs};
@@ -33,10 +34,10 @@ const SETNS_TAKES_PIDFD: KernelVersion = KernelVersion { major: 5, minor: 8 };
 /// # References
 /// `setns(2)`, `pid_namespaces(7)`, `user_namespaces(7)`.
 pub fn join(process: &Process, record: &Record, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> {
-    let config = joining(process, record);
-    let mut draft = Draft::new(&config, facts);
     // An init of its own has nothing to reap in a pid namespace that has one.
     let process = &Process { init: false, ..process.clone() };
+    let config = joining(process, record);
+    let mut draft = Draft::new(&config, facts);
     check_rights(&mut draft);
     let topology = match namespaces::topology(&draft) {
         Topology::Intermediate => Topology::Intermediate,
@@ -48,9 +49,10 @@ pub fn join(process: &Process, record: &Record, facts: &HostFacts) -> Result<Pla
         maps: maps(&mut draft, record),
     };
     let cgroups = Cgroups::of(record, &draft);
-    let init = init(&mut draft, process, &joining, &cgroups);
+    let filter = seccomp::plan(&mut draft);
+    let init = init(&mut draft, process, &joining, &cgroups, &filter);
     let intermediate = intermediate(&mut draft, process, &joining);
-    let parent = parent(&draft, process, record, &joining, cgroups);
+    let parent = parent(&draft, process, record, &joining, (cgroups, filter));
     if !draft.errors.is_empty() {
         return Err(draft.errors);
     }
@@ -87,6 +89,7 @@ fn joining(process: &Process, record: &Record) -> Config {
     let join = |kind| (kind, NamespaceSource::Join(record.namespace_path(kind)));
     config.namespaces = record.namespaces().map(join).collect();
     config.mounts.clear();
+    config.seccomp = record.planned.seccomp.clone();
     config.process = Some(process.clone());
     config
 }
@@ -166,7 +169,7 @@ fn parent(
     process: &Process,
     record: &Record,
     joining: &Joining,
-    cgroups: Cgroups,
+    (cgroups, filter): (Cgroups, Placed),
 ) -> Vec<Step> {
     let everyone = at("/process");
     let origin = at("/namespaces");
@@ -175,7 +178,8 @@ fn parent(
     let kinds = draft.config.namespaces.keys().copied();
     let keep = joining.by_pidfd && !draft.config.namespaces.is_empty();
     let hold = NamespaceOp::Hold { pid, start_time, keep };
-    let mut steps = [step(Op::Namespace(hold), &origin)].to_vec();
+    let mut steps = Vec::from_iter(filter.connect);
+    steps.push(step(Op::Namespace(hold), &origin));
     if !joining.by_pidfd {
         let open = |kind| step(Op::Namespace(NamespaceOp::OpenHeld { kind }), &place(kind));
         steps.extend(kinds.map(open));
@@ -197,6 +201,7 @@ fn parent(
         steps.push(step(Op::Sync(SyncOp::Await(Token::Terminal)), &at("/process/terminal")));
     }
     steps.push(sync(SyncOp::Await(Token::Ready)));
+    steps.extend(filter.hand_over);
     steps.push(sync(SyncOp::AwaitExec));
     steps
 }
@@ -237,6 +242,7 @@ fn init(
     process: &Process,
     joining: &Joining,
     cgroups: &Cgroups,
+    filter: &Placed,
 ) -> Vec<Step> {
     let mut steps = Vec::new();
     steps.extend(process.parent_death_signal.map(privileges::death_signal));
@@ -257,6 +263,6 @@ fn init(
         steps.push(step(Op::Mount(open), &origin));
     }
     steps.extend(privileges::limits(draft, process));
-    steps.extend(last_steps(draft, process, &joining.maps, true));
+    steps.extend(last_steps(draft, process, &joining.maps, true, filter));
     steps
 }

@@ -16,6 +16,7 @@ mod device_rules;
 mod devices;
 mod draft;
 mod error;
+mod filter_rules;
 mod fuzz;
 mod hint;
 mod idmap;
@@ -35,6 +36,7 @@ mod program;
 mod record;
 mod render;
 mod root_entries;
+pub mod seccomp;
 mod undo_rules;
 
 use alloc::vec::Vec;
@@ -60,6 +62,7 @@ use idmap::IdMaps;
 use mounts::Mounts;
 use namespaces::Namespaces;
 use network::Networks;
+use seccomp::Placed;
 
 use crate::config::{Config, MountKind, Process, UserSpec};
 use crate::facts::{Feature, HostFacts, Needs};
@@ -89,9 +92,11 @@ pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> 
     let cgroups = cgroups::plan(&mut draft);
     let mounts = mounts::plan(&mut draft, &maps);
     let networks = network::plan(&mut draft);
-    let init = init(&mut draft, &namespaces, &maps, &cgroups, mounts, &networks);
+    let filter = seccomp::plan(&mut draft);
+    let init = init(&mut draft, &namespaces, &maps, &cgroups, mounts, &networks, &filter);
     let record = record::steps(&draft, &maps, &cgroups);
-    let (parent, intermediate) = outside(&draft, &namespaces, &maps, cgroups, networks, record);
+    let outer = Outer { cgroups, networks, filter, record };
+    let (parent, intermediate) = outside(&draft, &namespaces, &maps, outer);
     if !draft.errors.is_empty() {
         return Err(draft.errors);
     }
@@ -146,7 +151,6 @@ fn refuse_unsupported(draft: &mut Draft<'_>) {
         ("/intelRdt", config.intel_rdt.is_some(), "Intel RDT"),
         ("/memoryPolicy", config.memory_policy.is_some(), "a memory policy"),
         ("/personality", config.personality.is_some(), "a personality"),
-        ("/seccomp", config.seccomp.is_some(), "a seccomp filter"),
         (
             "/process/ioPriority",
             process.is_some_and(|p| p.io_priority.is_some()),
@@ -185,6 +189,7 @@ fn init(
     cgroups: &Cgroups,
     mounts: Mounts,
     networks: &Networks,
+    filter: &Placed,
 ) -> Vec<Step> {
     let Some(process) = draft.config.process.as_ref() else {
         draft.refuse(&at("/process"), Refusal::NoProgram);
@@ -220,7 +225,7 @@ fn init(
     networks.wait_in(&mut steps);
     // No program runs that a later command would not find.
     steps.push(step(Op::Sync(SyncOp::Await(Token::Recorded)), &at("/process")));
-    steps.extend(last_steps(draft, process, maps, proc_kept));
+    steps.extend(last_steps(draft, process, maps, proc_kept, filter));
     steps
 }
 
@@ -255,10 +260,11 @@ fn last_steps(
     process: &Process,
     maps: &IdMaps,
     proc_kept: bool,
+    filter: &Placed,
 ) -> Vec<Step> {
     let user = privileges::user(draft, process);
     let mut steps = privileges::labels(draft, process, proc_kept);
-    steps.extend(privileges::identity(draft, process, &user, maps));
+    steps.extend(privileges::identity(draft, process, &user, maps, filter.needs_admin));
     steps.extend(process.parent_death_signal.map(privileges::death_signal));
     let mask = process.user.umask.unwrap_or(0o022);
     if mask > 0o777 {
@@ -272,8 +278,17 @@ fn last_steps(
     let path = process.cwd.clone();
     steps.push(step(Op::Process(ProcessOp::ChangeDirectory { path }), &at("/process/cwd")));
     steps.push(step(Op::Sync(SyncOp::Signal(Token::Ready)), &everyone));
+    steps.extend(filter.install.clone());
     steps.extend(program::execute(draft, process, &user));
     steps
+}
+
+/// What the rooms decided for the parent.
+struct Outer {
+    cgroups: Cgroups,
+    networks: Networks,
+    filter: Placed,
+    record: Vec<Step>,
 }
 
 /// The scripts of the parent and of the process in between.
@@ -281,13 +296,12 @@ fn outside(
     draft: &Draft<'_>,
     namespaces: &Namespaces,
     maps: &IdMaps,
-    cgroups: Cgroups,
-    networks: Networks,
-    record: Vec<Step>,
+    outer: Outer,
 ) -> (Vec<Step>, Vec<Step>) {
+    let Outer { cgroups, networks, filter, record } = outer;
     let everyone = at("/process");
     let sync = |op| step(Op::Sync(op), &everyone);
-    let mut parent = Vec::new();
+    let mut parent = Vec::from_iter(filter.connect);
     let undo = Undo::by(Op::State(StateOp::CloseJournal));
     parent.push(step_undone(Op::State(StateOp::OpenJournal), &everyone, undo));
     parent.extend(cgroups.before_clone);
@@ -323,6 +337,7 @@ fn outside(
         parent.push(step(Op::Sync(SyncOp::Await(Token::Terminal)), &at("/process/terminal")));
     }
     parent.push(sync(SyncOp::Await(Token::Ready)));
+    parent.extend(filter.hand_over);
     parent.push(sync(SyncOp::AwaitExec));
     (parent, intermediate)
 }

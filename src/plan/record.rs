@@ -19,7 +19,7 @@ use super::idmap::IdMaps;
 use super::model::{Step, Undo};
 use super::network::interface_fault;
 use super::op::{Op, StateOp, SyncOp, Token};
-use crate::config::{NamespaceSource, Process};
+use crate::config::{NamespaceSource, Process, Seccomp};
 use crate::types::{HostPath, IdMap, NamespaceKind, Pointer};
 
 /// A container that was started.
@@ -72,6 +72,9 @@ pub struct Planned {
     /// Its own cgroups.
     #[serde(default, skip_serializing_if = "CgroupPaths::is_empty")]
     pub cgroups: CgroupPaths,
+    /// Its system call filter, which those that join it get too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seccomp: Option<Seccomp>,
     /// Free text of others.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -253,6 +256,7 @@ pub(super) fn steps(draft: &Draft<'_>, maps: &IdMaps, cgroups: &Cgroups) -> Vec<
         gid_mappings: maps.gids.clone(),
         setgroups: maps.setgroups_allowed,
         cgroups: cgroups.own.clone(),
+        seccomp: config.seccomp.clone(),
         annotations: config.annotations.clone(),
         process: process.clone(),
     };
