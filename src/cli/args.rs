@@ -16,6 +16,7 @@ use super::running::Query;
 use super::spec::{Operands, Opt, Takes, Tool, Verb, VerbId};
 use super::verbs::{NSPLAN, SHELLS};
 
+mod planning;
 mod running;
 
 /// A command line, understood.
@@ -262,11 +263,12 @@ fn action(verb: &'static Verb, given: Vec<Given>, words: Vec<String>) -> Result<
     Ok(match verb.id {
         VerbId::Do => Action::Do { options: given, command: words },
         VerbId::Run => run(given, words)?,
-        VerbId::Plan => plan(given, words)?,
+        VerbId::Plan => planning::plan(given, words)?,
         VerbId::Probe => Action::Probe,
-        VerbId::Config => {
-            Action::Config { libcontainer: is_libcontainer(&given)?, file: words.remove(0) }
-        }
+        VerbId::Config => Action::Config {
+            libcontainer: planning::is_libcontainer(&given)?,
+            file: words.remove(0),
+        },
         VerbId::Spec => {
             let mut given = given;
             let bundle = take(&mut given, OptId::SpecBundle);
@@ -339,49 +341,6 @@ fn run(mut given: Vec<Given>, mut words: Vec<String>) -> Result<Action, Failure>
     })?;
     let id = container_id(&words.remove(0))?;
     Ok(Action::Run { bundle, id, command: words })
-}
-
-fn plan(mut given: Vec<Given>, command: Vec<String>) -> Result<Action, Failure> {
-    let host = take(&mut given, OptId::Host);
-    let file = take(&mut given, OptId::ConfigFile);
-    let bundle = take(&mut given, OptId::Bundle);
-    let json = take_switch(&mut given, OptId::Json);
-    let subject = match (file, bundle) {
-        (None, None) if command.is_empty() => {
-            let hint = "give --config FILE, --bundle DIR, or a command as for `nsplan do`";
-            return Err(usage("plan: nothing to plan".into(), hint));
-        }
-        (None, None) => Subject::Sandbox(given),
-        (Some(_), Some(_)) => {
-            let hint = "a bundle's configuration is its config.json or container.json";
-            return Err(usage("--config and --bundle exclude each other".into(), hint));
-        }
-        (file, bundle) => {
-            if let Some(other) = given.first() {
-                let text = format!("{other}: not together with --config or --bundle");
-                return Err(usage(text, "the configuration file says it all"));
-            }
-            match file {
-                Some(file) => Subject::File(file),
-                None => Subject::Bundle(bundle.unwrap_or_default()),
-            }
-        }
-    };
-    Ok(Action::Plan { subject, command, json, host })
-}
-
-fn is_libcontainer(given: &[Given]) -> Result<bool, Failure> {
-    match given.last() {
-        None => Ok(false),
-        Some(format) => match format.text() {
-            "canonical" => Ok(false),
-            "libcontainer" => Ok(true),
-            _ => Err(usage(
-                format!("{format}: unknown form"),
-                "there are `canonical` and `libcontainer`",
-            )),
-        },
-    }
 }
 
 /// Takes all of one option out; the last one counts.

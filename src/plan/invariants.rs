@@ -86,7 +86,7 @@ pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
         cgroup_order,
         mount_order,
         privilege_order,
-        join_order,
+        super::join_rules::join_order,
         super::network_rules::network,
         super::filter_rules::filter,
         super::minimal_init::rule,
@@ -96,7 +96,7 @@ pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
     if broken.is_empty() { Ok(()) } else { Err(broken) }
 }
 
-fn fault(rule: Rule, is_broken: bool) -> Option<Broken> {
+pub(super) fn fault(rule: Rule, is_broken: bool) -> Option<Broken> {
     is_broken.then_some(Broken { rule, step: None })
 }
 
@@ -369,22 +369,6 @@ fn privilege_order(plan: &Plan) -> Vec<Broken> {
     let mut broken: Vec<_> = fault(Rule::PrivilegeOrder, !holds).into_iter().collect();
     broken.extend(fault(Rule::DescriptorOrder, !closed));
     broken
-}
-
-fn join_order(plan: &Plan) -> Vec<Broken> {
-    let joins = |op: &Op| {
-        matches!(op, Op::Namespace(NamespaceOp::Join { .. } | NamespaceOp::JoinHeld { .. }))
-    };
-    let opens = |op: &Op| matches!(op, Op::Namespace(NamespaceOp::Open { .. }));
-    let of = |kind| move |op: &Op| matches!(op, Op::Namespace(NamespaceOp::Join { kind: k }) if *k == kind);
-    let others = |op: &Op| joins(op) && !of(NamespaceKind::User)(op);
-    let before_mnt = |op: &Op| joins(op) && !of(NamespaceKind::Mnt)(op);
-    let holds = [&plan.intermediate, &plan.init].into_iter().all(|script| {
-        ordered(script, opens, joins)
-            && ordered(script, of(NamespaceKind::User), others)
-            && ordered(script, before_mnt, of(NamespaceKind::Mnt))
-    });
-    fault(Rule::JoinOrder, !holds).into_iter().collect()
 }
 
 fn nul(plan: &Plan) -> Vec<Broken> {

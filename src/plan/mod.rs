@@ -23,6 +23,7 @@ mod idmap;
 mod ignored;
 mod invariants;
 mod join;
+mod join_rules;
 mod minimal_init;
 mod model;
 mod mount_checks;
