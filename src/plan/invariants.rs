@@ -90,7 +90,7 @@ pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
         super::network_rules::network,
         super::filter_rules::filter,
         super::minimal_init::rule,
-        nul,
+        super::text_rules::nul,
     ];
     let broken: Vec<_> = checks.iter().flat_map(|check| check(plan)).collect();
     if broken.is_empty() { Ok(()) } else { Err(broken) }
@@ -385,24 +385,4 @@ fn join_order(plan: &Plan) -> Vec<Broken> {
             && ordered(script, before_mnt, of(NamespaceKind::Mnt))
     });
     fault(Rule::JoinOrder, !holds).into_iter().collect()
-}
-
-fn nul(plan: &Plan) -> Vec<Broken> {
-    // Paths cannot hold one by type; what is left are texts.
-    let has_nul = |op: &Op| match op {
-        Op::Mount(MountOp::Filesystem { fstype, source, data, .. }) => {
-            fstype.contains('\0') || source.iter().chain(data).any(|text| text.contains('\0'))
-        }
-        Op::Mount(MountOp::Symlink { target, .. }) => target.contains('\0'),
-        Op::Namespace(NamespaceOp::SetHostname { name } | NamespaceOp::SetDomainname { name }) => {
-            name.contains('\0')
-        }
-        Op::Namespace(NamespaceOp::Sysctl { path, .. }) => path.contains('\0'),
-        Op::Process(ProcessOp::Execute { candidates, args, env }) => {
-            candidates.iter().chain(args).chain(env).any(|text| text.contains('\0'))
-        }
-        _ => false,
-    };
-    let broken = plan.steps().filter(|(_, step)| has_nul(&step.op));
-    broken.map(|(id, _)| Broken { rule: Rule::Nul, step: Some(id) }).collect()
 }

@@ -37,6 +37,7 @@ mod record;
 mod render;
 mod root_entries;
 pub mod seccomp;
+mod text_rules;
 mod undo_rules;
 
 use alloc::vec::Vec;
