@@ -92,14 +92,18 @@ fn process(exec: &Exec, record: &Record) -> Result<(Process, Sources), Failure> 
 }
 
 /// Plans it with the facts of this host.
-fn plan_join(process: &Process, record: &Record, sources: &Sources) -> Result<Plan, Failure> {
+pub(super) fn plan_join(
+    process: &Process,
+    record: &Record,
+    sources: &Sources,
+) -> Result<Plan, Failure> {
     let facts = probe(&join_needs(process, record));
     let facts = facts.map_err(|error| Problem::of(&error).at("probe"))?;
     join(process, record, &facts)
         .map_err(|errors| sources.refusals(&errors, |error| plan_hint(&error.refusal)))
 }
 
-fn creates_user_namespace(record: &Record) -> bool {
+pub(super) fn creates_user_namespace(record: &Record) -> bool {
     let user = record.planned.namespaces.get(&NamespaceKind::User);
     matches!(user, Some(NamespaceSource::Create))
 }

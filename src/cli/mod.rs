@@ -25,5 +25,6 @@ pub mod template;
 pub mod terminal;
 pub mod units;
 pub mod verbs;
+mod words;
 
 pub use run::main;

@@ -115,8 +115,8 @@ pub(super) fn start(root: &HostPath, explain: &dyn Fn(&Plan), job: Job<'_>) -> R
 /// Runs this program again from where nobody can write to it.
 pub(super) fn seal() -> Result<(), Failure> {
     seal_program().map_err(|fault| {
-        let text = format!("nsplan's own program could be overwritten from inside: {fault}");
-        Problem::new(text).hint("install nsplan on a read-only file system").into()
+        let text = format!("the launcher's own program could be overwritten from inside: {fault}");
+        Problem::new(text).hint("install it on a read-only file system").into()
     })
 }
 

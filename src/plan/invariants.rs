@@ -86,17 +86,17 @@ pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
         cgroup_order,
         mount_order,
         privilege_order,
-        super::join_rules::join_order,
+        join_order,
         super::network_rules::network,
         super::filter_rules::filter,
         super::minimal_init::rule,
-        nul,
+        super::text_rules::nul,
     ];
     let broken: Vec<_> = checks.iter().flat_map(|check| check(plan)).collect();
     if broken.is_empty() { Ok(()) } else { Err(broken) }
 }
 
-pub(super) fn fault(rule: Rule, is_broken: bool) -> Option<Broken> {
+fn fault(rule: Rule, is_broken: bool) -> Option<Broken> {
     is_broken.then_some(Broken { rule, step: None })
 }
 
@@ -371,22 +371,18 @@ fn privilege_order(plan: &Plan) -> Vec<Broken> {
     broken
 }
 
-fn nul(plan: &Plan) -> Vec<Broken> {
-    // Paths cannot hold one by type; what is left are texts.
-    let has_nul = |op: &Op| match op {
-        Op::Mount(MountOp::Filesystem { fstype, source, data, .. }) => {
-            fstype.contains('\0') || source.iter().chain(data).any(|text| text.contains('\0'))
-        }
-        Op::Mount(MountOp::Symlink { target, .. }) => target.contains('\0'),
-        Op::Namespace(NamespaceOp::SetHostname { name } | NamespaceOp::SetDomainname { name }) => {
-            name.contains('\0')
-        }
-        Op::Namespace(NamespaceOp::Sysctl { path, .. }) => path.contains('\0'),
-        Op::Process(ProcessOp::Execute { candidates, args, env }) => {
-            candidates.iter().chain(args).chain(env).any(|text| text.contains('\0'))
-        }
-        _ => false,
+fn join_order(plan: &Plan) -> Vec<Broken> {
+    let joins = |op: &Op| {
+        matches!(op, Op::Namespace(NamespaceOp::Join { .. } | NamespaceOp::JoinHeld { .. }))
     };
-    let broken = plan.steps().filter(|(_, step)| has_nul(&step.op));
-    broken.map(|(id, _)| Broken { rule: Rule::Nul, step: Some(id) }).collect()
+    let opens = |op: &Op| matches!(op, Op::Namespace(NamespaceOp::Open { .. }));
+    let of = |kind| move |op: &Op| matches!(op, Op::Namespace(NamespaceOp::Join { kind: k }) if *k == kind);
+    let others = |op: &Op| joins(op) && !of(NamespaceKind::User)(op);
+    let before_mnt = |op: &Op| joins(op) && !of(NamespaceKind::Mnt)(op);
+    let holds = [&plan.intermediate, &plan.init].into_iter().all(|script| {
+        ordered(script, opens, joins)
+            && ordered(script, of(NamespaceKind::User), others)
+            && ordered(script, before_mnt, of(NamespaceKind::Mnt))
+    });
+    fault(Rule::JoinOrder, !holds).into_iter().collect()
 }

@@ -23,7 +23,6 @@ mod idmap;
 mod ignored;
 mod invariants;
 mod join;
-mod join_rules;
 mod minimal_init;
 mod model;
 mod mount_checks;
@@ -38,6 +37,7 @@ mod record;
 mod render;
 mod root_entries;
 pub mod seccomp;
+mod text_rules;
 mod undo_rules;
 
 use alloc::vec::Vec;
