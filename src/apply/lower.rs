@@ -84,7 +84,6 @@ pub fn lower(plan: &Plan) -> Result<Program, LowerError> {
         return Err(named(Actor::Init, init.len(), LowerReason::NoProgram));
     }
     let places = lowering.places.len();
-    let by_launcher = |slot: Slot| matches!(slot, Slot::Tasks(_) | Slot::CgroupDirectory);
     let numbered = lowering.places.iter().enumerate();
     let given = numbered.filter(|(_, slot)| by_launcher(**slot));
     Ok(Program {
@@ -100,6 +99,11 @@ pub fn lower(plan: &Plan) -> Result<Program, LowerError> {
         dev: known(relative("dev"))?,
         null_device: known(relative("dev/null"))?,
     })
+}
+
+/// Whether the launcher fills it before the clone.
+fn by_launcher(slot: Slot) -> bool {
+    matches!(slot, Slot::Tasks(_) | Slot::CgroupDirectory)
 }
 
 /// A path of our own, without NUL.

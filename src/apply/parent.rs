@@ -5,7 +5,7 @@ use alloc::format;
 use super::error::Cause;
 use super::network::Network;
 use super::spawn::{Failure, Launcher, Started};
-use super::{cgroup, idmap, leaf};
+use super::{cgroup, idmap, leaf, reexec};
 use crate::apply::message::Message;
 use crate::plan::{
     Actor, CgroupOp, NetworkOp, Op, ProcessOp, Slot, StateOp, Step, StepId, SyncOp, Token, Undo,
@@ -224,12 +224,17 @@ impl Launcher<'_> {
             self.gone = Gone::by_end_of_file(&received);
         }
         let Received::Message(bytes, fd) = received else { return Ok(None) };
+        let message = Message::decode(bytes).ok_or(Cause::Protocol)?;
+        if message == Message::GivenUp {
+            return Err(Cause::GivenUp { words: reexec::words_of(fd) }.into());
+        }
         self.terminal = fd.map(host::owned).or_else(|| self.terminal.take());
-        match Message::decode(bytes).ok_or(Cause::Protocol)? {
+        match message {
             Message::Failed { step, fault } => {
                 let at = Some(StepId { actor: from, index: step });
                 Err(Failed { at, cause: fault.into() })
             }
+            Message::NotBegun(fault) => Err(Cause::NotBegun(fault).into()),
             message => Ok(Some(message)),
         }
     }
@@ -262,6 +267,13 @@ const MOST_RACES: u8 = 16;
 pub(super) struct Failed {
     at: Option<StepId>,
     cause: Cause,
+}
+
+impl Failed {
+    /// Why, whoever's step it was.
+    pub(super) fn into_cause(self) -> Cause {
+        self.cause
+    }
 }
 
 impl<C: Into<Cause>> From<C> for Failed {

@@ -12,12 +12,14 @@ use super::error::{ApplyError, Cause};
 use super::io::{Io, Sources};
 use super::journal::{Journal, StateDir};
 use super::lower::lower;
+use super::message::Message;
 use super::network::Network;
 use super::program::Program;
+use super::reexec::{self, InitProgram, Letter, Reexec};
 use crate::plan::{Actor, Plan, Slot, StepId, Topology, Undo};
 use crate::sys::clone::{Child, Gone, Nursery, Request, Stack};
 use crate::sys::process::Pid;
-use crate::sys::{Handle, Outcome, Sysno, host, process, signal};
+use crate::sys::{Handle, Outcome, Sysno, channel, host, process, signal};
 use crate::types::{CloneFlags, Signal};
 
 /// Starts the container of a plan; returns when its program runs.
@@ -40,29 +42,25 @@ use crate::types::{CloneFlags, Signal};
 /// # Ok::<(), apply::ApplyError>(())
 /// ```
 pub fn spawn(plan: &Plan, io: Io) -> Result<Container, ApplyError> {
+    launch(plan, io, None)
+}
+
+/// Starts the container of a plan by way of a program of the embedder's own, which carries out init's steps: it is to
+/// hand the pipe it has as descriptor 3 to [`Stage::receive`](super::Stage::receive).
+///
+/// # Errors
+/// As [`spawn`]; also when that program cannot be opened, sealed or executed, or gives up.
+pub fn spawn_through(plan: &Plan, io: Io, init: &InitProgram) -> Result<Container, ApplyError> {
+    launch(plan, io, Some(init))
+}
+
+fn launch(plan: &Plan, io: Io, through: Option<&InitProgram>) -> Result<Container, ApplyError> {
     let program =
         lower(plan).map_err(|error| ApplyError::new(plan, Some(error.step), Cause::Plan(error)))?;
-    let Io { stdio, passed, state } = io;
-    let sources = Sources::new(stdio, passed)
-        .map_err(|fault| ApplyError::new(plan, None, Cause::Kernel(fault)))?;
-    let mut launcher = Launcher {
-        plan,
-        state,
-        sources,
-        program: Some(program),
-        slots: Vec::new(),
-        journal: Journal::default(),
-        network: None,
-        leaf: None,
-        nursery: None,
-        dumpable: None,
-        intermediate: None,
-        init: None,
-        channels: Channels::default(),
-        terminal: None,
-        ready: false,
-        gone: None,
-    };
+    let mut launcher = Launcher::new(plan, io, Some(program))?;
+    if let Some(through) = through {
+        launcher.go_through(through).map_err(|fault| ApplyError::new(plan, None, fault.into()))?;
+    }
     match launcher.carry_out() {
         Ok(()) => launcher.hand_over(),
         Err((step, cause)) => Err(launcher.take_back(step, cause)),
@@ -91,11 +89,13 @@ pub(super) struct Started {
 }
 
 /// The launcher at work on one plan.
+#[derive(Debug)]
 pub(super) struct Launcher<'a> {
     pub(super) plan: &'a Plan,
     pub(super) state: Option<StateDir>,
     pub(super) sources: Sources,
     program: Option<Program>,
+    reexec: Option<(Reexec, Handle)>,
     pub(super) slots: Vec<(Slot, Handle)>,
     pub(super) journal: Journal,
     pub(super) network: Option<Network>,
@@ -109,6 +109,51 @@ pub(super) struct Launcher<'a> {
     pub(super) terminal: Option<OwnedFd>,
     pub(super) ready: bool,
     pub(super) gone: Option<Gone>,
+}
+
+impl<'a> Launcher<'a> {
+    pub(super) fn new(
+        plan: &'a Plan,
+        io: Io,
+        program: Option<Program>,
+    ) -> Result<Self, ApplyError> {
+        let Io { stdio, passed, state } = io;
+        let more = program.as_ref().map_or(0, reexec::room);
+        let sources = Sources::new(stdio, passed, more)
+            .map_err(|fault| ApplyError::new(plan, None, Cause::Kernel(fault)))?;
+        Ok(Self {
+            plan,
+            state,
+            sources,
+            program,
+            reexec: None,
+            slots: Vec::new(),
+            journal: Journal::default(),
+            network: None,
+            leaf: None,
+            nursery: None,
+            dumpable: None,
+            intermediate: None,
+            init: None,
+            channels: Channels::default(),
+            terminal: None,
+            ready: false,
+            gone: None,
+        })
+    }
+
+    /// Init shall become that program first, which is opened now.
+    fn go_through(&mut self, through: &InitProgram) -> Outcome {
+        let given = self.program.as_ref().map(|program| program.given.clone()).unwrap_or_default();
+        let passed = self.sources.passed.len();
+        let slots: Vec<_> = given.iter().map(|(slot, _)| *slot).collect();
+        let is_host_root = host::effective_uid() == 0;
+        let letter = Letter::new(self.plan, &slots, passed, is_host_root).post()?;
+        let places = given.into_iter().map(|(_, place)| place).collect();
+        let program = Reexec::prepare(through, places, self.sources.least)?;
+        self.reexec = Some((program, letter));
+        Ok(())
+    }
 }
 
 impl Launcher<'_> {
@@ -179,6 +224,14 @@ impl Launcher<'_> {
         let (mine, end) = self.channel(&mut theirs)?;
         let mut init =
             Seat { stack: Stack::new()?, channel: end, not_mine: [number(&mine)].into() };
+        let reexec = match self.reexec.take() {
+            Some((program, letter)) => {
+                let message = Message::Letter.encode();
+                channel::send(number(&mine), &message, Some(letter.fd()))?;
+                Some(program)
+            }
+            None => None,
+        };
         self.channels.init = Some(mine);
         let intermediate = if self.plan.topology == Topology::Intermediate {
             let (mine_too, end) = self.channel(&mut theirs)?;
@@ -199,6 +252,8 @@ impl Launcher<'_> {
             is_host_root: host::effective_uid() == 0,
             untold: AtomicI32::new(0),
             descriptors: process::descriptor_limit()?,
+            reexec,
+            marks: false,
             program,
         };
         for (slot, place) in &launch.program.given {
