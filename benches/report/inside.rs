@@ -60,7 +60,7 @@ impl Floor<'_> {
                 }
                 self.machine.attempt(libc::SYS_exit_group, &[127.into()]);
             }
-            ProcessOp::Clone { .. } => return None,
+            ProcessOp::Clone { .. } | ProcessOp::Supervise { .. } => return None,
         }
         Some(())
     }

@@ -12,6 +12,7 @@ use super::reexec::Reexec;
 use crate::plan::{Actor, Token};
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::{self, Request, Stack};
+use crate::sys::words::Words;
 use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, file, mount, privilege, process, signal};
 use crate::types::Errno;
 
@@ -22,6 +23,7 @@ mod mounts;
 mod path;
 mod procfs;
 mod root;
+mod supervise;
 mod terminal;
 
 pub(super) use mounts::read_only;
@@ -48,6 +50,8 @@ pub(crate) struct Launch {
     pub(crate) marks: bool,
     /// The program that init becomes before it begins its script, if it is to.
     pub(crate) reexec: Option<Reexec>,
+    /// Where the launcher's arguments and environment are, for an init that stays.
+    pub(crate) words: Option<Words>,
 }
 
 /// Where one process sits.
@@ -203,6 +207,7 @@ impl Child<'_> {
             Act::Umask(mask) => file::umask(*mask),
             Act::SetRlimit { resource, limit } => process::set_rlimit(*resource, *limit),
             Act::CloseDescriptors => self.close_descriptors(),
+            Act::Supervise { terminal } => self.supervise(*terminal),
             Act::ChangeDirectory(path) => change_directory(path),
             Act::Execute(execute) => Err(search(execute)),
             Act::Signal(token) => self.signal(*token),

@@ -269,6 +269,7 @@ fn process(actor: Actor, op: &ProcessOp) -> Lowered<Act> {
             value: format!("{value}\n").into_bytes(),
         },
         ProcessOp::CloseDescriptors => Act::CloseDescriptors,
+        &ProcessOp::Supervise { terminal } => Act::Supervise { terminal },
         ProcessOp::ChangeDirectory { path } => Act::ChangeDirectory(text(path.as_str())?),
         ProcessOp::Execute { candidates, args, env } => Act::Execute(Box::new(Execute {
             candidates: texts(candidates)?,

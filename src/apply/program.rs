@@ -170,6 +170,9 @@ pub(crate) enum Act {
         limit: Rlimit,
     },
     CloseDescriptors,
+    Supervise {
+        terminal: bool,
+    },
     ChangeDirectory(CString),
     Execute(Box<Execute>),
     Signal(Token),
@@ -248,6 +251,11 @@ pub(crate) struct Execute {
 }
 
 impl Program {
+    /// Whether init stays, as the parent of the program.
+    pub(crate) fn has_supervisor(&self) -> bool {
+        self.init.iter().any(|act| matches!(act, Act::Supervise { .. }))
+    }
+
     /// The steps of a process.
     pub(crate) fn script(&self, actor: Actor) -> &[Act] {
         match actor {

@@ -19,6 +19,7 @@ use super::reexec::{self, InitProgram, Letter, Reexec};
 use crate::plan::{Actor, Plan, Slot, StepId, Topology, Undo};
 use crate::sys::clone::{Child, Gone, Nursery, Request, Stack};
 use crate::sys::process::Pid;
+use crate::sys::words::Words;
 use crate::sys::{Handle, Outcome, Sysno, channel, host, process, signal};
 use crate::types::{CloneFlags, Signal};
 
@@ -254,6 +255,7 @@ impl Launcher<'_> {
             descriptors: process::descriptor_limit()?,
             reexec,
             marks: false,
+            words: if program.has_supervisor() { Some(Words::own()?) } else { None },
             program,
         };
         for (slot, place) in &launch.program.given {

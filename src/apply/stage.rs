@@ -16,6 +16,7 @@ use super::reexec::{self, Letter};
 use crate::plan::{Actor, CgroupOp, Op, Plan, StepId, invariants};
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::Stack;
+use crate::sys::words::Words;
 use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, host, process};
 use crate::types::{Errno, Pointer};
 
@@ -166,6 +167,7 @@ impl Stage {
             is_host_root: host::effective_uid() == 0,
             untold: AtomicI32::new(0),
             descriptors: process::descriptor_limit()?,
+            words: if program.has_supervisor() { Some(Words::own()?) } else { None },
             reexec: None,
             marks: true,
             program,

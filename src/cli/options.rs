@@ -69,6 +69,7 @@ options! {
     /// The first process.
     PROCESS "Process" {
         Tty "tty" 't' FLAG, "Give the command a terminal of its own.";
+        Init "init" _ FLAG, "Start a small init, whose child the command is: it passes signals on, waits for orphans and ends with the command's exit code. Without this option the command is the container's first process itself.";
         Interactive "interactive" 'i' FLAG, "Accepted because other tools need it: standard input is always passed on.";
         Env "env" 'e' Takes::value("NAME[=VALUE]").many(), "Set a variable. Without a value it is copied from the caller. Nothing else is inherited; PATH and HOME have defaults, and TERM is passed with --tty.";
         Workdir "workdir" 'w' Takes::value("DIR"), "Start in DIR, a path inside; `/` without this option.";

@@ -178,7 +178,6 @@ pub const FOREIGN: &[(&str, &str)] = &[
     ("entrypoint", "the words after the options are the command, there is no image to override"),
     ("env-file", "use -e NAME=VALUE for each, or `env $(cat FILE) nsplan do -e NAME …`"),
     ("fork", "that is always so"),
-    ("init", "run an init as the command, if the command does not reap its children"),
     ("ip", "nsplan do has no interface but loopback; describe others in a container.json"),
     ("map-root-user", "that is the default for an ordinary user; root says --userns private"),
     ("mount-proc", "a private /proc is always there"),

@@ -234,6 +234,7 @@ impl Process {
                 additional_gids: Vec::new(),
                 umask: None,
             },
+            init: false,
             terminal: false,
             console_size: None,
             capabilities: Some(CapabilitySets::container_default()),

@@ -21,6 +21,10 @@ pub struct Process {
     pub cwd: RootPath,
     /// Who it runs as.
     pub user: User,
+    /// Whether the program is a child of a small init, which stays as the container's first process: it passes signals
+    /// on, waits for orphans and ends with the program's exit code. Without it the program is the first process itself.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub init: bool,
     /// Whether it gets a terminal of its own.
     pub terminal: bool,
     /// Size of that terminal.

@@ -50,6 +50,9 @@ pub enum Rule {
     /// A link is used before it is made, made outside of the time between the clone and the word that the network is
     /// complete, or has values that the kernel would not take; or the network is made in the host's own namespace.
     Network,
+    /// An init that stays does so in shared memory, with rights or descriptors that the program does not have, in a pid
+    /// namespace that is not the container's own, or twice.
+    MinimalInit,
     /// A text cannot become a C string.
     Nul,
 }
@@ -68,7 +71,7 @@ impl core::error::Error for Broken {}
 /// # Errors
 /// All rules that are broken, in a fixed order.
 pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
-    let checks: [fn(&Plan) -> Vec<Broken>; 13] = [
+    let checks: [fn(&Plan) -> Vec<Broken>; 14] = [
         length,
         ending,
         topology,
@@ -81,6 +84,7 @@ pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
         privilege_order,
         join_order,
         super::network_rules::network,
+        super::minimal_init::rule,
         nul,
     ];
     let broken: Vec<_> = checks.iter().flat_map(|check| check(plan)).collect();

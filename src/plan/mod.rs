@@ -20,6 +20,7 @@ mod fuzz;
 mod hint;
 mod idmap;
 mod invariants;
+mod minimal_init;
 mod model;
 mod mount_checks;
 mod mounts;
@@ -262,6 +263,7 @@ fn last_steps(
     let everyone = at("/process");
     steps.push(step(Op::Process(ProcessOp::Umask { mask }), &at("/process/user/umask")));
     steps.push(step(Op::Process(ProcessOp::CloseDescriptors), &everyone));
+    steps.extend(minimal_init::plan(draft, process));
     let path = process.cwd.clone();
     steps.push(step(Op::Process(ProcessOp::ChangeDirectory { path }), &at("/process/cwd")));
     steps.push(step(Op::Sync(SyncOp::Signal(Token::Ready)), &everyone));

@@ -130,8 +130,9 @@ fn topology(draft: &Draft<'_>) -> Topology {
     let creates_in_joined = is_joined(NamespaceKind::User) && creates_by_clone;
     if counts_for_children || joins_below || creates_in_joined {
         Topology::Intermediate
-    } else if draft.joins_any() {
-        // Processes of a joined namespace could trace one that shares memory with its launcher.
+    } else if draft.joins_any() || config.process.as_ref().is_some_and(|process| process.init) {
+        // Processes of a joined namespace could trace one that shares memory with its launcher; an init that stays would
+        // share it for good.
         Topology::CopiedMemory
     } else {
         Topology::SharedMemory

@@ -521,6 +521,17 @@ pub enum ProcessOp {
     /// Every descriptor from 3 on is closed, but for those the caller passes on and the channel to the parent, which is
     /// close-on-exec: `close_range`, or one by one.
     CloseDescriptors,
+    /// Init stays what it is and a child goes on with the script: `prctl(PR_SET_DUMPABLE, 0)`, all signals blocked,
+    /// `clone(SIGCHLD)`.
+    ///
+    /// The child begins a process group of its own (`setpgid`, and `TIOCSPGRP` of its terminal) and blocks nothing. Init
+    /// closes every descriptor, forgets the launcher's arguments and environment (they would show in its
+    /// `/proc/PID/cmdline`), is called `init`, passes every signal but `SIGCHLD` on to the child, waits for whoever ends,
+    /// and ends when the child has: with its exit code, or 128 and the number of its signal.
+    Supervise {
+        /// Whether the child has a terminal, of which its process group becomes the foreground.
+        terminal: bool,
+    },
     /// `chdir(path)`, then `getcwd` must answer a path inside the root.
     ChangeDirectory {
         /// Where.

@@ -350,6 +350,7 @@ impl fmt::Display for ProcessOp {
             }
             Self::SetOomScore { value } => write!(f, "set oom_score_adj {value}"),
             Self::CloseDescriptors => f.write_str("close all other descriptors"),
+            Self::Supervise { .. } => f.write_str("stay as init, a child goes on"),
             Self::ChangeDirectory { path } => write!(f, "change directory to {path}"),
             Self::Execute { candidates, args, env } => {
                 let program = candidates.first().map_or("", String::as_str);

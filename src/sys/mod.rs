@@ -19,6 +19,7 @@ pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod signal;
 pub(crate) mod terminal;
+pub(crate) mod words;
 
 pub(crate) use fd::{Fd, Handle};
 pub use raw::Fault;

@@ -1,5 +1,7 @@
 //! Ids, capabilities and the `prctl(2)` switches, for the calling thread alone.
 
+use core::ffi::CStr;
+
 use super::abi::{self, CapData, CapHeader};
 use super::raw::{Outcome, call, narrow};
 use crate::types::CapSet;
@@ -105,4 +107,10 @@ pub(crate) fn dumpable() -> Outcome<i32> {
 /// `prctl(PR_SET_DUMPABLE)`; the kernel takes 0 and 1.
 pub(crate) fn set_dumpable(value: i32) -> Outcome {
     prctl(abi::PR_SET_DUMPABLE, value.cast_unsigned(), 0).map(drop)
+}
+
+/// `prctl(PR_SET_NAME)`: what `ps` calls this process; 15 bytes count.
+pub(crate) fn set_name(name: &CStr) -> Outcome {
+    // SAFETY: `name` is NUL-terminated, and the kernel reads up to that or 16 bytes.
+    unsafe { call!(prctl, abi::PR_SET_NAME, name, 0_u32, 0_u32, 0_u32) }.map(drop)
 }

@@ -8,7 +8,7 @@ use core::ptr;
 
 use super::abi::{self, IfReq};
 use super::fd::{Fd, Handle};
-use super::raw::{Fault, Outcome, call};
+use super::raw::{Fault, Outcome, call, narrow};
 use crate::types::Rlimit;
 
 /// A process by number, never 0 and never negative: those mean "many" to `kill(2)` and "any" to `wait(2)`.
@@ -25,6 +25,45 @@ impl Pid {
     pub(crate) const fn number(self) -> i32 {
         self.0.get().cast_signed()
     }
+}
+
+/// `setpgid(0, 0)`: this process leads a process group of its own.
+pub(crate) fn begin_group() -> Outcome {
+    // SAFETY: takes numbers and touches no memory of ours.
+    unsafe { call!(setpgid, 0_u32, 0_u32) }.map(drop)
+}
+
+/// `clone(2)` as `fork(2)` calls it: `None` in the child, which goes on in a copy of this memory.
+pub(crate) fn fork() -> Outcome<Option<Pid>> {
+    let flags = abi::SIGCHLD.cast_unsigned();
+    // SAFETY: without `CLONE_VM` and a new stack the child goes on with copies of everything, this frame included;
+    // nothing is shared that one could free for the other. Neither task is the launcher's, whose other threads could
+    // hold locks: callers are children, which take none.
+    let answer = unsafe { call!(clone, flags, 0_usize, 0_usize, 0_usize, 0_usize) }?;
+    Ok(Pid::new(narrow(answer.cast_signed())))
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WaitStatus(u32);
+
+impl WaitStatus {
+    /// What a shell would show: the exit code, or 128 and the number of the signal.
+    pub(crate) const fn code(self) -> u32 {
+        match self.0 & 0x7f {
+            0 => (self.0 >> 8) & 0xff,
+            signal => 128 + signal,
+        }
+    }
+}
+
+/// `wait4(-1, WNOHANG | __WALL)`: a child of this process that has ended.
+pub(crate) fn reap() -> Outcome<Option<(Pid, WaitStatus)>> {
+    let options = abi::WNOHANG | abi::WALL;
+    let mut status = 0_u32;
+    // SAFETY: the kernel writes one `int`, which `status` is; usage is not asked for.
+    let answer = unsafe { call!(wait4, -1_i32, &raw mut status, options, 0_usize) }?;
+    Ok(Pid::new(narrow(answer.cast_signed())).map(|pid| (pid, WaitStatus(status))))
 }
 
 /// `setsid(2)`.
@@ -137,5 +176,20 @@ pub(crate) fn exit(code: u32) -> ! {
         // SAFETY: takes a number and does not return; ends the child, which is a thread group of its own, and no
         // thread of the launcher even when it shares its memory.
         let _ = unsafe { call!(exit_group, code) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_has_the_code_that_a_shell_shows() {
+        // `wait(2)`: the code in the second byte, or the signal in the low seven bits, with a bit for a core dump.
+        assert_eq!(WaitStatus(0).code(), 0);
+        assert_eq!(WaitStatus(42 << 8).code(), 42);
+        assert_eq!(WaitStatus(255 << 8).code(), 255);
+        assert_eq!(WaitStatus(9).code(), 137);
+        assert_eq!(WaitStatus(0x80 | 11).code(), 139);
     }
 }

@@ -4,7 +4,7 @@ use core::ptr;
 
 use super::abi::{self, SigAction};
 use super::fd::Fd;
-use super::raw::{Outcome, call};
+use super::raw::{Outcome, call, narrow};
 use crate::types::Signal;
 
 /// The kernel's signal set is one word.
@@ -16,6 +16,15 @@ pub(crate) fn set_mask(mask: u64) -> Outcome<u64> {
     // SAFETY: both sets are one word, as the size says; one is read and one written, both are ours.
     unsafe { call!(rt_sigprocmask, abi::SIG_SETMASK, &raw const mask, &raw mut before, SET_SIZE) }?;
     Ok(before)
+}
+
+/// `rt_sigtimedwait(2)` without a time: takes the next signal, of those that are blocked any.
+pub(crate) fn await_any() -> Outcome<u32> {
+    let all = u64::MAX;
+    let (info, time) = (0_usize, 0_usize);
+    // SAFETY: the set is one word, as the size says, and is only read; neither details nor a time are given.
+    let number = unsafe { call!(rt_sigtimedwait, &raw const all, info, time, SET_SIZE) }?;
+    Ok(narrow(number.cast_signed()).cast_unsigned())
 }
 
 /// `rt_sigaction` to `SIG_DFL` for every signal that can have another: also for the ignored ones, which

@@ -4,7 +4,7 @@ use core::ptr;
 
 use super::abi::{self, WinSize};
 use super::fd::{Fd, Handle};
-use super::raw::{Outcome, call};
+use super::raw::{Outcome, call, narrow};
 
 /// `ioctl(TIOCSPTLCK, 0)`: the other end of this master may be opened.
 pub(crate) fn unlock(master: Fd) -> Outcome {
@@ -24,6 +24,14 @@ pub(crate) fn open_peer(master: Fd) -> Outcome<Handle> {
 pub(crate) fn make_controlling(terminal: Fd) -> Outcome {
     // SAFETY: takes numbers; 0 says that no other session's terminal is stolen.
     unsafe { call!(ioctl, terminal, abi::TIOCSCTTY, 0_u32) }.map(drop)
+}
+
+/// `ioctl(TIOCSPGRP)`: this process's group becomes the terminal's foreground, of which it is the leader.
+pub(crate) fn to_foreground(terminal: Fd) -> Outcome {
+    // SAFETY: takes nothing and touches no memory of ours.
+    let own = narrow(unsafe { call!(getpid) }?.cast_signed());
+    // SAFETY: the request reads one `pid_t`, which `own` is.
+    unsafe { call!(ioctl, terminal, abi::TIOCSPGRP, &raw const own) }.map(drop)
 }
 
 /// `ioctl(TIOCSWINSZ)`.

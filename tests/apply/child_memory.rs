@@ -17,7 +17,9 @@ fn a_child_allocates_nothing() {
     process.rlimits.insert(Resource::Core, Rlimit { soft: 0, hard: 0 });
     process.oom_score_adj = Some(500);
     process.terminal = false;
-    let plans = [plan(&config), plan(&with_userns(config.clone()))];
+    let mut with_init = config.clone();
+    with_init.process.as_mut().unwrap().init = true;
+    let plans = [plan(&config), plan(&with_userns(config)), plan(&with_init)];
     allocator::arm();
     let results: Vec<_> = plans.iter().map(run).collect();
     allocator::disarm();

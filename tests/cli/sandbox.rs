@@ -85,6 +85,7 @@ fn options_change_what_they_name() {
             "process",
             "-t -e A=1 -e LANG -e NONE -e PATH=/bin -w /src -u 1000:1000 --group-add 7 --umask 077 --ulimit nofile=10:20 --ulimit core=-1 --oom-score-adj 500",
         ),
+        ("init", "--init"),
         ("user-by-name", "-u www-data"),
         (
             "isolation",

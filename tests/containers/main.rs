@@ -8,6 +8,7 @@
 mod exit_codes;
 mod failures;
 mod leaks;
+mod minimal_init;
 mod privileges;
 mod samples;
 mod sandbox;

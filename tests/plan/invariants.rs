@@ -101,6 +101,47 @@ fn a_directory_without_an_undo_and_an_undo_as_a_step() {
 }
 
 #[test]
+fn an_init_that_stays_with_too_much() {
+    let stays = |op: &Op| matches!(op, Op::Process(ProcessOp::Supervise { .. }));
+    // The launcher's memory, for good.
+    check(Rule::MinimalInit, |plan| {
+        let at = plan.init.len() - 2;
+        let mut step = plan.init[at].clone();
+        step.op = Op::Process(ProcessOp::Supervise { terminal: false });
+        plan.init.insert(at, step);
+    });
+    let root = HostPath::new("/srv/root").unwrap();
+    let mut config = Config::sandbox(root, vec!["sh".into()], false);
+    config.process.as_mut().unwrap().init = true;
+    let sound = plan(&config, &HostFacts::example()).expect("the example host can");
+    assert_eq!(invariants(&sound), Ok(()));
+    let at = find(&sound, stays);
+    let end = sound.init.len();
+    type Break = Box<dyn Fn(&mut Plan)>;
+    let breaks: [(&str, Break); 4] = [
+        ("descriptors", Box::new(move |plan| plan.init.swap(at, at - 1))),
+        ("the channel's word", Box::new(move |plan| plan.init[at..end - 1].rotate_left(1))),
+        ("another one", Box::new(move |plan| plan.init.insert(at, plan.init[at].clone()))),
+        (
+            "the host's pid namespace",
+            Box::new(|plan| {
+                for step in &mut plan.parent {
+                    if let Op::Process(ProcessOp::Clone { flags, .. }) = &mut step.op {
+                        flags.remove(CloneFlags::CLONE_NEWPID);
+                    }
+                }
+            }),
+        ),
+    ];
+    for (what, break_it) in breaks {
+        let mut plan = sound.clone();
+        break_it(&mut plan);
+        let broken = invariants(&plan).expect_err(what);
+        assert!(broken.iter().any(|found| found.rule == Rule::MinimalInit), "{what}: {broken:?}");
+    }
+}
+
+#[test]
 fn a_limit_after_init_is_in() {
     check(Rule::CgroupOrder, |plan| {
         let is_limit = |op: &Op| matches!(op, Op::Cgroup(CgroupOp::Write { .. }));

@@ -197,8 +197,9 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
 
 /// The plain sandbox, which most hosts can plan, with some of its parts changed.
 pub(crate) fn sane_config() -> impl Strategy<Value = Config> {
-    (vec(mount(), 0..3), option::of(cgroup()), any::<bool>(), any::<bool>()).prop_map(
-        |(mounts, cgroup, userns, terminal)| {
+    let switches = (any::<bool>(), any::<bool>(), any::<bool>());
+    (vec(mount(), 0..3), option::of(cgroup()), switches).prop_map(
+        |(mounts, cgroup, (userns, terminal, init))| {
             let root = HostPath::new("/srv/root").unwrap();
             let mut config = Config::sandbox(root, vec!["sh".into()], userns);
             let is_fine = |mount: &Mount| {
@@ -206,7 +207,8 @@ pub(crate) fn sane_config() -> impl Strategy<Value = Config> {
             };
             config.mounts.extend(mounts.into_iter().filter(is_fine));
             config.cgroup = cgroup.filter(|_| !userns);
-            config.process.as_mut().unwrap().terminal = terminal;
+            let process = config.process.as_mut().unwrap();
+            (process.terminal, process.init) = (terminal, init);
             config
         },
     )

@@ -48,7 +48,7 @@ const NOISE: &[(&[&str], &str)] = &[
     (&["socket", "socketpair", "bind", "getsockname", "setsockopt", "getsockopt"], "own sockets"),
     (&["recvmsg", "recvfrom", "shutdown"], "hearing"),
     (&["eventfd2", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait"], "waiting"),
-    (&["poll", "ppoll", "clock_nanosleep", "nanosleep"], "waiting"),
+    (&["poll", "ppoll", "clock_nanosleep", "nanosleep", "rt_sigtimedwait"], "waiting"),
     (&["waitid", "wait4"], "a zombie goes, which its process has become by itself"),
     (&["exit", "exit_group"], "the end of the process"),
 ];
@@ -64,6 +64,8 @@ struct Reader {
     threads: HashMap<u32, (usize, usize)>,
     tables: Vec<HashMap<i64, String>>,
     children: Vec<i64>,
+    /// Processes whose parent has another number for them: it is in a pid namespace of its own.
+    strangers: Vec<u32>,
     /// Those that have become another program.
     gone: Vec<u32>,
 }
@@ -80,6 +82,17 @@ pub(crate) fn events(calls: &[Call]) -> Actors {
     for child in calls.iter().filter(is_clone).filter_map(Call::number) {
         reader.children.push(child);
     }
+    let is_known = |pid: &u32| {
+        Some(pid) == calls.first().map(|call| &call.pid)
+            || reader.children.contains(&i64::from(*pid))
+    };
+    let mut strangers: Vec<u32> = Vec::new();
+    for pid in calls.iter().map(|call| call.pid).filter(|pid| !is_known(pid)) {
+        if !strangers.contains(&pid) {
+            strangers.push(pid);
+        }
+    }
+    reader.strangers = strangers;
     for call in calls {
         reader.take(call);
     }
@@ -111,6 +124,9 @@ impl Reader {
     fn start(&mut self, call: &Call, child: i64, (actor, table): (usize, usize)) {
         let Ok(pid) = u32::try_from(child) else { return };
         let flags = call.args.join(",");
+        // Init's first child.
+        let pid =
+            if pid == 2 && !self.strangers.is_empty() { self.strangers.remove(0) } else { pid };
         if flags.contains("CLONE_THREAD") {
             self.threads.insert(pid, (actor, table));
             return;
@@ -379,7 +395,8 @@ fn prctl(call: &Call) -> Option<String> {
 
 /// Without what the applier adds: a pidfd, and signal handlers of the launcher's taken off.
 fn clone(call: &Call) -> String {
-    let flags = member(call.arg(0), "{flags").or_else(|| member(call.arg(0), "flags"));
+    let named = |index, key| member(call.arg(index), key);
+    let flags = named(0, "{flags").or_else(|| named(0, "flags")).or_else(|| named(1, "flags"));
     let flags = words(flags.unwrap_or("?"));
     let added = ["CLONE_PIDFD", "CLONE_CLEAR_SIGHAND"];
     let flags: Vec<_> = flags.into_iter().filter(|flag| !added.contains(flag)).collect();

@@ -67,7 +67,17 @@ pub(crate) fn expected(plan: &Plan, around: &Around) -> Vec<Expected> {
     if !plan.intermediate.is_empty() {
         all.push(table.script(Actor::Intermediate, &plan.intermediate));
     }
-    all.push(table.script(Actor::Init, &plan.init));
+    let mut init = table.script(Actor::Init, &plan.init);
+    let stays = |step: &Step| matches!(step.op, Op::Process(ProcessOp::Supervise { .. }));
+    let program = plan.init.iter().position(stays).map(|at| init.split_off(at + 1));
+    all.push(init);
+    all.extend(program.map(|rest| {
+        // A process group of its own; with a terminal also in its foreground. Inside, the child is process 2.
+        let foreground = Item::May("ioctl peer TIOCSPGRP [2]".into());
+        let group = [Item::Do("setpgid 0 0".into()), foreground];
+        let begins = ("the child of init begins".to_owned(), group.into());
+        [begins].into_iter().chain(rest).collect()
+    }));
     all
 }
 

@@ -306,6 +306,11 @@ fn process(op: &ProcessOp) -> Vec<Item> {
         ProcessOp::CloseDescriptors => {
             vec![Item::May("close_range".into()), Item::Do("close_range".into())]
         }
+        ProcessOp::Supervise { .. } => {
+            ["prctl PR_SET_DUMPABLE SUID_DUMP_DISABLE", "clone SIGCHLD", "close_range"]
+                .map(|call| Item::Do(call.into()))
+                .into()
+        }
         ProcessOp::ChangeDirectory { path } => one(format!("chdir {path}")),
         ProcessOp::Execute { candidates, .. } => {
             vec![Item::Any(candidates.iter().map(|path| format!("execve {path}")).collect())]

@@ -70,6 +70,14 @@ fn a_terminal_is_in_the_plan() {
 }
 
 #[test]
+fn an_init_that_stays_is_in_the_plan() {
+    if can_trace() {
+        Scene::new("init").check(&["do", "--init", "--name", "one", "--", "true"]);
+        Scene::new("init-t").check(&["do", "--init", "-t", "--name", "one", "--", "true"]);
+    }
+}
+
+#[test]
 fn mounts_links_and_kernel_parameters_are_in_the_plan() {
     if can_trace() {
         let (scene, root) = (Scene::new("mounts"), rootfs("trace-mounts"));

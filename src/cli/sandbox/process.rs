@@ -23,6 +23,10 @@ impl Builder<'_> {
                 }
                 "/process/terminal".into()
             }
+            OptId::Init => {
+                self.process.init = true;
+                "/process/init".into()
+            }
             OptId::Env => match self.variable(text)? {
                 Some(index) => format!("/process/env/{index}"),
                 None => return Ok(true),

@@ -39,6 +39,7 @@ pub(super) fn read(door: &mut Door<'_>, top: &mut Fields<'_>, context: &Context<
             additional_gids: additional_groups(door, top),
             umask: None,
         },
+        init: false,
         terminal: terminal(door, top),
         console_size: None,
         capabilities: Some(capabilities(door, top)),
