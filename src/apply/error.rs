@@ -85,6 +85,11 @@ pub struct Leftover {
 impl Cause {
     pub(super) const ENDED: Self = Self::Ended { status: None };
 
+    /// Whether it is what init's own program has said, no step of the plan's.
+    pub(super) const fn is_told(&self) -> bool {
+        matches!(self, Self::NotBegun(_) | Self::GivenUp { .. })
+    }
+
     pub(super) fn ended_so(&mut self, how: ExitStatus) {
         if let Self::Ended { status } = self {
             *status = Some(how);

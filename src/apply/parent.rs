@@ -249,6 +249,7 @@ impl Launcher<'_> {
             loop {
                 match self.receive(from, false) {
                     Err(Failed { at: Some(at), cause }) => return (at, cause),
+                    Err(Failed { cause, .. }) if cause.is_told() => return (id, cause),
                     Ok(Some(Message::InitPid(number))) => self.begin_init(number),
                     Ok(Some(_)) => {}
                     Ok(None) | Err(_) => break,
