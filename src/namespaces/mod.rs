@@ -10,6 +10,7 @@
 //! that program is executed again.
 //!
 //! ```no_run
+//! # #[cfg(feature = "apply")] fn example() -> Result<(), Box<dyn core::error::Error>> {
 //! use nsplan::config::from_libcontainer;
 //! use nsplan::namespaces::{Start, exec};
 //! use nsplan::types::HostPath;
@@ -18,7 +19,8 @@
 //! let config = from_libcontainer(&text, &HostPath::new("/srv/bundle")?)?.config;
 //! let code = exec(&config, &["sh", "-c", "exit 7"], Start::default())?;
 //! assert_eq!(code, 7);
-//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! **By re-executing**: an init binary of the embedder's own, by default the calling program, runs inside until the
@@ -26,9 +28,13 @@
 //! it has as descriptor 3. `examples/reexec.rs` is a whole program.
 //!
 //! ```no_run
+//! # #[cfg(not(feature = "apply"))]
+//! # fn main() {}
+//! # #[cfg(feature = "apply")]
 //! use nsplan::namespaces::{self, Start, default_create_command, exec, init};
 //! # fn config() -> Result<nsplan::config::Config, Box<dyn core::error::Error>> { unimplemented!() }
 //!
+//! # #[cfg(feature = "apply")]
 //! fn main() -> Result<(), Box<dyn core::error::Error>> {
 //!     if std::env::args().nth(1).as_deref() == Some("init") {
 //!         // Inside: this becomes the container's program, or says why not.
