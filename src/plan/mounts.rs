@@ -205,7 +205,7 @@ fn one(
     mount_checks::extras(draft, mount, origin);
     match &mount.kind {
         MountKind::Bind(bind) => attach(draft, mounts, sources, mount, bind, origin),
-        MountKind::Cgroup => cgroup_view::plan(draft, mounts, mount, origin),
+        MountKind::Cgroup => cgroup_view::plan(draft, mounts, sources, mount, origin),
         MountKind::Filesystem { fstype, source, data } => match host_substitute(draft, fstype) {
             Some(bind) => {
                 let text = format!(
