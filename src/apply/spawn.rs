@@ -13,6 +13,7 @@ use super::io::{Io, Sources};
 use super::journal::{Journal, StateDir};
 use super::lower::lower;
 use super::message::Message;
+use super::mark;
 use super::network::Network;
 use super::program::Program;
 use super::reexec::{self, InitProgram, Letter, Reexec};
@@ -161,8 +162,10 @@ impl Launcher<'_> {
     fn carry_out(&mut self) -> Result<(), Failure> {
         for (index, step) in (0..).zip(&self.plan.parent) {
             let id = StepId { actor: Actor::Parent, index };
+            mark::step_begins(id.actor, id.index);
             self.step(id, step).map_err(|failed| self.blame(id, failed))?;
         }
+        mark::step_begins(Actor::Parent, u16::try_from(self.plan.parent.len()).unwrap_or(u16::MAX));
         Ok(())
     }
 

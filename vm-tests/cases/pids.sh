@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A program that forks without end meets its limit, and nothing of it is left.
 # as: root user
-# not on: userns-off userns-none
+# not on: userns-off userns-none userns-lsm
 . /vm/cases/lib
 bomb='b() { b & b; }; b'
 forks='i=0; while [ $i -lt 100 ]; do sleep 100 & i=$((i + 1)); done'
