@@ -3,6 +3,7 @@
 //! May run in the launcher's own memory. So: raw calls, the launch and the stack, nothing else. It allocates nothing,
 //! locks nothing, formats nothing but small integers, and never returns or unwinds.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicI32, Ordering};
 
@@ -13,11 +14,13 @@ use super::reexec::Reexec;
 use crate::plan::{Actor, Token};
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::{self, Request, Stack};
+use crate::sys::shared::LastWords;
 use crate::sys::words::Words;
 use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, file, mount, privilege, process, signal};
 use crate::types::Errno;
 
 mod files;
+mod filter;
 mod hidden;
 mod identity;
 mod mounts;
@@ -43,6 +46,8 @@ pub(crate) struct Launch {
     pub(crate) passed: Vec<Fd>,
     /// Whether the launcher is the host's root.
     pub(crate) is_host_root: bool,
+    /// Where init says why it failed, when its filter may keep it from telling.
+    pub(crate) last_words: Option<Arc<LastWords>>,
     /// Init's pid, known to the intermediate alone until it has told it; 0 before and after.
     pub(crate) untold: AtomicI32,
     /// Descriptors below this may be open: for kernels without `close_range`.
@@ -182,8 +187,13 @@ impl Child<'_> {
         self.report(&Message::Failed { step, fault })
     }
 
+    /// A filter may keep the message from being sent, or this process from ending by a call.
     fn report(self, message: &Message) -> ! {
-        let _ = channel::send(self.channel, &message.encode(), None);
+        let message = message.encode();
+        if let Some(words) = &self.launch.last_words {
+            words.leave(message);
+        }
+        let _ = channel::send(self.channel, &message, None);
         process::exit(FAILED)
     }
 
@@ -222,6 +232,7 @@ impl Child<'_> {
             | Act::SetCapabilities { .. }
             | Act::SetAmbient(_)
             | Act::NoNewPrivileges => identity::act(act),
+            Act::Seccomp { flags, program } => self.filter(*flags, program),
             _ => self.mount(act),
         }
     }

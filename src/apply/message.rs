@@ -24,13 +24,14 @@ pub(crate) enum Message {
     GivenUp,
 }
 
-const TOKENS: [Token; 6] = [
+const TOKENS: [Token; 7] = [
     Token::MapsWritten,
     Token::Placed,
     Token::Terminal,
     Token::Ready,
     Token::InitPid,
     Token::NetworkReady,
+    Token::Listener,
 ];
 const FAILED: u16 = 0x100;
 const NOT_BEGUN: u16 = 0x101;
@@ -89,6 +90,7 @@ fn position(token: Token) -> u16 {
         Token::Ready => 4,
         Token::InitPid => 5,
         Token::NetworkReady => 6,
+        Token::Listener => 7,
     }
 }
 

@@ -1,10 +1,12 @@
 //! Carries out a plan: the launcher's steps in order, and the whole way back if one fails.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::AtomicI32;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
 
+use super::agent::Agent;
 use super::child::{self, Launch, Seat};
 use super::container::Container;
 use super::dumpable::Dumpable;
@@ -15,11 +17,12 @@ use super::lower::lower;
 use super::mark;
 use super::message::Message;
 use super::network::Network;
-use super::program::Program;
+use super::program::{Act, Program};
 use super::reexec::{self, InitProgram, Letter, Reexec};
-use crate::plan::{Actor, Plan, Slot, StepId, Topology, Undo};
+use crate::plan::{Actor, Op, Plan, PrivilegeOp, Slot, StepId, Topology, Undo};
 use crate::sys::clone::{Child, Gone, Nursery, Request, Stack};
 use crate::sys::process::Pid;
+use crate::sys::shared::LastWords;
 use crate::sys::words::Words;
 use crate::sys::{Handle, Outcome, Sysno, channel, host, process, signal};
 use crate::types::{CloneFlags, Signal};
@@ -51,7 +54,8 @@ pub fn spawn(plan: &Plan, io: Io) -> Result<Container, ApplyError> {
 /// hand the pipe it has as descriptor 3 to [`Stage::receive`](super::Stage::receive).
 ///
 /// # Errors
-/// As [`spawn`]; also when that program cannot be opened, sealed or executed, or gives up.
+/// As [`spawn`]; also when that program cannot be opened, sealed or executed, or gives up, and for a plan with a system
+/// call filter: below it a program could no longer say that the container's could not be executed.
 pub fn spawn_through(plan: &Plan, io: Io, init: &InitProgram) -> Result<Container, ApplyError> {
     launch(plan, io, Some(init))
 }
@@ -109,6 +113,8 @@ pub(super) struct Launcher<'a> {
     pub(super) init: Option<Started>,
     pub(super) channels: Channels,
     pub(super) terminal: Option<OwnedFd>,
+    pub(super) agent: Agent,
+    pub(super) last_words: Option<Arc<LastWords>>,
     pub(super) ready: bool,
     pub(super) gone: Option<Gone>,
 }
@@ -139,6 +145,8 @@ impl<'a> Launcher<'a> {
             init: None,
             channels: Channels::default(),
             terminal: None,
+            agent: Agent::default(),
+            last_words: None,
             ready: false,
             gone: None,
         })
@@ -146,6 +154,9 @@ impl<'a> Launcher<'a> {
 
     /// Init shall become that program first, which is opened now.
     fn go_through(&mut self, through: &InitProgram) -> Outcome {
+        if self.plan.init.iter().any(|step| is_filter(&step.op)) {
+            return Err(crate::sys::Fault::new(Sysno::seccomp, crate::types::Errno::EOPNOTSUPP));
+        }
         let given = self.program.as_ref().map(|program| program.given.clone()).unwrap_or_default();
         let passed = self.sources.passed.len();
         let slots: Vec<_> = given.iter().map(|(slot, _)| *slot).collect();
@@ -247,6 +258,9 @@ impl Launcher<'_> {
         } else {
             None
         };
+        if program.init.iter().any(|act| matches!(act, Act::Seccomp { .. })) {
+            self.last_words = Some(Arc::new(LastWords::new()?));
+        }
         let launch = Launch {
             table: (0..program.places).map(|_| AtomicI32::new(-1)).collect(),
             init,
@@ -254,6 +268,7 @@ impl Launcher<'_> {
             stdio: self.sources.stdio.each_ref().map(|fd| fd.as_ref().map(Handle::fd)),
             passed: self.sources.passed.iter().map(Handle::fd).collect(),
             is_host_root: host::effective_uid() == 0,
+            last_words: self.last_words.clone(),
             untold: AtomicI32::new(0),
             descriptors: process::descriptor_limit()?,
             reexec,
@@ -322,6 +337,10 @@ impl Launcher<'_> {
             dumpable.restore();
         }
     }
+}
+
+fn is_filter(op: &Op) -> bool {
+    matches!(op, Op::Privilege(PrivilegeOp::Seccomp { .. }))
 }
 
 fn number(fd: &OwnedFd) -> crate::sys::Fd {

@@ -165,6 +165,7 @@ impl Stage {
             stdio: [None, None, None],
             passed: passed.into_iter().map(Handle::keep).collect(),
             is_host_root: host::effective_uid() == 0,
+            last_words: None,
             untold: AtomicI32::new(0),
             descriptors: process::descriptor_limit()?,
             words: if program.has_supervisor() { Some(Words::own()?) } else { None },

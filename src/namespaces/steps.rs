@@ -159,7 +159,8 @@ pub fn setup_user(stage: &mut Stage) -> Result<(), StageError> {
 pub fn finalize_namespace(stage: &mut Stage) -> Result<(), StageError> {
     let end = end_of_rights(stage);
     stage.carry_out(|id, op| match op {
-        Op::Privilege(PrivilegeOp::ExecLabel { .. }) => false,
+        // For the program's own `execve`, and the last thing before it.
+        Op::Privilege(PrivilegeOp::ExecLabel { .. } | PrivilegeOp::Seccomp { .. }) => false,
         Op::Privilege(_) => true,
         // The one before is for mounts.
         Op::Process(ProcessOp::Umask { .. }) => usize::from(id.index) > end,

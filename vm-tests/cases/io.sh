@@ -13,7 +13,7 @@ cat > /tmp/io/container.json << 'J'
   "rootfs": "/",
   "readonlyfs": false,
   "hostname": "io",
-  "namespaces": [{"type": "NEWNS", "path": ""}, {"type": "NEWPID", "path": ""}],
+  "namespaces": [{"type": "NEWNS", "path": ""}, {"type": "NEWPID", "path": ""}, {"type": "NEWUTS", "path": ""}],
   "capabilities": ["SYS_ADMIN"],
   "cgroups": {
     "name": "io-case", "parent": "", "allow_all_devices": true,

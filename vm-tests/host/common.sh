@@ -18,6 +18,7 @@ need_all() {
   need xz xz-utils
   need cargo "of Rust (rustup)"
   need git git
+  need strip binutils
 }
 
 fetched() { # fetched KERNEL: in the cache, with its modules packed

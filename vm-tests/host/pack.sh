@@ -43,7 +43,7 @@ pack_modules() {
 
 # Programs of this machine that tests ask as witnesses, and the package each is in.
 tools=(findmnt:util-linux unshare:util-linux nsenter:util-linux setpriv:util-linux prlimit:util-linux id:coreutils
-  uname:coreutils bash:bash ip:iproute2 newuidmap:uidmap newgidmap:uidmap strace:strace)
+  uname:coreutils bash:bash dash:dash ip:iproute2 newuidmap:uidmap newgidmap:uidmap strace:strace)
 
 copy_program() { # at its own path, with the libraries it names
   mkdir -p "$work$(dirname "$1")"
@@ -99,10 +99,11 @@ pack_base() {
   local kind name
   while read -r kind name path; do
     case $kind in
-      test | unit) cp "$path" "$work/vm/tests/$name" ;;
+      # Without symbols: all of it is copied at every boot.
+      test | unit) strip -o "$work/vm/tests/$name" "$path" ;;
       tool) cp "$path" "$work/vm/tool" ;;
       # Tests know the program by the path that cargo built it at; people and cases by its name.
-      bin) mkdir -p "$work$(dirname "$path")" && cp "$path" "$work$path" && ln -s "$path" "$work/usr/bin/$name" ;;
+      bin) mkdir -p "$work$(dirname "$path")" && strip -o "$work$path" "$path" && ln -s "$path" "$work/usr/bin/$name" ;;
     esac
   done < "$1"
   # Tests read their data below the path they were built at: all that is tracked, or will be.
