@@ -37,7 +37,7 @@ impl<'a> Outside<'a> {
         let none = Fault::new(crate::sys::Sysno::pidfd_open, Errno::ESRCH);
         let pid = number.ok_or_else(|| fail(none.into()))?;
         let stdio = [Stdio::Inherit, Stdio::Inherit, Stdio::Inherit];
-        let mut launcher = Launcher::new(plan, Io { stdio, passed: Vec::new(), state }, None)?;
+        let mut launcher = Launcher::new(plan, Io { stdio, state, ..Io::default() }, None)?;
         launcher.init = Some(Started { pid, pidfd: host::pidfd_open(pid).ok() });
         let done = plan.parent.iter().map(|_| false).collect();
         let mut outside = Self { launcher, pid: pid.number().unsigned_abs(), done };

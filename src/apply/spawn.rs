@@ -11,6 +11,7 @@ use super::child::{self, Launch, Seat};
 use super::container::Container;
 use super::dumpable::Dumpable;
 use super::error::{ApplyError, Cause};
+use super::hold::Hold;
 use super::io::{Io, Sources};
 use super::journal::{Journal, StateDir};
 use super::lower::lower;
@@ -25,7 +26,7 @@ use crate::sys::process::Pid;
 use crate::sys::shared::LastWords;
 use crate::sys::words::Words;
 use crate::sys::{Handle, Outcome, Sysno, channel, host, process, signal};
-use crate::types::{CloneFlags, Signal};
+use crate::types::{CloneFlags, HostPath, Signal};
 
 /// Starts the container of a plan; returns when its program runs.
 ///
@@ -99,11 +100,13 @@ pub(super) struct Started {
 pub(super) struct Launcher<'a> {
     pub(super) plan: &'a Plan,
     pub(super) state: Option<StateDir>,
+    pub(super) bundle: Option<HostPath>,
     pub(super) sources: Sources,
     program: Option<Program>,
     reexec: Option<(Reexec, Handle)>,
     pub(super) slots: Vec<(Slot, Handle)>,
     pub(super) journal: Journal,
+    pub(super) held: Option<Hold>,
     pub(super) network: Option<Network>,
     /// Held while the caller's leaf must stay: from the move into it until init is cloned.
     pub(super) leaf: Option<Handle>,
@@ -125,18 +128,20 @@ impl<'a> Launcher<'a> {
         io: Io,
         program: Option<Program>,
     ) -> Result<Self, ApplyError> {
-        let Io { stdio, passed, state } = io;
+        let Io { stdio, passed, state, bundle } = io;
         let more = program.as_ref().map_or(0, reexec::room);
         let sources = Sources::new(stdio, passed, more)
             .map_err(|fault| ApplyError::new(plan, None, Cause::Kernel(fault)))?;
         Ok(Self {
             plan,
             state,
+            bundle,
             sources,
             program,
             reexec: None,
             slots: Vec::new(),
             journal: Journal::default(),
+            held: None,
             network: None,
             leaf: None,
             nursery: None,
