@@ -40,6 +40,10 @@ pub fn main(words: Vec<OsString>) -> ExitCode {
 }
 
 fn carry_out(request: &Request) -> Result<u8, Failure> {
+    if starts_containers(&request.action) && is_likely_exposed() {
+        // Before anything is read: it would be read again.
+        seal()?;
+    }
     match &request.action {
         Action::Help(verb) => print(&help(*verb)),
         Action::Version => print(&version()),
@@ -80,11 +84,8 @@ struct Job<'a> {
 }
 
 fn start(request: &Request, job: Job<'_>) -> Result<u8, Failure> {
-    if is_exposed(job.config) {
-        seal_program().map_err(|fault| {
-            let text = format!("nsplan's own program could be overwritten from inside: {fault}");
-            Failure::from(Problem::new(text).hint("install nsplan on a read-only file system"))
-        })?;
+    if !is_likely_exposed() && is_exposed(job.config) {
+        seal()?;
     }
     let plan = plan_here(job.config, job.sources)?;
     if request.debug {
@@ -99,6 +100,22 @@ fn start(request: &Request, job: Job<'_>) -> Result<u8, Failure> {
     let container = spawn(&plan, Io { state: Some(state), ..Io::default() })
         .map_err(|error| failed(&plan, &job, &error))?;
     attend(container, &signals, job.timeout)
+}
+
+fn starts_containers(action: &Action) -> bool {
+    matches!(action, Action::Do { .. } | Action::Run { .. })
+}
+
+fn seal() -> Result<(), Failure> {
+    seal_program().map_err(|fault| {
+        let text = format!("nsplan's own program could be overwritten from inside: {fault}");
+        Problem::new(text).hint("install nsplan on a read-only file system").into()
+    })
+}
+
+/// Whether a container without id maps could write to the file of this program: nearly every container of root's.
+fn is_likely_exposed() -> bool {
+    nix::unistd::geteuid().is_root()
 }
 
 /// Whether some id of the container's may write to the file of this program: see [`seal_program`].
