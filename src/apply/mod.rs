@@ -16,6 +16,7 @@ mod io;
 mod journal;
 mod leaf;
 mod lower;
+mod mark;
 mod message;
 #[cfg(feature = "net")]
 mod network;
