@@ -82,17 +82,10 @@ impl Floor<'_> {
             }
             MountOp::Attach { .. } => self.attach_tree(op)?,
             MountOp::Remount { target, set } => {
-                let (root, path) = self.inside(target);
-                let attr = self.machine.words(&[attributes(*set), 0, 0, 0]);
-                let args = [root, path, 0.into(), attr, 32.into()];
-                self.machine.call(libc::SYS_mount_setattr, &args);
+                self.change(target, [attributes(*set), 0, 0, 0], false);
             }
-            MountOp::Propagate { target, propagation } => {
-                let (root, path) = self.inside(target);
-                let attr = self.machine.words(&[0, 0, propagation.kind.bits(), 0]);
-                let flags = if propagation.recursive { libc::AT_RECURSIVE } else { 0 };
-                let args = [root, path, flags.into(), attr, 32.into()];
-                self.machine.call(libc::SYS_mount_setattr, &args);
+            MountOp::Propagate { target, propagation: new } => {
+                self.change(target, [0, 0, new.kind.bits(), 0], new.recursive);
             }
             MountOp::MakeNode { .. } | MountOp::Symlink { .. } => self.make_file(op),
             MountOp::Mask { path } => self.mask(path),
@@ -112,6 +105,15 @@ impl Floor<'_> {
             _ => return Err(format!("the floor has no calls for {op:?}")),
         }
         Ok(())
+    }
+
+    /// `mount_setattr` of what is mounted there, with a `struct mount_attr`.
+    fn change(&mut self, target: &RootPath, attr: [u64; 4], recursive: bool) {
+        let (root, path) = self.inside(target);
+        let attr = self.machine.words(&attr);
+        let flags = if recursive { libc::AT_RECURSIVE } else { 0 };
+        let args = [root, path, flags.into(), attr, 32.into()];
+        self.machine.call(libc::SYS_mount_setattr, &args);
     }
 
     fn prepare_root(&mut self, path: &str, readonly_submounts: bool, readonly_now: bool) {
