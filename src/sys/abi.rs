@@ -41,6 +41,7 @@ constants! { u32:
     SIOCSIFFLAGS = 0x8914, SIOCGIFFLAGS = 0x8913,
     BPF_PROG_LOAD = 5, BPF_PROG_ATTACH = 8, BPF_PROG_TYPE_CGROUP_DEVICE = 15, BPF_CGROUP_DEVICE = 6,
     BPF_F_ALLOW_MULTI = 2,
+    SECCOMP_SET_MODE_FILTER = 1,
 }
 
 constants! { u64:
@@ -118,6 +119,11 @@ pub(crate) struct SigAction {
     flags: usize,
     restorer: usize,
     mask: u64,
+}
+
+impl SigAction {
+    /// `SIG_IGN`; the default is `SIG_DFL`.
+    pub(crate) const IGNORE: Self = Self { handler: 1, flags: 0, restorer: 0, mask: 0 };
 }
 
 /// `struct user_msghdr`.

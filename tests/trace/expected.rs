@@ -311,6 +311,7 @@ fn tell(token: Token) -> String {
         Token::Ready => "tell 4".into(),
         Token::InitPid => "tell 5".into(),
         Token::NetworkReady => "tell 6".into(),
+        Token::Listener => "tell 7 with a descriptor".into(),
     }
 }
 
