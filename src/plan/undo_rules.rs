@@ -16,7 +16,7 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
                     | CgroupOp::Kill { .. }
                     | CgroupOp::ReturnFromLeaf { .. }
             ) | Op::Network(NetworkOp::RemoveLink { .. })
-                | Op::State(StateOp::CloseJournal)
+                | Op::State(StateOp::CloseJournal | StateOp::RemoveRecord)
         )
     };
     let is_broken = |step: &Step| match (&step.op, &step.undo) {
@@ -31,9 +31,13 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
         (Op::Cgroup(CgroupOp::MoveToLeaf { directory }), Undo::Op(undo)) => {
             !matches!(&**undo, Op::Cgroup(CgroupOp::ReturnFromLeaf { directory: back }) if back == directory)
         }
+        (Op::State(StateOp::WriteRecord { .. }), Undo::Op(undo)) => {
+            !matches!(&**undo, Op::State(StateOp::RemoveRecord))
+        }
         (
             Op::Cgroup(CgroupOp::MakeDirectory { .. } | CgroupOp::MoveToLeaf { .. })
-            | Op::Network(NetworkOp::MakeVeth { .. }),
+            | Op::Network(NetworkOp::MakeVeth { .. })
+            | Op::State(StateOp::WriteRecord { .. }),
             _,
         ) => true,
         _ => false,
