@@ -208,8 +208,13 @@ fn a_cgroup_namespace_begins_at_the_container_s_own() {
 }
 
 /// A v2 tree can be entered also where it stands beside v1 hierarchies and has no controllers.
-fn with_v2(plan: &nsplan::plan::Plan, name: &str, place: bool) -> Option<nsplan::plan::Plan> {
-    use nsplan::plan::{CgroupOp, Instruction, Op, ProcessOp, Step, SyncOp, Token, Undo};
+fn with_v2(
+    plan: &nsplan::plan::Plan,
+    name: &str,
+    place: bool,
+    program: Vec<nsplan::plan::Instruction>,
+) -> Option<nsplan::plan::Plan> {
+    use nsplan::plan::{CgroupOp, Op, ProcessOp, Step, SyncOp, Token, Undo};
     use nsplan::types::{CloneFlags, Pointer};
     let needs = nsplan::facts::Needs { cgroup: true, ..Default::default() };
     let directory = apply::probe::probe(&needs).unwrap().cgroup?.unified?.mount_point.child(name);
@@ -219,9 +224,6 @@ fn with_v2(plan: &nsplan::plan::Plan, name: &str, place: bool) -> Option<nsplan:
     let remove = CgroupOp::RemoveDirectory { path: directory.clone(), shared: false };
     let mut make = cgroup(CgroupOp::MakeDirectory { path: directory.clone(), fresh: true });
     make.undo = Undo::by(Op::Cgroup(remove));
-    let code = |code, immediate| Instruction { code, registers: 0, offset: 0, immediate };
-    // r0 = 1; exit: every device is allowed.
-    let program = vec![code(0xb7, 1), code(0x95, 0)];
     let policy = cgroup(CgroupOp::DevicePolicy { directory: directory.clone(), program });
     let at =
         plan.parent.iter().position(|s| matches!(s.op, Op::Process(ProcessOp::Clone { .. })))?;
@@ -242,6 +244,73 @@ fn with_v2(plan: &nsplan::plan::Plan, name: &str, place: bool) -> Option<nsplan:
     Some(plan)
 }
 
+/// r0 = 1; exit: every device is allowed.
+fn everything() -> Vec<nsplan::plan::Instruction> {
+    let code =
+        |code, immediate| nsplan::plan::Instruction { code, registers: 0, offset: 0, immediate };
+    vec![code(0xb7, 1), code(0x95, 0)]
+}
+
+/// The program that the planner makes of device rules on a v2 host.
+fn device_program(rules: Vec<nsplan::config::DeviceRule>) -> Vec<nsplan::plan::Instruction> {
+    use nsplan::plan::{CgroupOp, Op};
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/facts/root-v2.json");
+    let facts = nsplan::facts::HostFacts::from_json(&fs::read_to_string(file).unwrap()).unwrap();
+    let root = nsplan::types::HostPath::new("/srv/rootfs").unwrap();
+    let mut config = nsplan::config::Config::sandbox(root, vec!["sh".into()], false);
+    config = with_cgroup(config, "rules");
+    config.cgroup.as_mut().unwrap().resources =
+        nsplan::config::Resources { devices: Some(rules), ..Default::default() };
+    let plan = nsplan::plan::plan(&config, &facts).unwrap();
+    let program = plan.parent.into_iter().find_map(|step| match step.op {
+        Op::Cgroup(CgroupOp::DevicePolicy { program, .. }) => Some(program),
+        _ => None,
+    });
+    program.expect("a device policy")
+}
+
+/// The verifier takes each of these, also with rules before one about everything, which are never reached.
+#[test]
+fn the_planner_s_device_policies_are_loaded_and_hold_inside() {
+    use nsplan::config::DeviceRule;
+    use nsplan::types::{DeviceAccess, DeviceKind};
+    let all = |allow| DeviceRule {
+        allow,
+        kind: None,
+        major: None,
+        minor: None,
+        access: DeviceAccess::all(),
+    };
+    let full = |allow, access| DeviceRule {
+        allow,
+        kind: Some(DeviceKind::Char),
+        major: Some(1),
+        minor: Some(7),
+        access,
+    };
+    let (read, write) = (DeviceAccess::READ, DeviceAccess::WRITE);
+    let cases = [
+        (vec![full(false, read), all(false), all(true)], "yes yes"),
+        (vec![all(true), full(false, write)], "yes no"),
+        (vec![all(true), full(false, read | write)], "no no"),
+        (vec![all(true), full(false, read | write), full(true, read)], "yes no"),
+    ];
+    let rootfs = Rootfs::new();
+    let script = "can() { if (eval \"$1\") 2>/dev/null; then echo yes; else echo no; fi; }
+        can ': </dev/full'; can ': >/dev/full'; can ': </dev/null' >&2";
+    for (rules, expected) in cases {
+        let config = rootfs.shell(script);
+        let program = device_program(rules.clone());
+        let Some(plan) = with_v2(&plan(&config), &cgroup_name(), false, program) else {
+            return skip("the_planner_s_device_policies_are_loaded_and_hold_inside: no v2 tree");
+        };
+        let (status, text) = crate::stage::run(&plan);
+        assert_eq!(status.code(), 0, "{text}");
+        let words: Vec<_> = text.split_whitespace().take(2).collect();
+        assert_eq!(words.join(" "), expected, "{rules:?}: {text}");
+    }
+}
+
 #[test]
 fn a_container_is_cloned_into_or_placed_in_a_v2_cgroup_with_a_device_policy() {
     let rootfs = Rootfs::new();
@@ -249,7 +318,7 @@ fn a_container_is_cloned_into_or_placed_in_a_v2_cgroup_with_a_device_policy() {
         let mut config = rootfs.shell("cat /proc/self/cgroup; echo x >/dev/null");
         config.namespaces.remove(&NamespaceKind::Cgroup);
         let name = cgroup_name();
-        let Some(plan) = with_v2(&plan(&config), &name, place) else {
+        let Some(plan) = with_v2(&plan(&config), &name, place, everything()) else {
             let test = "a_container_is_cloned_into_or_placed_in_a_v2_cgroup_with_a_device_policy";
             return skip(&format!("{test}: no v2 tree"));
         };

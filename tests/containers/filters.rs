@@ -188,7 +188,7 @@ fn a_program_that_may_not_begin_is_refused_by_the_planner() {
 }
 
 /// Linux's `_IOWR('!', number, size)`.
-const fn ask(number: u64, size: u64) -> u64 {
+const fn ask(number: libc::Ioctl, size: libc::Ioctl) -> libc::Ioctl {
     3 << 30 | size << 16 | 0x21 << 8 | number
 }
 
