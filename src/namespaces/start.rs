@@ -15,7 +15,7 @@ use crate::apply::probe::{ProbeError, probe};
 use crate::apply::{self, ApplyError, Container, Io, StateDir, Stdio, WaitError};
 use crate::config::{Config, EnvVar, Hook, Process};
 use crate::plan::{Plan, PlanError, needs, plan};
-use crate::types::NamespaceKind;
+use crate::types::{HostPath, NamespaceKind};
 
 /// Called once, when the container's program runs: with the container, whose pid it has and whose terminal it may take.
 ///
@@ -120,6 +120,10 @@ pub fn exec<S: AsRef<str>>(config: &Config, args: &[S], start: Start<'_>) -> Res
     let Start { stdio, passed, data_path, create, setup, started } = start;
     let data_path = data_path.map(|path| absolute(&path)).transpose()?;
     let state = data_path.as_deref().map(state_dir).transpose()?;
+    if let Some(path) = data_path.as_deref().filter(|path| is_inside(path, &config.root.path)) {
+        let reason = "inside of the container's root, which could write to it".to_owned();
+        return Err(refused(path, reason));
+    }
     let mut config = config.clone();
     let args: Vec<String> = args.iter().map(|arg| arg.as_ref().to_owned()).collect();
     if !args.is_empty() {
@@ -198,6 +202,17 @@ fn hook(command: Command) -> Result<Hook, ExecError> {
 fn absolute(path: &Path) -> Result<PathBuf, ExecError> {
     let fail = |error: &io::Error| refused(path, error.to_string());
     std::path::absolute(path).map_err(|error| fail(&error))
+}
+
+/// Whether a directory, by whatever links, is below the root. Below the host's own root everything is: whoever gives a
+/// container that gives the state along.
+fn is_inside(path: &Path, root: &HostPath) -> bool {
+    let above = path.ancestors().find_map(|above| above.canonicalize().ok());
+    let root = Path::new(root.as_str()).canonicalize().ok();
+    match (above, root) {
+        (Some(above), Some(root)) => root != Path::new("/") && above.starts_with(root),
+        _ => false,
+    }
 }
 
 /// One container's directory in the directory above.
