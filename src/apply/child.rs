@@ -12,11 +12,16 @@ use crate::plan::{Actor, Token};
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::{self, Request, Stack};
 use crate::sys::words::Words;
-use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, file, mount, privilege, process, signal};
-use crate::types::{CapSet, Errno};
+use crate::sys::{
+    Fault, Fd, Handle, Outcome, Sysno, fd, file, mount, privilege, process, signal, treatment,
+};
+use crate::types::Errno;
 
+mod copy;
 mod files;
 mod hidden;
+mod hooks;
+mod identity;
 mod mounts;
 mod path;
 mod procfs;
@@ -42,6 +47,8 @@ pub(crate) struct Launch {
     pub(crate) is_host_root: bool,
     /// Init's pid, known to the intermediate alone until it has told it; 0 before and after.
     pub(crate) untold: AtomicI32,
+    /// For the hooks that init runs, one after another.
+    pub(crate) hook_stack: Option<Stack>,
     /// Descriptors below this may be open: for kernels without `close_range`.
     pub(crate) descriptors: u32,
     /// Where the launcher's arguments and environment are, for an init that stays.
@@ -163,7 +170,8 @@ impl Child<'_> {
             Act::NewSession => process::setsid(),
             Act::Umask(mask) => file::umask(*mask),
             Act::SetRlimit { resource, limit } => process::set_rlimit(*resource, *limit),
-            Act::CloseDescriptors => self.close_descriptors(),
+            Act::CloseDescriptors { keep } => self.close_descriptors(*keep),
+            Act::Hook(hook) => self.hook(hook),
             Act::Supervise { terminal } => self.supervise(*terminal),
             Act::ChangeDirectory(path) => change_directory(path),
             Act::Execute(execute) => Err(search(execute)),
@@ -176,7 +184,11 @@ impl Child<'_> {
             | Act::KeepCapabilities
             | Act::SetCapabilities { .. }
             | Act::SetAmbient(_)
-            | Act::NoNewPrivileges => identity(act),
+            | Act::NoNewPrivileges => identity::change(act),
+            Act::Personality(word) => treatment::personality(*word),
+            Act::IoPriority(value) => treatment::set_io_priority(*value),
+            Act::Scheduler(attr) => treatment::set_scheduler(attr),
+            Act::MemoryPolicy { mode, nodes } => treatment::set_memory_policy(*mode, nodes),
             _ => self.mount(act),
         }
     }
@@ -291,19 +303,31 @@ impl Child<'_> {
         process::setns(self.take(place)?.fd(), flag)
     }
 
-    fn close_descriptors(self) -> Outcome {
+    /// What is kept stands right above the channel, so that two ranges are all there is to close.
+    fn close_descriptors(self, keep: Option<Place>) -> Outcome {
         let channel = self.channel.0.unsigned_abs();
         let first = u32::try_from(self.launch.passed.len()).map_or(u32::MAX, |passed| 3 + passed);
+        let kept = keep.map(|place| Ok((place, self.at(place)?))).transpose()?;
         for entry in &self.launch.table {
             entry.store(-1, Ordering::Relaxed);
+        }
+        let mut above = channel + 1;
+        if let Some((place, fd)) = kept {
+            let seat = Fd(above.cast_signed());
+            if fd != seat {
+                fd::dup3_cloexec(fd, seat)?;
+            }
+            self.launch.set(place, seat);
+            above += 1;
         }
         let below = match channel.checked_sub(1) {
             Some(last) if last >= first => fd::close_range(first, last),
             _ => Ok(()),
         };
-        match below.and_then(|()| fd::close_range(channel + 1, crate::sys::abi::LAST_FD)) {
+        match below.and_then(|()| fd::close_range(above, crate::sys::abi::LAST_FD)) {
             Err(fault) if fault.is(Errno::ENOSYS) => {
-                for number in (first..self.launch.descriptors).filter(|&n| n != channel) {
+                let is_kept = |number: &u32| (channel..above).contains(number);
+                for number in (first..self.launch.descriptors).filter(|n| !is_kept(n)) {
                     let _ = fd::close(Fd(number.cast_signed()));
                 }
                 Ok(())
@@ -333,50 +357,4 @@ fn search(execute: &Execute) -> Fault {
         }
     }
     last
-}
-
-fn identity(act: &Act) -> Outcome {
-    match act {
-        Act::BecomeRoot { clear_groups } => {
-            if *clear_groups {
-                privilege::setgroups(&[])?;
-            }
-            set_ids(0, 0)
-        }
-        Act::SetGroups(gids) => privilege::setgroups(gids),
-        Act::SetIds { uid, gid } => set_ids(*uid, *gid),
-        Act::DropBounding { keep, last } => drop_bounding(*keep, *last),
-        Act::KeepCapabilities => privilege::keep_capabilities(),
-        Act::SetCapabilities { effective, permitted, inheritable } => {
-            privilege::capset(*effective, *permitted, *inheritable)
-        }
-        Act::SetAmbient(set) => {
-            privilege::clear_ambient()?;
-            set.iter().try_for_each(|capability| privilege::raise_ambient(capability.number()))
-        }
-        Act::NoNewPrivileges => privilege::no_new_privileges(),
-        _ => Err(Fault::new(Sysno::exit, Errno::ENOSYS)),
-    }
-}
-
-/// The group first: it cannot be changed any more once the user has been.
-fn set_ids(uid: u32, gid: u32) -> Outcome {
-    privilege::setresgid(gid)?;
-    privilege::setresuid(uid)
-}
-
-/// Beyond the last capability that the plan knows of, until the kernel says that there is none: a set that stops short
-/// would give the rest back at `execve`.
-fn drop_bounding(keep: CapSet, last: u8) -> Outcome {
-    let kept = |number| {
-        crate::types::Capability::from_number(number)
-            .is_some_and(|capability| keep.contains(capability))
-    };
-    for number in (0..64).filter(|&number| !kept(number)) {
-        match privilege::drop_bounding(number) {
-            Err(fault) if fault.is(Errno::EINVAL) && number > last => return Ok(()),
-            answer => answer?,
-        }
-    }
-    Ok(())
 }

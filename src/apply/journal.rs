@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::cgroup;
 use super::error::{Cause, Leftover};
+use super::hooks;
 use super::leaf;
 use super::network;
 use super::state::Directory;
-use crate::plan::{CgroupOp, InterfaceName, NetworkOp, Op, StateOp, StepId};
+use crate::plan::{CgroupOp, HookKind, HookOp, InterfaceName, NetworkOp, Op, StateOp, StepId};
 use crate::sys::{Fault, Outcome, Sysno};
 use crate::types::Errno;
 
@@ -155,6 +156,10 @@ fn undo(entry: &Entry) -> Outcome {
         Op::Cgroup(CgroupOp::Kill { directory }) => cgroup::kill(directory),
         Op::Cgroup(CgroupOp::ReturnFromLeaf { directory }) => leaf::leave(directory),
         Op::Network(NetworkOp::RemoveLink { host }) => network::remove(host),
+        Op::Hook(HookOp::Run { kind: HookKind::Poststop, hooks, state }) => {
+            hooks::run_all(hooks, state.as_ref());
+            Ok(())
+        }
         _ => Err(Fault::new(Sysno::exit, Errno::ENOSYS)),
     }
 }
@@ -172,6 +177,8 @@ fn is_allowed(op: &Op) -> bool {
         }
         // Carried out on veths only.
         Op::Network(NetworkOp::RemoveLink { .. }) => true,
+        // Only the owner of the state can have written it, and it is his config that asked for it.
+        Op::Hook(HookOp::Run { kind: HookKind::Poststop, .. }) => true,
         _ => false,
     }
 }

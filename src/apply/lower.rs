@@ -9,12 +9,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::program::{Act, Execute, Part, Place, Program, Target};
+use super::program::{Act, Execute, HookAct, Part, Place, Program, Target};
 use crate::config::Clock;
 use crate::plan::{
-    Actor, CgroupOp, LabelModule, NamespaceOp, NetworkOp, Op, Plan, PrivilegeOp, ProcessOp,
-    Resolver, Slot, Step, StepId, SyncOp, UserOp,
+    Actor, CgroupOp, HookOp, LabelModule, MountOp, NamespaceOp, NetworkOp, Op, Plan, PrivilegeOp,
+    ProcessOp, Resolver, Slot, Step, StepId, SyncOp, UserOp,
 };
+use crate::sys::abi::{NodeMask, SchedAttr};
 use crate::sys::process::StringTable;
 use crate::types::RootPath;
 
@@ -79,12 +80,18 @@ pub fn lower(plan: &Plan) -> Result<Program, LowerError> {
     let root = lowering.place(Slot::Root);
     check_parent(plan)?;
     let intermediate = lowering.script(Actor::Intermediate, &plan.intermediate)?;
-    let init = lowering.script(Actor::Init, &plan.init)?;
+    let mut init = lowering.script(Actor::Init, &plan.init)?;
+    keep_state(&mut init);
     if !matches!(init.last(), Some(Act::Execute(_))) {
         return Err(named(Actor::Init, init.len(), LowerReason::NoProgram));
     }
     let places = lowering.places.len();
-    let by_launcher = |slot: Slot| matches!(slot, Slot::Tasks(_) | Slot::CgroupDirectory);
+    let by_launcher = |slot: Slot| {
+        matches!(
+            slot,
+            Slot::Tasks(_) | Slot::CgroupDirectory | Slot::Mapped(_) | Slot::HookState(_)
+        )
+    };
     let numbered = lowering.places.iter().enumerate();
     let given = numbered.filter(|(_, slot)| by_launcher(**slot));
     Ok(Program {
@@ -100,6 +107,21 @@ pub fn lower(plan: &Plan) -> Result<Program, LowerError> {
         dev: known(relative("dev"))?,
         null_device: known(relative("dev/null"))?,
     })
+}
+
+/// What hooks are told stays open until the last hook that is told it.
+fn keep_state(script: &mut [Act]) {
+    let mut told = Vec::new();
+    for act in script.iter_mut().rev() {
+        match act {
+            Act::Hook(hook) => {
+                hook.is_last = !told.contains(&hook.state);
+                told.push(hook.state);
+            }
+            Act::CloseDescriptors { keep } => *keep = told.first().copied(),
+            _ => {}
+        }
+    }
 }
 
 /// A path of our own, without NUL.
@@ -125,6 +147,8 @@ fn check_parent(plan: &Plan) -> Result<(), LowerError> {
             Op::Network(_) if cfg!(not(feature = "net")) => {
                 return Err(named(Actor::Parent, index, LowerReason::NoNetwork));
             }
+            Op::Hook(HookOp::Run { kind, .. }) => !kind.is_inside(),
+            Op::Mount(MountOp::MapTree { .. }) | Op::Hook(_) => true,
             Op::Network(_) | Op::State(_) | Op::Sync(_) => true,
             Op::User(op) => matches!(
                 op,
@@ -185,10 +209,27 @@ impl Lowering<'_> {
             Op::Sync(SyncOp::Await(token)) => Ok(Act::Await(*token)),
             Op::User(op) => user(op),
             Op::Privilege(op) => self.privilege(op),
+            Op::Hook(op) => self.hook(op),
             Op::Cgroup(_) | Op::Network(_) | Op::State(_) | Op::Sync(SyncOp::AwaitExec) => {
                 Err(LowerReason::WrongActor)
             }
         }
+    }
+
+    fn hook(&mut self, op: &HookOp) -> Lowered<Act> {
+        let HookOp::Run { kind, hooks, .. } = op else { return Err(LowerReason::WrongActor) };
+        let [hook] = &hooks[..] else { return Err(LowerReason::Length) };
+        if !kind.is_inside() {
+            return Err(LowerReason::WrongActor);
+        }
+        Ok(Act::Hook(Box::new(HookAct {
+            path: text(&hook.path)?,
+            args: StringTable::new(texts(&hook.args)?),
+            env: StringTable::new(texts(&hook.env)?),
+            timeout: hook.timeout,
+            state: self.place(Slot::HookState(*kind)),
+            is_last: false,
+        })))
     }
 
     fn namespace(&mut self, op: &NamespaceOp) -> Lowered<Act> {
@@ -260,11 +301,16 @@ fn process(actor: Actor, op: &ProcessOp) -> Lowered<Act> {
         &ProcessOp::SetRlimit { resource, limit } => {
             Act::SetRlimit { resource: resource.number(), limit }
         }
+        ProcessOp::SetPersonality { .. }
+        | ProcessOp::SetIoPriority { .. }
+        | ProcessOp::SetScheduler { .. }
+        | ProcessOp::SetMemoryPolicy { .. } => return treatment(op),
         ProcessOp::SetOomScore { value } => Act::WriteProc {
             path: c"/proc/self/oom_score_adj".into(),
             value: format!("{value}\n").into_bytes(),
         },
-        ProcessOp::CloseDescriptors => Act::CloseDescriptors,
+        // Which places stay, the plan as a whole says.
+        ProcessOp::CloseDescriptors => Act::CloseDescriptors { keep: None },
         &ProcessOp::Supervise { terminal } => Act::Supervise { terminal },
         ProcessOp::ChangeDirectory { path } => Act::ChangeDirectory(text(path.as_str())?),
         ProcessOp::Execute { candidates, args, env } => Act::Execute(Box::new(Execute {
@@ -272,6 +318,39 @@ fn process(actor: Actor, op: &ProcessOp) -> Lowered<Act> {
             args: StringTable::new(texts(args)?),
             env: StringTable::new(texts(env)?),
         })),
+    })
+}
+
+/// How the kernel treats the process, in its numbers.
+fn treatment(op: &ProcessOp) -> Lowered<Act> {
+    Ok(match op {
+        ProcessOp::SetPersonality { domain } => Act::Personality(domain.number()),
+        // `IOPRIO_PRIO_VALUE`: the class above 13 bits of priority.
+        ProcessOp::SetIoPriority { class, priority } => {
+            Act::IoPriority(class.number() << 13 | u32::from(*priority))
+        }
+        ProcessOp::SetScheduler { policy, nice, priority, flags, runtime, deadline, period } => {
+            Act::Scheduler(SchedAttr {
+                policy: policy.number(),
+                flags: flags.iter().fold(0, |word, flag| word | u64::from(flag.number())),
+                nice: *nice,
+                priority: *priority,
+                runtime: *runtime,
+                deadline: *deadline,
+                period: *period,
+                ..SchedAttr::default()
+            })
+        }
+        ProcessOp::SetMemoryPolicy { mode, flags, nodes } => {
+            let mut mask = Box::new(NodeMask::default());
+            for node in nodes {
+                let word = mask.words.get_mut(usize::from(node / 64)).ok_or(LowerReason::Length)?;
+                *word |= 1 << (node % 64);
+            }
+            let flags = flags.iter().fold(0, |word, flag| word | flag.number());
+            Act::MemoryPolicy { mode: mode.number() | flags, nodes: mask }
+        }
+        _ => return Err(LowerReason::WrongActor),
     })
 }
 

@@ -13,13 +13,15 @@ pub(crate) enum Message {
     Failed { step: u16, fault: Fault },
 }
 
-const TOKENS: [Token; 6] = [
+const TOKENS: [Token; 8] = [
     Token::MapsWritten,
     Token::Placed,
     Token::Terminal,
     Token::Ready,
     Token::InitPid,
     Token::NetworkReady,
+    Token::Mounted,
+    Token::HooksRun,
 ];
 const FAILED: u16 = 0x100;
 
@@ -65,6 +67,8 @@ fn position(token: Token) -> u16 {
         Token::Ready => 4,
         Token::InitPid => 5,
         Token::NetworkReady => 6,
+        Token::Mounted => 7,
+        Token::HooksRun => 8,
     }
 }
 

@@ -11,11 +11,13 @@ mod control;
 mod dumpable;
 mod error;
 mod fuzz;
+mod hooks;
 mod idmap;
 mod io;
 mod journal;
 mod leaf;
 mod lower;
+mod mapped;
 mod message;
 #[cfg(feature = "net")]
 mod network;

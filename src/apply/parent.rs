@@ -1,15 +1,17 @@
 //! The launcher's steps, one arm each, and its side of the channels.
 
+use alloc::string::String;
+
 use alloc::format;
 
 use super::error::Cause;
 use super::network::Network;
 use super::spawn::{Failure, Launcher, Started};
-use super::{cgroup, idmap, leaf};
+use super::{cgroup, hooks, idmap, leaf, mapped};
 use crate::apply::message::Message;
 use crate::plan::{
-    Actor, CgroupOp, NetworkOp, Op, ProcessOp, Slot, StateOp, Step, StepId, SyncOp, Token, Undo,
-    UserOp,
+    Actor, CgroupOp, HookKind, HookOp, HookState, MountOp, NetworkOp, Op, ProcessOp, Slot, StateOp,
+    Step, StepId, SyncOp, Token, Undo, UserOp,
 };
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::Gone;
@@ -30,6 +32,10 @@ impl Launcher<'_> {
                 self.record_children()?;
                 Ok(self.clone(flags, starts)?)
             }
+            Op::Mount(MountOp::MapTree { slot, .. }) => {
+                Ok(self.hold(*slot, mapped::tree(&step.op)?)?)
+            }
+            Op::Hook(op) => Ok(self.hook(id, op, &step.undo)?),
             Op::Network(op) => Ok(self.network(id, op)?),
             Op::Sync(op) => self.sync(*op),
             Op::User(op) => Ok(self.user(op)?),
@@ -114,6 +120,35 @@ impl Launcher<'_> {
             Err(fault) if fault.is(Errno::EEXIST) => Ok(self.journal.found(id, undo)?),
             answer => Ok(answer?),
         }
+    }
+
+    fn hook(&mut self, id: StepId, op: &HookOp, undo: &Undo) -> Result<(), Cause> {
+        match op {
+            HookOp::Promise => {
+                let Undo::Op(undo) = undo else { return Err(Cause::Protocol) };
+                let name = self.state.as_ref().map(|state| state.id.as_str());
+                Ok(self.journal.record(id, &hooks::named(undo, name))?)
+            }
+            HookOp::MakeState { kind } => self.hold(Slot::HookState(*kind), hooks::state_file()?),
+            HookOp::WriteState { kind, state } => {
+                let text = self.told(*kind, state)?;
+                let slot = Slot::HookState(*kind);
+                let found = self.slots.iter().find(|(other, _)| *other == slot);
+                let (_, file) = found.ok_or(Cause::Protocol)?;
+                Ok(hooks::write_state(file.fd(), &text)?)
+            }
+            HookOp::Run { kind, hooks, state } => {
+                let state = state.as_ref().ok_or(Cause::Protocol)?;
+                hooks::run(hooks, state, &self.told(*kind, state)?)
+            }
+        }
+    }
+
+    /// The container's state at that moment, with what only the launcher knows.
+    fn told(&self, kind: HookKind, state: &HookState) -> Result<String, Cause> {
+        let id = self.state.as_ref().map_or("", |state| &state.id);
+        let pid = self.init()?.number().unsigned_abs();
+        Ok(hooks::told(kind, state, id, Some(pid)))
     }
 
     fn hold(&mut self, slot: Slot, handle: Handle) -> Result<(), Cause> {
@@ -277,5 +312,6 @@ fn decides_itself(op: &Op) -> bool {
         Op::Cgroup(CgroupOp::MakeDirectory { .. })
             | Op::Network(NetworkOp::MakeVeth { .. })
             | Op::State(StateOp::OpenJournal)
+            | Op::Hook(HookOp::Promise)
     )
 }

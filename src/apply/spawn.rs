@@ -199,6 +199,7 @@ impl Launcher<'_> {
             passed: self.sources.passed.iter().map(Handle::fd).collect(),
             is_host_root: host::effective_uid() == 0,
             untold: AtomicI32::new(0),
+            hook_stack: program.has_hooks().then(Stack::new).transpose()?,
             descriptors: process::descriptor_limit()?,
             words: if program.has_supervisor() { Some(Words::own()?) } else { None },
             program,

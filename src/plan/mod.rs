@@ -18,9 +18,13 @@ mod draft;
 mod error;
 mod fuzz;
 mod hint;
+mod hook_op;
+mod hook_rules;
+mod hooks;
 mod idmap;
 mod ignored;
 mod invariants;
+mod mapped;
 mod minimal_init;
 mod model;
 mod mount_checks;
@@ -33,6 +37,8 @@ mod privileges;
 mod program;
 mod render;
 mod root_entries;
+mod slot_rules;
+mod treatment;
 mod undo_rules;
 
 use alloc::vec::Vec;
@@ -42,6 +48,7 @@ pub use error::{Note, PlanError, Refusal, UsernsBar};
 #[doc(hidden)]
 pub use fuzz::{plan_bytes as fuzz_plan, plan_json as fuzz_plan_json};
 pub use hint::{apply_hint, plan_hint};
+pub use hook_op::{HookCall, HookKind, HookOp, HookState};
 pub use idmap::map_with_subids;
 pub use invariants::{Broken, Rule, invariants};
 pub use model::{Actor, MountApi, Plan, PlanTextError, Resolver, Step, StepId, Topology, Undo};
@@ -52,6 +59,7 @@ pub use op::{
 
 use cgroups::Cgroups;
 use draft::{Draft, at, step, step_undone};
+use hooks::Hooks;
 use idmap::IdMaps;
 use mounts::Mounts;
 use namespaces::Namespaces;
@@ -83,10 +91,15 @@ pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> 
     let namespaces = namespaces::plan(&mut draft);
     let maps = idmap::plan(&mut draft);
     let cgroups = cgroups::plan(&mut draft);
-    let mounts = mounts::plan(&mut draft, &maps);
+    let mut mounts = mounts::plan(&mut draft, &maps);
+    let mapped = core::mem::take(&mut mounts.mapped);
     let networks = network::plan(&mut draft);
-    let init = init(&mut draft, &namespaces, &maps, &cgroups, mounts, &networks);
-    let (parent, intermediate) = outside(&draft, &namespaces, &maps, cgroups, networks);
+    let mut hooks = hooks::plan(&mut draft);
+    hooks.before_clone.extend(mapped);
+    let inside = Inside { maps: &maps, cgroups: &cgroups, networks: &networks, hooks: &hooks };
+    let init = init(&mut draft, &namespaces, &inside, mounts);
+    let outer = Outside { maps: &maps, cgroups, networks, hooks };
+    let (parent, intermediate) = outside(&draft, &namespaces, outer);
     if !draft.errors.is_empty() {
         return Err(draft.errors);
     }
@@ -135,23 +148,9 @@ pub fn needs(config: &Config) -> Needs {
 /// What the model has room for and this version does not carry out: refused, never dropped.
 fn refuse_unsupported(draft: &mut Draft<'_>) {
     let config = draft.config;
-    let process = config.process.as_ref();
     let parts = [
-        ("/hooks", !config.hooks.is_empty(), "hooks"),
         ("/intelRdt", config.intel_rdt.is_some(), "Intel RDT"),
-        ("/memoryPolicy", config.memory_policy.is_some(), "a memory policy"),
-        ("/personality", config.personality.is_some(), "a personality"),
         ("/seccomp", config.seccomp.is_some(), "a seccomp filter"),
-        (
-            "/process/ioPriority",
-            process.is_some_and(|p| p.io_priority.is_some()),
-            "an I/O priority",
-        ),
-        (
-            "/process/scheduler",
-            process.is_some_and(|p| p.scheduler.is_some()),
-            "a scheduling policy",
-        ),
     ];
     for (pointer, is_asked, what) in parts {
         if is_asked {
@@ -172,15 +171,30 @@ fn resolver(facts: &HostFacts) -> Resolver {
     if facts.has(Feature::Openat2) { Resolver::Openat2 } else { Resolver::PartByPart }
 }
 
+/// What the rooms decided for init, beside its mounts.
+struct Inside<'a> {
+    maps: &'a IdMaps,
+    cgroups: &'a Cgroups,
+    networks: &'a Networks,
+    hooks: &'a Hooks,
+}
+
+/// What the rooms decided for the parent.
+struct Outside<'a> {
+    maps: &'a IdMaps,
+    cgroups: Cgroups,
+    networks: Networks,
+    hooks: Hooks,
+}
+
 /// The script of the process that becomes the container's first.
 fn init(
     draft: &mut Draft<'_>,
     namespaces: &Namespaces,
-    maps: &IdMaps,
-    cgroups: &Cgroups,
+    inside: &Inside<'_>,
     mounts: Mounts,
-    networks: &Networks,
 ) -> Vec<Step> {
+    let Inside { maps, cgroups, networks, hooks } = *inside;
     let Some(process) = draft.config.process.as_ref() else {
         draft.refuse(&at("/process"), Refusal::NoProgram);
         return Vec::new();
@@ -209,11 +223,19 @@ fn init(
         steps.push(step(Op::Process(ProcessOp::Umask { mask: 0 }), &root));
     }
     steps.extend(mounts.targets);
+    if !hooks.inside.is_empty() {
+        // What the parent tells comes in the order in which it tells it.
+        networks.wait_in(&mut steps);
+        steps.extend(hooks.inside.iter().cloned());
+    }
     steps.extend(mounts.switch);
     steps.extend(names(draft));
     steps.extend(privileges::limits(draft, process));
-    networks.wait_in(&mut steps);
-    steps.extend(last_steps(draft, process, maps, proc_kept));
+    steps.extend(treatment::plan(draft, process));
+    if hooks.inside.is_empty() {
+        networks.wait_in(&mut steps);
+    }
+    steps.extend(last_steps(draft, process, inside, proc_kept));
     steps
 }
 
@@ -246,12 +268,12 @@ fn names(draft: &mut Draft<'_>) -> Vec<Step> {
 fn last_steps(
     draft: &mut Draft<'_>,
     process: &Process,
-    maps: &IdMaps,
+    inside: &Inside<'_>,
     proc_kept: bool,
 ) -> Vec<Step> {
     let user = privileges::user(draft, process);
     let mut steps = privileges::labels(draft, process, proc_kept);
-    steps.extend(privileges::identity(draft, process, &user, maps));
+    steps.extend(privileges::identity(draft, process, &user, inside.maps));
     steps.extend(process.parent_death_signal.map(privileges::death_signal));
     let mask = process.user.umask.unwrap_or(0o022);
     if mask > 0o777 {
@@ -264,6 +286,7 @@ fn last_steps(
     steps.extend(minimal_init::plan(draft, process));
     let path = process.cwd.clone();
     steps.push(step(Op::Process(ProcessOp::ChangeDirectory { path }), &at("/process/cwd")));
+    steps.extend(inside.hooks.start.iter().cloned());
     steps.push(step(Op::Sync(SyncOp::Signal(Token::Ready)), &everyone));
     steps.extend(program::execute(draft, process, &user));
     steps
@@ -273,20 +296,24 @@ fn last_steps(
 fn outside(
     draft: &Draft<'_>,
     namespaces: &Namespaces,
-    maps: &IdMaps,
-    cgroups: Cgroups,
-    networks: Networks,
+    outer: Outside<'_>,
 ) -> (Vec<Step>, Vec<Step>) {
+    let Outside { maps, cgroups, networks, hooks } = outer;
     let everyone = at("/process");
     let sync = |op| step(Op::Sync(op), &everyone);
     let mut parent = Vec::new();
-    let leavers =
-        [(!cgroups.before_clone.is_empty(), "/cgroup"), (!networks.parent.is_empty(), "/networks")];
+    let leavers = [
+        (!cgroups.before_clone.is_empty(), "/cgroup"),
+        (!networks.parent.is_empty(), "/networks"),
+        (!hooks.promise.is_empty(), "/hooks"),
+    ];
     if let Some((_, origin)) = leavers.into_iter().find(|(leaves_something, _)| *leaves_something) {
         let undo = Undo::by(Op::State(StateOp::CloseJournal));
         parent.push(step_undone(Op::State(StateOp::OpenJournal), &at(origin), undo));
     }
+    parent.extend(hooks.promise);
     parent.extend(cgroups.before_clone);
+    parent.extend(hooks.before_clone);
     let kill = cgroups.kill.filter(|_| !draft.config.creates(NamespaceKind::Pid));
     let undo = kill.map_or(Undo::Nothing, |kill| Undo::by(Op::Cgroup(kill)));
     let is_direct = namespaces.topology != Topology::Intermediate;
@@ -317,7 +344,9 @@ fn outside(
     if draft.config.process.as_ref().is_some_and(|process| process.terminal) {
         parent.push(step(Op::Sync(SyncOp::Await(Token::Terminal)), &at("/process/terminal")));
     }
+    parent.extend(hooks.runtime);
     parent.push(sync(SyncOp::Await(Token::Ready)));
     parent.push(sync(SyncOp::AwaitExec));
+    parent.extend(hooks.poststart);
     (parent, intermediate)
 }

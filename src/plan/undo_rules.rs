@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use super::hook_op::{HookKind, HookOp};
+use super::hook_rules::runs;
 use super::invariants::{Broken, Rule};
 use super::model::{Plan, Step, Undo};
 use super::op::{CgroupOp, NetworkOp, Op, StateOp};
@@ -17,7 +19,7 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
                     | CgroupOp::ReturnFromLeaf { .. }
             ) | Op::Network(NetworkOp::RemoveLink { .. })
                 | Op::State(StateOp::CloseJournal)
-        )
+        ) || runs(op, HookKind::Poststop)
     };
     let is_broken = |step: &Step| match (&step.op, &step.undo) {
         (op, _) if only_undoes(op) => true,
@@ -31,9 +33,11 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
         (Op::Cgroup(CgroupOp::MoveToLeaf { directory }), Undo::Op(undo)) => {
             !matches!(&**undo, Op::Cgroup(CgroupOp::ReturnFromLeaf { directory: back }) if back == directory)
         }
+        (Op::Hook(HookOp::Promise), Undo::Op(undo)) => !runs(undo, HookKind::Poststop),
         (
             Op::Cgroup(CgroupOp::MakeDirectory { .. } | CgroupOp::MoveToLeaf { .. })
-            | Op::Network(NetworkOp::MakeVeth { .. }),
+            | Op::Network(NetworkOp::MakeVeth { .. })
+            | Op::Hook(HookOp::Promise),
             _,
         ) => true,
         _ => false,

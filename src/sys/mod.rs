@@ -18,6 +18,8 @@ pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod signal;
 pub(crate) mod terminal;
+pub(crate) mod treatment;
+pub(crate) mod tree;
 pub(crate) mod words;
 
 pub(crate) use fd::{Fd, Handle};

@@ -71,8 +71,12 @@ impl Errno {
     pub const EAFNOSUPPORT: Self = Self(97);
     /// Network is unreachable.
     pub const ENETUNREACH: Self = Self(101);
+    /// A time limit has passed.
+    pub const ETIMEDOUT: Self = Self(110);
     /// No route to host.
     pub const EHOSTUNREACH: Self = Self(113);
+    /// Given up.
+    pub const ECANCELED: Self = Self(125);
 
     /// The symbolic name, `None` for a number no kernel header names.
     #[must_use]

@@ -129,6 +129,8 @@ impl Table {
             Op::Sync(SyncOp::Signal(token)) => one(tell(*token)),
             Op::Sync(_) => Vec::new(),
             Op::User(op) => user(op),
+            // The samples have none.
+            Op::Hook(_) => one("not in the table"),
             op => self.inside(op),
         }
     }
@@ -300,6 +302,8 @@ fn tell(token: Token) -> String {
         Token::Ready => "tell 4".into(),
         Token::InitPid => "tell 5".into(),
         Token::NetworkReady => "tell 6".into(),
+        Token::Mounted => "tell 7".into(),
+        Token::HooksRun => "tell 8".into(),
     }
 }
 
