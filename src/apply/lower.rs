@@ -143,7 +143,9 @@ fn check_parent(plan: &Plan) -> Result<(), LowerError> {
         let is_parents = match &step.op {
             Op::Cgroup(op) => !matches!(op, CgroupOp::Enter { .. }),
             Op::Process(ProcessOp::Clone { starts, .. }) => *starts != Actor::Parent,
-            Op::Network(NetworkOp::LoopbackUp | NetworkOp::RemoveLink { .. }) => false,
+            Op::Network(
+                NetworkOp::LoopbackUp | NetworkOp::RemoveLink { .. } | NetworkOp::ReturnLink { .. },
+            ) => false,
             Op::Network(_) if cfg!(not(feature = "net")) => {
                 return Err(named(Actor::Parent, index, LowerReason::NoNetwork));
             }

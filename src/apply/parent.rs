@@ -310,7 +310,7 @@ fn decides_itself(op: &Op) -> bool {
     matches!(
         op,
         Op::Cgroup(CgroupOp::MakeDirectory { .. })
-            | Op::Network(NetworkOp::MakeVeth { .. })
+            | Op::Network(NetworkOp::MakeVeth { .. } | NetworkOp::MoveLink { .. })
             | Op::State(StateOp::OpenJournal)
             | Op::Hook(HookOp::Promise)
     )

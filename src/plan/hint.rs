@@ -179,6 +179,15 @@ fn network_hint(op: &NetworkOp, errno: Errno) -> Option<String> {
         (NetworkOp::MakeVeth { host: InterfaceName::Random { prefix, .. }, .. }, Errno::EEXIST) => {
             format!("ten names were taken: links that begin with {prefix} have been left behind")
         }
+        (NetworkOp::MoveLink { host, .. }, Errno::ENODEV) => {
+            format!("the host has no interface {host}")
+        }
+        (NetworkOp::MoveLink { inside, .. }, Errno::EEXIST) => {
+            format!("the container's network has an interface {inside} already")
+        }
+        (NetworkOp::MoveLink { host, .. }, Errno::EINVAL | Errno::EOPNOTSUPP) => {
+            format!("{host} is bound to its network: no such interface can be moved")
+        }
         (NetworkOp::MakeVeth { .. }, Errno::EOPNOTSUPP) => {
             "this kernel has no veth interfaces: load the module `veth`".into()
         }

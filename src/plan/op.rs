@@ -457,6 +457,30 @@ pub enum NetworkOp {
         /// Name on the host.
         host: InterfaceName,
     },
+    /// Moves an interface of the host's into init's network namespace: `RTM_GETADDR`, `RTM_SETLINK` with `IFLA_NET_NS_FD`
+    /// and `IFLA_IFNAME`, and inside `RTM_NEWADDR` for each permanent address of global scope that it had, for the kernel
+    /// drops them, and `RTM_SETLINK` with `IFF_UP`. A name that is taken inside is an error. Undone by `ReturnLink`.
+    MoveLink {
+        /// Name on the host.
+        host: String,
+        /// Name inside.
+        inside: String,
+    },
+    /// The same the other way round, down and with no address but those it had, up if it was. Only an undo, and only of the
+    /// launcher itself, which holds the network until then: once nobody does, a physical interface goes back to the first
+    /// network namespace by itself, and a virtual one is no more (`network_namespaces(7)`).
+    ReturnLink {
+        /// Name on the host.
+        host: String,
+        /// Name inside.
+        inside: String,
+        /// What it had; in a journal only.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        addresses: Vec<Interface>,
+        /// Whether it was up.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        up: bool,
+    },
     /// `RTM_SETLINK` with `IFLA_MASTER`; the other one must be a bridge.
     AttachToBridge {
         /// Name on the host.

@@ -317,6 +317,8 @@ impl fmt::Display for NetworkOp {
                 write!(f, "make a veth pair: {host} here, {inside} inside")?;
                 tx_queue_length.map_or(Ok(()), |length| write!(f, ", queues of {length}"))
             }
+            Self::MoveLink { host, inside } => write!(f, "move {host} inside as {inside}"),
+            Self::ReturnLink { host, inside, .. } => write!(f, "take {inside} back as {host}"),
             Self::RemoveLink { host } => write!(f, "remove interface {host}"),
             Self::AttachToBridge { host, bridge } => write!(f, "attach {host} to bridge {bridge}"),
             Self::SetHairpin { host } => write!(f, "have the bridge send back to {host}"),

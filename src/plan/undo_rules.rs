@@ -17,7 +17,7 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
                 CgroupOp::RemoveDirectory { .. }
                     | CgroupOp::Kill { .. }
                     | CgroupOp::ReturnFromLeaf { .. }
-            ) | Op::Network(NetworkOp::RemoveLink { .. })
+            ) | Op::Network(NetworkOp::RemoveLink { .. } | NetworkOp::ReturnLink { .. })
                 | Op::State(StateOp::CloseJournal)
         ) || runs(op, HookKind::Poststop)
     };
@@ -30,13 +30,16 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
         (Op::Network(NetworkOp::MakeVeth { host, .. }), Undo::Op(undo)) => {
             !matches!(&**undo, Op::Network(NetworkOp::RemoveLink { host: removed }) if removed == host)
         }
+        (Op::Network(NetworkOp::MoveLink { host, .. }), Undo::Op(undo)) => {
+            !matches!(&**undo, Op::Network(NetworkOp::ReturnLink { host: back, .. }) if back == host)
+        }
         (Op::Cgroup(CgroupOp::MoveToLeaf { directory }), Undo::Op(undo)) => {
             !matches!(&**undo, Op::Cgroup(CgroupOp::ReturnFromLeaf { directory: back }) if back == directory)
         }
         (Op::Hook(HookOp::Promise), Undo::Op(undo)) => !runs(undo, HookKind::Poststop),
         (
             Op::Cgroup(CgroupOp::MakeDirectory { .. } | CgroupOp::MoveToLeaf { .. })
-            | Op::Network(NetworkOp::MakeVeth { .. })
+            | Op::Network(NetworkOp::MakeVeth { .. } | NetworkOp::MoveLink { .. })
             | Op::Hook(HookOp::Promise),
             _,
         ) => true,

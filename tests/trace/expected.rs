@@ -219,6 +219,8 @@ impl Table {
                 items.extend(self.note(id, &undo));
                 "RTM_NEWLINK host".into()
             }
+            // The samples have none.
+            NetworkOp::MoveLink { .. } => "not in the table".into(),
             NetworkOp::AttachToBridge { host, .. } => {
                 set(&Link::Host(host.clone()), "master".into())
             }
