@@ -15,11 +15,11 @@ use crate::plan::{
     Actor, CgroupOp, HookOp, LabelModule, MountOp, NamespaceOp, NetworkOp, Op, Plan, PrivilegeOp,
     ProcessOp, Resolver, Slot, Step, StepId, SyncOp, UserOp,
 };
-use crate::sys::abi::{NodeMask, SchedAttr};
 use crate::sys::process::StringTable;
 use crate::types::RootPath;
 
 mod mounts;
+mod treatment;
 
 /// Why a plan cannot be carried out at all: it was not made by this program's planner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -306,7 +306,7 @@ fn process(actor: Actor, op: &ProcessOp) -> Lowered<Act> {
         ProcessOp::SetPersonality { .. }
         | ProcessOp::SetIoPriority { .. }
         | ProcessOp::SetScheduler { .. }
-        | ProcessOp::SetMemoryPolicy { .. } => return treatment(op),
+        | ProcessOp::SetMemoryPolicy { .. } => return treatment::lower(op),
         ProcessOp::SetOomScore { value } => Act::WriteProc {
             path: c"/proc/self/oom_score_adj".into(),
             value: format!("{value}\n").into_bytes(),
@@ -320,39 +320,6 @@ fn process(actor: Actor, op: &ProcessOp) -> Lowered<Act> {
             args: StringTable::new(texts(args)?),
             env: StringTable::new(texts(env)?),
         })),
-    })
-}
-
-/// How the kernel treats the process, in its numbers.
-fn treatment(op: &ProcessOp) -> Lowered<Act> {
-    Ok(match op {
-        ProcessOp::SetPersonality { domain } => Act::Personality(domain.number()),
-        // `IOPRIO_PRIO_VALUE`: the class above 13 bits of priority.
-        ProcessOp::SetIoPriority { class, priority } => {
-            Act::IoPriority(class.number() << 13 | u32::from(*priority))
-        }
-        ProcessOp::SetScheduler { policy, nice, priority, flags, runtime, deadline, period } => {
-            Act::Scheduler(SchedAttr {
-                policy: policy.number(),
-                flags: flags.iter().fold(0, |word, flag| word | u64::from(flag.number())),
-                nice: *nice,
-                priority: *priority,
-                runtime: *runtime,
-                deadline: *deadline,
-                period: *period,
-                ..SchedAttr::default()
-            })
-        }
-        ProcessOp::SetMemoryPolicy { mode, flags, nodes } => {
-            let mut mask = Box::new(NodeMask::default());
-            for node in nodes {
-                let word = mask.words.get_mut(usize::from(node / 64)).ok_or(LowerReason::Length)?;
-                *word |= 1 << (node % 64);
-            }
-            let flags = flags.iter().fold(0, |word, flag| word | flag.number());
-            Act::MemoryPolicy { mode: mode.number() | flags, nodes: mask }
-        }
-        _ => return Err(LowerReason::WrongActor),
     })
 }
 

@@ -42,6 +42,7 @@ expected! {
     SchedulerPolicy = "the name of a policy like `SCHED_BATCH`";
     SeccompAction = "the name of an action like `SCMP_ACT_ERRNO`";
     SeccompOperator = "the name of a comparison like `SCMP_CMP_EQ`";
+    SeccompWord = "a name of the spec like `SCMP_ARCH_X86_64` or `SECCOMP_FILTER_FLAG_LOG`";
     SemanticVersion = "a semantic version like `1.3.0`";
     Words = "a text that is not empty";
     Access = "letters of `rwm`, each at most once";
