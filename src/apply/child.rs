@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicI32, Ordering};
 
+use super::mark;
 use super::message::Message;
 use super::program::{Act, Execute, Place, Program};
 use crate::plan::{Actor, Token};
@@ -135,6 +136,7 @@ impl Child<'_> {
 
     fn walk(self, actor: Actor) -> ! {
         for (step, act) in (0..).zip(self.program.script(actor)) {
+            mark::step_begins(actor, step);
             if let Err(fault) = self.act(act) {
                 self.fail(step, fault);
             }

@@ -11,6 +11,7 @@ use super::cgroup;
 use super::error::{Cause, Leftover};
 use super::hooks;
 use super::leaf;
+use super::mark;
 use super::network;
 use super::state::Directory;
 use crate::plan::{CgroupOp, HookKind, HookOp, InterfaceName, NetworkOp, Op, StateOp, StepId};
@@ -133,6 +134,7 @@ impl Journal {
     pub(crate) fn undo(&mut self) -> Vec<Leftover> {
         let mut left = Vec::new();
         while let Some(entry) = self.entries.pop() {
+            mark::undo_begins(entry.step);
             let answer = match &entry.op {
                 Op::State(_) if !left.is_empty() => continue,
                 Op::State(_) => self.directory.take().map_or(Ok(()), Directory::remove),
@@ -142,6 +144,7 @@ impl Journal {
                 left.push(Leftover { undo: entry.op, fault });
             }
         }
+        mark::all_undone();
         left
     }
 }

@@ -18,6 +18,7 @@ mod journal;
 mod leaf;
 mod lower;
 mod mapped;
+mod mark;
 mod message;
 #[cfg(feature = "net")]
 mod network;

@@ -12,6 +12,7 @@ use super::error::{ApplyError, Cause};
 use super::io::{Io, Sources};
 use super::journal::{Journal, StateDir};
 use super::lower::lower;
+use super::mark;
 use super::network::Network;
 use super::program::Program;
 use crate::plan::{Actor, Plan, Slot, StepId, Topology, Undo};
@@ -116,8 +117,10 @@ impl Launcher<'_> {
     fn carry_out(&mut self) -> Result<(), Failure> {
         for (index, step) in (0..).zip(&self.plan.parent) {
             let id = StepId { actor: Actor::Parent, index };
+            mark::step_begins(id.actor, id.index);
             self.step(id, step).map_err(|failed| self.blame(id, failed))?;
         }
+        mark::step_begins(Actor::Parent, u16::try_from(self.plan.parent.len()).unwrap_or(u16::MAX));
         Ok(())
     }
 
