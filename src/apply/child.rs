@@ -3,6 +3,7 @@
 //! May run in the launcher's own memory. So: raw calls, the launch and the stack, nothing else. It allocates nothing,
 //! locks nothing, formats nothing but small integers, and never returns or unwinds.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicI32, Ordering};
 
@@ -12,6 +13,7 @@ use super::program::{Act, Execute, Place, Program};
 use crate::plan::{Actor, Token};
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::{self, Request, Stack};
+use crate::sys::shared::LastWords;
 use crate::sys::words::Words;
 use crate::sys::{
     Fault, Fd, Handle, Outcome, Sysno, fd, file, mount, privilege, process, signal, treatment,
@@ -20,6 +22,7 @@ use crate::types::Errno;
 
 mod copy;
 mod files;
+mod filter;
 mod hidden;
 mod hooks;
 mod identity;
@@ -46,6 +49,8 @@ pub(crate) struct Launch {
     pub(crate) passed: Vec<Fd>,
     /// Whether the launcher is the host's root.
     pub(crate) is_host_root: bool,
+    /// Where init says why it failed, when its filter may keep it from telling.
+    pub(crate) last_words: Option<Arc<LastWords>>,
     /// Init's pid, known to the intermediate alone until it has told it; 0 before and after.
     pub(crate) untold: AtomicI32,
     /// For the hooks that init runs, one after another.
@@ -147,7 +152,12 @@ impl Child<'_> {
     /// An init that nobody knows of could never be waited for: it is told first.
     fn fail(self, step: u16, fault: Fault) -> ! {
         let _ = self.tell_init();
-        let _ = channel::send(self.channel, &Message::Failed { step, fault }.encode(), None);
+        let message = Message::Failed { step, fault }.encode();
+        // A filter may keep the message from being sent, or this process from ending by a call.
+        if let Some(words) = &self.launch.last_words {
+            words.leave(message);
+        }
+        let _ = channel::send(self.channel, &message, None);
         process::exit(FAILED)
     }
 
@@ -191,6 +201,7 @@ impl Child<'_> {
             Act::IoPriority(value) => treatment::set_io_priority(*value),
             Act::Scheduler(attr) => treatment::set_scheduler(attr),
             Act::MemoryPolicy { mode, nodes } => treatment::set_memory_policy(*mode, nodes),
+            Act::Seccomp { flags, program } => self.filter(*flags, program),
             _ => self.mount(act),
         }
     }

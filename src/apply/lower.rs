@@ -11,11 +11,13 @@ use core::fmt;
 
 use super::program::{Act, Execute, HookAct, Part, Place, Program, Target};
 use crate::config::Clock;
+use crate::plan::seccomp::FilterInstruction;
 use crate::plan::{
     Actor, CgroupOp, HookOp, LabelModule, MountOp, NamespaceOp, NetworkOp, Op, Plan, PrivilegeOp,
     ProcessOp, Resolver, Slot, Step, StepId, SyncOp, UserOp,
 };
 use crate::sys::process::StringTable;
+use crate::sys::seccomp::SockFilter;
 use crate::types::RootPath;
 
 mod mounts;
@@ -152,6 +154,9 @@ fn check_parent(plan: &Plan) -> Result<(), LowerError> {
             Op::Hook(HookOp::Run { kind, .. }) => !kind.is_inside(),
             Op::Mount(MountOp::MapTree { .. }) | Op::Hook(_) => true,
             Op::Network(_) | Op::State(_) | Op::Sync(_) => true,
+            Op::Privilege(op) => {
+                matches!(op, PrivilegeOp::ConnectAgent { .. } | PrivilegeOp::SendListener { .. })
+            }
             Op::User(op) => matches!(
                 op,
                 UserOp::DenySetgroups | UserOp::WriteIdMap { .. } | UserOp::RunMapHelper { .. }
@@ -274,6 +279,13 @@ impl Lowering<'_> {
             }
             &PrivilegeOp::SetAmbient { set } => Act::SetAmbient(set),
             PrivilegeOp::NoNewPrivileges => Act::NoNewPrivileges,
+            PrivilegeOp::Seccomp { flags, program } => Act::Seccomp {
+                flags: *flags,
+                program: program.iter().map(|&instruction| filter(instruction)).collect(),
+            },
+            PrivilegeOp::ConnectAgent { .. } | PrivilegeOp::SendListener { .. } => {
+                return Err(LowerReason::WrongActor);
+            }
             PrivilegeOp::ExecLabel { module, label } => {
                 // `/proc/self` is a plain link to a number, which a lookup without magic links may follow.
                 let (paths, value): (&[&str], _) = match module {
@@ -287,6 +299,11 @@ impl Lowering<'_> {
             }
         })
     }
+}
+
+fn filter(instruction: FilterInstruction) -> SockFilter {
+    let FilterInstruction { code, if_true, if_false, value } = instruction;
+    SockFilter { code, if_true, if_false, value }
 }
 
 fn process(actor: Actor, op: &ProcessOp) -> Lowered<Act> {

@@ -13,13 +13,14 @@ pub(crate) enum Message {
     Failed { step: u16, fault: Fault },
 }
 
-const TOKENS: [Token; 8] = [
+const TOKENS: [Token; 9] = [
     Token::MapsWritten,
     Token::Placed,
     Token::Terminal,
     Token::Ready,
     Token::InitPid,
     Token::NetworkReady,
+    Token::Listener,
     Token::Mounted,
     Token::HooksRun,
 ];
@@ -67,8 +68,9 @@ fn position(token: Token) -> u16 {
         Token::Ready => 4,
         Token::InitPid => 5,
         Token::NetworkReady => 6,
-        Token::Mounted => 7,
-        Token::HooksRun => 8,
+        Token::Listener => 7,
+        Token::Mounted => 8,
+        Token::HooksRun => 9,
     }
 }
 
@@ -94,6 +96,6 @@ mod tests {
             assert_eq!(Message::decode(message.encode()), Some(message));
         }
         assert_eq!(Message::decode([0; 8]), None);
-        assert_eq!(Message::decode([9, 0, 0, 0, 0, 0, 0, 0]), None);
+        assert_eq!(Message::decode([10, 0, 0, 0, 0, 0, 0, 0]), None);
     }
 }

@@ -16,6 +16,7 @@ mod device_rules;
 mod devices;
 mod draft;
 mod error;
+mod filter_rules;
 mod fuzz;
 mod hint;
 mod hook_op;
@@ -37,6 +38,7 @@ mod privileges;
 mod program;
 mod render;
 mod root_entries;
+pub mod seccomp;
 mod slot_rules;
 mod treatment;
 mod undo_rules;
@@ -64,6 +66,7 @@ use idmap::IdMaps;
 use mounts::Mounts;
 use namespaces::Namespaces;
 use network::Networks;
+use seccomp::Placed;
 
 use crate::config::{Config, MountKind, Process, UserSpec};
 use crate::facts::{Feature, HostFacts, Needs};
@@ -96,9 +99,16 @@ pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> 
     let networks = network::plan(&mut draft);
     let mut hooks = hooks::plan(&mut draft);
     hooks.before_clone.extend(mapped);
-    let inside = Inside { maps: &maps, cgroups: &cgroups, networks: &networks, hooks: &hooks };
+    let filter = seccomp::plan(&mut draft);
+    let inside = Inside {
+        maps: &maps,
+        cgroups: &cgroups,
+        networks: &networks,
+        hooks: &hooks,
+        filter: &filter,
+    };
     let init = init(&mut draft, &namespaces, &inside, mounts);
-    let outer = Outside { maps: &maps, cgroups, networks, hooks };
+    let outer = Outside { maps: &maps, cgroups, networks, hooks, filter };
     let (parent, intermediate) = outside(&draft, &namespaces, outer);
     if !draft.errors.is_empty() {
         return Err(draft.errors);
@@ -148,10 +158,7 @@ pub fn needs(config: &Config) -> Needs {
 /// What the model has room for and this version does not carry out: refused, never dropped.
 fn refuse_unsupported(draft: &mut Draft<'_>) {
     let config = draft.config;
-    let parts = [
-        ("/intelRdt", config.intel_rdt.is_some(), "Intel RDT"),
-        ("/seccomp", config.seccomp.is_some(), "a seccomp filter"),
-    ];
+    let parts = [("/intelRdt", config.intel_rdt.is_some(), "Intel RDT")];
     for (pointer, is_asked, what) in parts {
         if is_asked {
             draft.refuse(&at(pointer), Refusal::NotSupported { what });
@@ -177,6 +184,7 @@ struct Inside<'a> {
     cgroups: &'a Cgroups,
     networks: &'a Networks,
     hooks: &'a Hooks,
+    filter: &'a Placed,
 }
 
 /// What the rooms decided for the parent.
@@ -185,6 +193,7 @@ struct Outside<'a> {
     cgroups: Cgroups,
     networks: Networks,
     hooks: Hooks,
+    filter: Placed,
 }
 
 /// The script of the process that becomes the container's first.
@@ -194,7 +203,7 @@ fn init(
     inside: &Inside<'_>,
     mounts: Mounts,
 ) -> Vec<Step> {
-    let Inside { maps, cgroups, networks, hooks } = *inside;
+    let Inside { maps, cgroups, networks, hooks, .. } = *inside;
     let Some(process) = draft.config.process.as_ref() else {
         draft.refuse(&at("/process"), Refusal::NoProgram);
         return Vec::new();
@@ -271,9 +280,10 @@ fn last_steps(
     inside: &Inside<'_>,
     proc_kept: bool,
 ) -> Vec<Step> {
+    let filter = inside.filter;
     let user = privileges::user(draft, process);
     let mut steps = privileges::labels(draft, process, proc_kept);
-    steps.extend(privileges::identity(draft, process, &user, inside.maps));
+    steps.extend(privileges::identity(draft, process, &user, inside.maps, filter.needs_admin));
     steps.extend(process.parent_death_signal.map(privileges::death_signal));
     let mask = process.user.umask.unwrap_or(0o022);
     if mask > 0o777 {
@@ -288,6 +298,7 @@ fn last_steps(
     steps.push(step(Op::Process(ProcessOp::ChangeDirectory { path }), &at("/process/cwd")));
     steps.extend(inside.hooks.start.iter().cloned());
     steps.push(step(Op::Sync(SyncOp::Signal(Token::Ready)), &everyone));
+    steps.extend(filter.install.clone());
     steps.extend(program::execute(draft, process, &user));
     steps
 }
@@ -298,10 +309,10 @@ fn outside(
     namespaces: &Namespaces,
     outer: Outside<'_>,
 ) -> (Vec<Step>, Vec<Step>) {
-    let Outside { maps, cgroups, networks, hooks } = outer;
+    let Outside { maps, cgroups, networks, hooks, filter } = outer;
     let everyone = at("/process");
     let sync = |op| step(Op::Sync(op), &everyone);
-    let mut parent = Vec::new();
+    let mut parent = Vec::from_iter(filter.connect);
     let leavers = [
         (!cgroups.before_clone.is_empty(), "/cgroup"),
         (!networks.parent.is_empty(), "/networks"),
@@ -346,6 +357,7 @@ fn outside(
     }
     parent.extend(hooks.runtime);
     parent.push(sync(SyncOp::Await(Token::Ready)));
+    parent.extend(filter.hand_over);
     parent.push(sync(SyncOp::AwaitExec));
     parent.extend(hooks.poststart);
     (parent, intermediate)

@@ -263,6 +263,9 @@ impl Process<'_> {
             "fcntl" => return self.fcntl(call),
             "ioctl" => return self.ioctl(call),
             "prctl" => return prctl(call),
+            // Questions of the prober's have no filter.
+            "seccomp" if arg(2) == "NULL" => return None,
+            "seccomp" => format!("seccomp {} {}", arg(0), arg(1)),
             "prlimit64" if arg(2) == "NULL" => return None,
             "prlimit64" => format!("prlimit64 {} {}", arg(1), arg(2)),
             // The other commands of the prober's are no calls that could succeed.

@@ -315,8 +315,9 @@ fn tell(token: Token) -> String {
         Token::Ready => "tell 4".into(),
         Token::InitPid => "tell 5".into(),
         Token::NetworkReady => "tell 6".into(),
-        Token::Mounted => "tell 7".into(),
-        Token::HooksRun => "tell 8".into(),
+        Token::Listener => "tell 7 with a descriptor".into(),
+        Token::Mounted => "tell 8".into(),
+        Token::HooksRun => "tell 9".into(),
     }
 }
 

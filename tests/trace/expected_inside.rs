@@ -361,6 +361,12 @@ fn privilege(op: &PrivilegeOp) -> Vec<Item> {
             clear.chain(set.iter().map(raise)).collect()
         }
         PrivilegeOp::NoNewPrivileges => one("prctl PR_SET_NO_NEW_PRIVS 1"),
-        op @ PrivilegeOp::ExecLabel { .. } => one(format!("not in the table: {op:?}")),
+        PrivilegeOp::Seccomp { flags, .. } if flags.is_empty() => {
+            one("seccomp SECCOMP_SET_MODE_FILTER 0")
+        }
+        op @ (PrivilegeOp::ExecLabel { .. }
+        | PrivilegeOp::Seccomp { .. }
+        | PrivilegeOp::ConnectAgent { .. }
+        | PrivilegeOp::SendListener { .. }) => one(format!("not in the table: {op:?}")),
     }
 }

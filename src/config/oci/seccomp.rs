@@ -1,22 +1,30 @@
 //! Turns `linux.seccomp` into a system call filter.
 
 use alloc::borrow::ToOwned;
-use alloc::string::String;
-use alloc::vec::Vec;
 
 use super::door::{Door, U64};
 use super::fields::Fields;
 use crate::config::error::Expected;
 use crate::config::json::Node;
-use crate::config::{Seccomp, SeccompAction, SeccompArg, SeccompOperator, SeccompRule};
+use crate::config::{
+    Seccomp, SeccompAction, SeccompArch, SeccompArg, SeccompFlag, SeccompOperator, SeccompRule,
+};
 
 pub(super) fn read<'a>(door: &mut Door<'_>, node: &'a Node<'a>) -> Option<Seccomp> {
     let mut fields = door.fields(node)?;
     let default_errno = fields.number(door, "defaultErrnoRet", (0, 4095)).unwrap_or(EPERM);
     let default_action = fields.required(door, "defaultAction");
     let default_action = default_action.and_then(|node| action(door, node, default_errno));
-    let architectures = known(door, &mut fields, "architectures", &ARCHITECTURES);
-    let flags = known(door, &mut fields, "flags", &FLAGS);
+    let architectures = fields
+        .items(door, "architectures")
+        .iter()
+        .filter_map(|node| door.word(node, SeccompArch::from_name, Expected::SeccompArch))
+        .collect();
+    let flags = fields
+        .items(door, "flags")
+        .iter()
+        .filter_map(|node| door.word(node, SeccompFlag::from_name, Expected::SeccompFlag))
+        .collect();
     let listener_path = fields.text(door, "listenerPath").map(|(text, _)| text.to_owned());
     let listener_metadata = fields.text(door, "listenerMetadata").map(|(text, _)| text.to_owned());
     let syscalls = fields.items(door, "syscalls");
@@ -30,48 +38,6 @@ pub(super) fn read<'a>(door: &mut Door<'_>, node: &'a Node<'a>) -> Option<Seccom
         listener_metadata,
         rules,
     })
-}
-
-/// Architectures by the names that libseccomp and the spec have for them.
-const ARCHITECTURES: [&str; 23] = [
-    "SCMP_ARCH_AARCH64",
-    "SCMP_ARCH_ARM",
-    "SCMP_ARCH_LOONGARCH64",
-    "SCMP_ARCH_M68K",
-    "SCMP_ARCH_MIPS",
-    "SCMP_ARCH_MIPS64",
-    "SCMP_ARCH_MIPS64N32",
-    "SCMP_ARCH_MIPSEL",
-    "SCMP_ARCH_MIPSEL64",
-    "SCMP_ARCH_MIPSEL64N32",
-    "SCMP_ARCH_PARISC",
-    "SCMP_ARCH_PARISC64",
-    "SCMP_ARCH_PPC",
-    "SCMP_ARCH_PPC64",
-    "SCMP_ARCH_PPC64LE",
-    "SCMP_ARCH_RISCV64",
-    "SCMP_ARCH_S390",
-    "SCMP_ARCH_S390X",
-    "SCMP_ARCH_SH",
-    "SCMP_ARCH_SHEB",
-    "SCMP_ARCH_X32",
-    "SCMP_ARCH_X86",
-    "SCMP_ARCH_X86_64",
-];
-
-/// Flags of `seccomp(2)`.
-const FLAGS: [&str; 4] = [
-    "SECCOMP_FILTER_FLAG_LOG",
-    "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
-    "SECCOMP_FILTER_FLAG_TSYNC",
-    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
-];
-
-/// The words of a list, each one of a table.
-fn known(door: &mut Door<'_>, fields: &mut Fields<'_>, key: &str, table: &[&str]) -> Vec<String> {
-    let of = |word: &str| table.contains(&word).then(|| word.to_owned());
-    let items = fields.items(door, key);
-    items.iter().filter_map(|node| door.word(node, of, Expected::SeccompWord)).collect()
 }
 
 /// What a call that is refused without a number fails with.

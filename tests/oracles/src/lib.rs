@@ -1,1 +1,0 @@
-//! Nothing but its tests: readers of others, asked about the same documents as ours.
