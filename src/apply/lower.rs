@@ -21,6 +21,7 @@ use crate::sys::seccomp::SockFilter;
 use crate::types::RootPath;
 
 mod mounts;
+mod slots;
 mod treatment;
 
 /// Why a plan cannot be carried out at all: it was not made by this program's planner.
@@ -88,19 +89,15 @@ pub fn lower(plan: &Plan) -> Result<Program, LowerError> {
         return Err(named(Actor::Init, init.len(), LowerReason::NoProgram));
     }
     let places = lowering.places.len();
-    let by_launcher = |slot: Slot| {
-        matches!(
-            slot,
-            Slot::Tasks(_) | Slot::CgroupDirectory | Slot::Mapped(_) | Slot::HookState(_)
-        )
-    };
+    let by_launcher = slots::by_launcher(&plan.parent);
     let numbered = lowering.places.iter().enumerate();
-    let given = numbered.filter(|(_, slot)| by_launcher(**slot));
+    let given = numbered.filter(|(_, slot)| by_launcher.contains(slot));
     Ok(Program {
         api: plan.mount_api,
         resolver: plan.resolver,
         intermediate,
         init,
+        maps_are_written: plan.parent.iter().any(|step| writes_map(&step.op)),
         given: given.map(|(at, &slot)| (slot, Place(at))).collect(),
         places: places + 2,
         mask_directory: Place(places),
@@ -140,11 +137,17 @@ fn named(actor: Actor, index: usize, reason: LowerReason) -> LowerError {
     }
 }
 
+fn writes_map(op: &Op) -> bool {
+    matches!(op, Op::User(UserOp::WriteIdMap { .. } | UserOp::RunMapHelper { .. }))
+}
+
 fn check_parent(plan: &Plan) -> Result<(), LowerError> {
     for (index, step) in plan.parent.iter().enumerate() {
         let is_parents = match &step.op {
             Op::Cgroup(op) => !matches!(op, CgroupOp::Enter { .. }),
             Op::Process(ProcessOp::Clone { starts, .. }) => *starts != Actor::Parent,
+            Op::Process(ProcessOp::HoldProc)
+            | Op::Namespace(NamespaceOp::Hold { .. } | NamespaceOp::OpenHeld { .. }) => true,
             Op::Network(
                 NetworkOp::LoopbackUp | NetworkOp::RemoveLink { .. } | NetworkOp::ReturnLink { .. },
             ) => false,
@@ -245,6 +248,13 @@ impl Lowering<'_> {
                 path: text(path.as_str())?,
                 place: self.place(Slot::Namespace(*kind)),
             },
+            NamespaceOp::Hold { .. } | NamespaceOp::OpenHeld { .. } => {
+                return Err(LowerReason::WrongActor);
+            }
+            NamespaceOp::JoinHeld { kinds } => Act::Join {
+                place: self.place(Slot::Held),
+                flag: kinds.iter().fold(0, |flags, kind| flags | kind.clone_flag().bits()),
+            },
             NamespaceOp::Join { kind } => Act::Join {
                 place: self.place(Slot::Namespace(*kind)),
                 flag: kind.clone_flag().bits(),
@@ -316,6 +326,7 @@ fn process(actor: Actor, op: &ProcessOp) -> Lowered<Act> {
         }
         ProcessOp::DieWithParent { signal } => Act::DieWithParent { signal: signal.number() },
         ProcessOp::NewSession => Act::NewSession,
+        ProcessOp::HoldProc => return Err(LowerReason::WrongActor),
         &ProcessOp::Umask { mask } => Act::Umask(mask),
         &ProcessOp::SetRlimit { resource, limit } => {
             Act::SetRlimit { resource: resource.number(), limit }

@@ -13,13 +13,14 @@ pub(crate) enum Message {
     Failed { step: u16, fault: Fault },
 }
 
-const TOKENS: [Token; 9] = [
+const TOKENS: [Token; 10] = [
     Token::MapsWritten,
     Token::Placed,
     Token::Terminal,
     Token::Ready,
     Token::InitPid,
     Token::NetworkReady,
+    Token::Recorded,
     Token::Listener,
     Token::Mounted,
     Token::HooksRun,
@@ -68,9 +69,10 @@ fn position(token: Token) -> u16 {
         Token::Ready => 4,
         Token::InitPid => 5,
         Token::NetworkReady => 6,
-        Token::Listener => 7,
-        Token::Mounted => 8,
-        Token::HooksRun => 9,
+        Token::Recorded => 7,
+        Token::Listener => 8,
+        Token::Mounted => 9,
+        Token::HooksRun => 10,
     }
 }
 
@@ -96,6 +98,6 @@ mod tests {
             assert_eq!(Message::decode(message.encode()), Some(message));
         }
         assert_eq!(Message::decode([0; 8]), None);
-        assert_eq!(Message::decode([10, 0, 0, 0, 0, 0, 0, 0]), None);
+        assert_eq!(Message::decode([11, 0, 0, 0, 0, 0, 0, 0]), None);
     }
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::filter_rules::filters;
-use super::hook_op::{HookKind, HookOp};
+use super::hook_op::HookKind;
 use super::hook_rules::runs;
 use super::model::{Actor, Plan, Step, StepId, Topology};
 use super::op::{
@@ -95,7 +95,7 @@ pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
         super::hook_rules::hooks,
         super::filter_rules::filter,
         super::minimal_init::rule,
-        nul,
+        super::text_rules::nul,
     ];
     let broken: Vec<_> = checks.iter().flat_map(|check| check(plan)).collect();
     if broken.is_empty() { Ok(()) } else { Err(broken) }
@@ -276,7 +276,11 @@ fn mount_order(plan: &Plan) -> Vec<Broken> {
         |op: &Op| matches!(op, Op::Mount(MountOp::ReadonlyRoot | MountOp::Propagate { .. }));
     let inner =
         |op: &Op| matches!(op, Op::Mount(_)) && !isolates(op) && !switches(op) && !after(op);
-    let mounts = |op: &Op| matches!(op, Op::Mount(_)) && !isolates(op);
+    // A terminal that is bound nowhere changes no mount.
+    let looks = |op: &Op| {
+        matches!(op, Op::Mount(MountOp::FindDevpts | MountOp::OpenTerminal { console: false, .. }))
+    };
+    let mounts = |op: &Op| matches!(op, Op::Mount(_)) && !isolates(op) && !looks(op);
     let script = &plan.init;
     let has_mounts = first(script, mounts).is_some();
     let count = |wanted: &dyn Fn(&Op) -> bool| script.iter().filter(|s| wanted(&s.op)).count();
@@ -314,7 +318,9 @@ fn privilege_order(plan: &Plan) -> Vec<Broken> {
 }
 
 fn join_order(plan: &Plan) -> Vec<Broken> {
-    let joins = |op: &Op| matches!(op, Op::Namespace(NamespaceOp::Join { .. }));
+    let joins = |op: &Op| {
+        matches!(op, Op::Namespace(NamespaceOp::Join { .. } | NamespaceOp::JoinHeld { .. }))
+    };
     let opens = |op: &Op| matches!(op, Op::Namespace(NamespaceOp::Open { .. }));
     let of = |kind| move |op: &Op| matches!(op, Op::Namespace(NamespaceOp::Join { kind: k }) if *k == kind);
     let others = |op: &Op| joins(op) && !of(NamespaceKind::User)(op);
@@ -325,28 +331,4 @@ fn join_order(plan: &Plan) -> Vec<Broken> {
             && ordered(script, before_mnt, of(NamespaceKind::Mnt))
     });
     fault(Rule::JoinOrder, !holds).into_iter().collect()
-}
-
-fn nul(plan: &Plan) -> Vec<Broken> {
-    // Paths cannot hold one by type; what is left are texts.
-    let has_nul = |op: &Op| match op {
-        Op::Mount(MountOp::Filesystem { fstype, source, data, .. }) => {
-            fstype.contains('\0') || source.iter().chain(data).any(|text| text.contains('\0'))
-        }
-        Op::Mount(MountOp::Symlink { target, .. }) => target.contains('\0'),
-        Op::Namespace(NamespaceOp::SetHostname { name } | NamespaceOp::SetDomainname { name }) => {
-            name.contains('\0')
-        }
-        Op::Namespace(NamespaceOp::Sysctl { path, .. }) => path.contains('\0'),
-        Op::Hook(HookOp::Run { hooks, .. }) => hooks.iter().any(|hook| {
-            let mut texts = hook.args.iter().chain(&hook.env).chain([&hook.path]);
-            texts.any(|text| text.contains('\0'))
-        }),
-        Op::Process(ProcessOp::Execute { candidates, args, env }) => {
-            candidates.iter().chain(args).chain(env).any(|text| text.contains('\0'))
-        }
-        _ => false,
-    };
-    let broken = plan.steps().filter(|(_, step)| has_nul(&step.op));
-    broken.map(|(id, _)| Broken { rule: Rule::Nul, step: Some(id) }).collect()
 }

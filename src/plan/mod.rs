@@ -25,6 +25,7 @@ mod hooks;
 mod idmap;
 mod ignored;
 mod invariants;
+mod join;
 mod mapped;
 mod minimal_init;
 mod model;
@@ -36,10 +37,12 @@ mod network_rules;
 mod op;
 mod privileges;
 mod program;
+mod record;
 mod render;
 mod root_entries;
 pub mod seccomp;
 mod slot_rules;
+mod text_rules;
 mod treatment;
 mod undo_rules;
 
@@ -53,11 +56,13 @@ pub use hint::{apply_hint, plan_hint};
 pub use hook_op::{HookCall, HookKind, HookOp, HookState};
 pub use idmap::map_with_subids;
 pub use invariants::{Broken, Rule, invariants};
+pub use join::{join, join_needs};
 pub use model::{Actor, MountApi, Plan, PlanTextError, Resolver, Step, StepId, Topology, Undo};
 pub use op::{
     CgroupOp, IdKind, InterfaceName, LabelModule, Link, MountOp, NamespaceOp, NetworkOp, Op,
     PrivilegeOp, ProcessOp, RANDOM_DIGITS, Slot, StateOp, SyncOp, Token, UserOp,
 };
+pub use record::{CgroupPaths, Planned, Record, RecordError, is_container_id};
 
 use cgroups::Cgroups;
 use draft::{Draft, at, step, step_undone};
@@ -108,7 +113,8 @@ pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> 
         filter: &filter,
     };
     let init = init(&mut draft, &namespaces, &inside, mounts);
-    let outer = Outside { maps: &maps, cgroups, networks, hooks, filter };
+    let record = record::steps(&draft, &maps, &cgroups);
+    let outer = Outside { maps: &maps, cgroups, networks, hooks, filter, record };
     let (parent, intermediate) = outside(&draft, &namespaces, outer);
     if !draft.errors.is_empty() {
         return Err(draft.errors);
@@ -194,6 +200,7 @@ struct Outside<'a> {
     networks: Networks,
     hooks: Hooks,
     filter: Placed,
+    record: Vec<Step>,
 }
 
 /// The script of the process that becomes the container's first.
@@ -235,6 +242,7 @@ fn init(
     if !hooks.inside.is_empty() {
         // What the parent tells comes in the order in which it tells it.
         networks.wait_in(&mut steps);
+        steps.push(recorded());
         steps.extend(hooks.inside.iter().cloned());
     }
     steps.extend(mounts.switch);
@@ -243,9 +251,15 @@ fn init(
     steps.extend(treatment::plan(draft, process));
     if hooks.inside.is_empty() {
         networks.wait_in(&mut steps);
+        steps.push(recorded());
     }
-    steps.extend(last_steps(draft, process, inside, proc_kept));
+    steps.extend(last_steps(draft, process, maps, proc_kept, inside.filter, &hooks.start));
     steps
+}
+
+/// No program runs that a later command would not find.
+fn recorded() -> Step {
+    step(Op::Sync(SyncOp::Await(Token::Recorded)), &at("/process"))
 }
 
 /// Host and domain name.
@@ -277,13 +291,14 @@ fn names(draft: &mut Draft<'_>) -> Vec<Step> {
 fn last_steps(
     draft: &mut Draft<'_>,
     process: &Process,
-    inside: &Inside<'_>,
+    maps: &IdMaps,
     proc_kept: bool,
+    filter: &Placed,
+    hooks: &[Step],
 ) -> Vec<Step> {
-    let filter = inside.filter;
     let user = privileges::user(draft, process);
     let mut steps = privileges::labels(draft, process, proc_kept);
-    steps.extend(privileges::identity(draft, process, &user, inside.maps, filter.needs_admin));
+    steps.extend(privileges::identity(draft, process, &user, maps, filter.needs_admin));
     steps.extend(process.parent_death_signal.map(privileges::death_signal));
     let mask = process.user.umask.unwrap_or(0o022);
     if mask > 0o777 {
@@ -296,7 +311,7 @@ fn last_steps(
     steps.extend(minimal_init::plan(draft, process));
     let path = process.cwd.clone();
     steps.push(step(Op::Process(ProcessOp::ChangeDirectory { path }), &at("/process/cwd")));
-    steps.extend(inside.hooks.start.iter().cloned());
+    steps.extend(hooks.iter().cloned());
     steps.push(step(Op::Sync(SyncOp::Signal(Token::Ready)), &everyone));
     steps.extend(filter.install.clone());
     steps.extend(program::execute(draft, process, &user));
@@ -309,19 +324,12 @@ fn outside(
     namespaces: &Namespaces,
     outer: Outside<'_>,
 ) -> (Vec<Step>, Vec<Step>) {
-    let Outside { maps, cgroups, networks, hooks, filter } = outer;
+    let Outside { maps, cgroups, networks, hooks, filter, record } = outer;
     let everyone = at("/process");
     let sync = |op| step(Op::Sync(op), &everyone);
     let mut parent = Vec::from_iter(filter.connect);
-    let leavers = [
-        (!cgroups.before_clone.is_empty(), "/cgroup"),
-        (!networks.parent.is_empty(), "/networks"),
-        (!hooks.promise.is_empty(), "/hooks"),
-    ];
-    if let Some((_, origin)) = leavers.into_iter().find(|(leaves_something, _)| *leaves_something) {
-        let undo = Undo::by(Op::State(StateOp::CloseJournal));
-        parent.push(step_undone(Op::State(StateOp::OpenJournal), &at(origin), undo));
-    }
+    let undo = Undo::by(Op::State(StateOp::CloseJournal));
+    parent.push(step_undone(Op::State(StateOp::OpenJournal), &everyone, undo));
     parent.extend(hooks.promise);
     parent.extend(cgroups.before_clone);
     parent.extend(hooks.before_clone);
@@ -352,6 +360,7 @@ fn outside(
         parent.push(step(Op::Sync(op), &at("/uidMappings")));
     }
     parent.extend(networks.of_parent());
+    parent.extend(record);
     if draft.config.process.as_ref().is_some_and(|process| process.terminal) {
         parent.push(step(Op::Sync(SyncOp::Await(Token::Terminal)), &at("/process/terminal")));
     }

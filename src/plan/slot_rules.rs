@@ -21,7 +21,12 @@ fn makes(op: &Op) -> Option<Slot> {
         )
         | Op::Cgroup(CgroupOp::OpenTasks { slot, .. }) => Some(*slot),
         Op::Cgroup(CgroupOp::OpenDirectory { .. }) => Some(Slot::CgroupDirectory),
-        Op::Namespace(NamespaceOp::Open { kind, .. }) => Some(Slot::Namespace(*kind)),
+        Op::Namespace(NamespaceOp::Open { kind, .. } | NamespaceOp::OpenHeld { kind }) => {
+            Some(Slot::Namespace(*kind))
+        }
+        Op::Namespace(NamespaceOp::Hold { keep: true, .. }) => Some(Slot::Held),
+        Op::Process(ProcessOp::HoldProc) => Some(Slot::Proc),
+        Op::Mount(MountOp::FindDevpts) => Some(Slot::Devpts),
         Op::Hook(HookOp::MakeState { kind }) => Some(Slot::HookState(*kind)),
         _ => None,
     }
@@ -31,9 +36,13 @@ fn makes(op: &Op) -> Option<Slot> {
 fn uses(op: &Op) -> Vec<Slot> {
     match op {
         Op::Mount(MountOp::Attach { slot, .. }) => [Slot::Root, *slot].into(),
+        Op::Mount(MountOp::OpenTerminal { console: false, .. }) => [Slot::Devpts].into(),
         Op::Mount(MountOp::OpenTerminal { .. }) => [Slot::Root, Slot::Devpts].into(),
         Op::Mount(
-            MountOp::IsolateTree { .. } | MountOp::PrepareRoot { .. } | MountOp::EmptyRoot { .. },
+            MountOp::IsolateTree { .. }
+            | MountOp::PrepareRoot { .. }
+            | MountOp::EmptyRoot { .. }
+            | MountOp::FindDevpts,
         )
         | Op::Mount(
             MountOp::CloneTree { .. } | MountOp::CloneDevice { .. } | MountOp::MapTree { .. },
@@ -41,6 +50,7 @@ fn uses(op: &Op) -> Vec<Slot> {
         Op::Mount(_) => [Slot::Root].into(),
         Op::Cgroup(CgroupOp::Enter { slot }) => [*slot].into(),
         Op::Namespace(NamespaceOp::Join { kind }) => [Slot::Namespace(*kind)].into(),
+        Op::Namespace(NamespaceOp::JoinHeld { .. }) => [Slot::Held].into(),
         Op::Hook(HookOp::WriteState { kind, .. }) => [Slot::HookState(*kind)].into(),
         Op::Hook(HookOp::Run { kind, .. }) if kind.is_inside() => [Slot::HookState(*kind)].into(),
         Op::Namespace(NamespaceOp::Sysctl { .. })

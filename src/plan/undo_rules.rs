@@ -18,7 +18,7 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
                     | CgroupOp::Kill { .. }
                     | CgroupOp::ReturnFromLeaf { .. }
             ) | Op::Network(NetworkOp::RemoveLink { .. } | NetworkOp::ReturnLink { .. })
-                | Op::State(StateOp::CloseJournal)
+                | Op::State(StateOp::CloseJournal | StateOp::RemoveRecord)
         ) || runs(op, HookKind::Poststop)
     };
     let is_broken = |step: &Step| match (&step.op, &step.undo) {
@@ -36,10 +36,14 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
         (Op::Cgroup(CgroupOp::MoveToLeaf { directory }), Undo::Op(undo)) => {
             !matches!(&**undo, Op::Cgroup(CgroupOp::ReturnFromLeaf { directory: back }) if back == directory)
         }
+        (Op::State(StateOp::WriteRecord { .. }), Undo::Op(undo)) => {
+            !matches!(&**undo, Op::State(StateOp::RemoveRecord))
+        }
         (Op::Hook(HookOp::Promise), Undo::Op(undo)) => !runs(undo, HookKind::Poststop),
         (
             Op::Cgroup(CgroupOp::MakeDirectory { .. } | CgroupOp::MoveToLeaf { .. })
             | Op::Network(NetworkOp::MakeVeth { .. } | NetworkOp::MoveLink { .. })
+            | Op::State(StateOp::WriteRecord { .. })
             | Op::Hook(HookOp::Promise),
             _,
         ) => true,
