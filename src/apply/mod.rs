@@ -4,6 +4,7 @@
 //! carrying out and changes nothing is the applier's own: channels, pidfds, stacks, signal masks.
 pub mod probe;
 
+mod bus;
 mod cgroup;
 mod child;
 mod container;
@@ -29,8 +30,10 @@ mod seal;
 mod spawn;
 mod state;
 mod statistics;
+mod systemd;
 mod window;
 
+pub use bus::BusError;
 pub use container::{Container, ExitStatus, WaitError};
 pub use control::{CgroupHandle, CgroupVersion, ControlError, OomEvent, OomEvents};
 pub use error::{ApplyError, Cause, Leftover};

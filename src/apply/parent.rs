@@ -1,11 +1,12 @@
 //! The launcher's steps, one arm each, and its side of the channels.
 
+use alloc::boxed::Box;
 use alloc::format;
 
 use super::error::Cause;
 use super::network::Network;
 use super::spawn::{Failure, Launcher, Started};
-use super::{cgroup, idmap, leaf};
+use super::{cgroup, idmap, leaf, systemd};
 use crate::apply::message::Message;
 use crate::plan::{
     Actor, CgroupOp, NetworkOp, Op, ProcessOp, Slot, StateOp, Step, StepId, SyncOp, Token, Undo,
@@ -60,7 +61,12 @@ impl Launcher<'_> {
                 self.leaf = Some(leaf::enter(directory)?);
                 Ok(())
             }
+            CgroupOp::StartScope { bus, unit, properties, .. } => {
+                let pid = self.init()?;
+                Ok(systemd::start(bus, unit, properties, pid).map_err(Box::new)?)
+            }
             CgroupOp::RemoveDirectory { .. }
+            | CgroupOp::StopScope { .. }
             | CgroupOp::Kill { .. }
             | CgroupOp::ReturnFromLeaf { .. }
             | CgroupOp::Enter { .. } => Err(Cause::Protocol),

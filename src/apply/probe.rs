@@ -6,6 +6,7 @@ mod accounts;
 mod cgroup;
 mod features;
 mod read;
+mod systemd;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -95,6 +96,10 @@ pub fn probe(needs: &Needs) -> Result<HostFacts, ProbeError> {
         features::cgroup_kill(&mut kernel, &found);
         cgroup = Some(found);
     }
+    let systemd = match needs.systemd {
+        true => systemd::systemd(&mut reader, caller.uid, cgroup.as_ref()),
+        false => None,
+    };
     let mut subids = None;
     if needs.subids {
         caller.name = login_name(&mut reader, caller.uid)?;
@@ -113,6 +118,7 @@ pub fn probe(needs: &Needs) -> Result<HostFacts, ProbeError> {
         lsm,
         subids,
         cgroup,
+        systemd,
         mounts: mounts.filter(|_| needs.mounts),
         paths: paths.collect::<Result<_, ProbeError>>()?,
         accounts,

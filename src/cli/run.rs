@@ -46,17 +46,24 @@ fn carry_out(request: &Request) -> Result<u8, Failure> {
         Action::Probe => print(&pretty(&probe_all().map_err(|error| Problem::of(&error))?)?),
         Action::Config { file, libcontainer } => print_config(file, *libcontainer),
         Action::Plan { subject, command, json, host } => {
-            print(&show_plan(subject, command, *json, host.as_deref())?)
+            let (config, sources, facts) = planned_for(subject, command, host.as_deref())?;
+            let config = request.driven(config);
+            let plan = match facts {
+                Some(facts) => plan_for(&config, &sources, &facts)?,
+                None => plan_here(&config, &sources)?,
+            };
+            print(&if *json { plan.to_json() } else { plan.to_string() })
         }
         Action::Do { options, command } => {
             let made = sandbox(options, command.clone(), &surroundings(options, None)?)?;
             let Sandbox { config, sources, id, timeout } = made;
+            let config = request.driven(config);
             let job = Job { config: &config, sources: &sources, id, timeout };
             start(request, job)
         }
         Action::Run { bundle, id, command } => {
             let (parsed, sources) = read_config(&in_bundle(bundle))?;
-            let config = with_command(parsed.config, command);
+            let config = request.driven(with_command(parsed.config, command));
             let job = Job { config: &config, sources: &sources, id: id.clone(), timeout: None };
             start(request, job)
         }
@@ -141,12 +148,12 @@ fn state_root(request: &Request) -> Result<HostPath, Failure> {
     state::place(given.as_ref().map(HostPath::as_str), uid, runtime.as_deref())
 }
 
-fn show_plan(
+/// The config a plan is asked for, and the facts to plan with if not this host's.
+fn planned_for(
     subject: &Subject,
     command: &[String],
-    json: bool,
     host: Option<&str>,
-) -> Result<String, Failure> {
+) -> Result<(Config, Sources, Option<HostFacts>), Failure> {
     let facts = host.map(read_facts).transpose()?;
     let (config, sources) = match subject {
         Subject::Sandbox(options) => {
@@ -163,11 +170,17 @@ fn show_plan(
             (with_command(parsed.config, command), sources)
         }
     };
-    let plan = match facts {
-        Some(facts) => plan_for(&config, &sources, &facts)?,
-        None => plan_here(&config, &sources)?,
-    };
-    Ok(if json { plan.to_json() } else { plan.to_string() })
+    Ok((config, sources, facts))
+}
+
+impl Request {
+    /// The config with the cgroup driver that was asked for.
+    fn driven(&self, mut config: Config) -> Config {
+        if let Some(cgroup) = config.cgroup.as_mut().filter(|_| self.systemd_cgroup) {
+            cgroup.ask_systemd();
+        }
+        config
+    }
 }
 
 fn plan_here(config: &Config, sources: &Sources) -> Result<Plan, Failure> {

@@ -298,13 +298,24 @@ fn cgroup_order(plan: &Plan) -> Vec<Broken> {
             )
         )
     };
-    let clones = |op: &Op| matches!(op, Op::Process(ProcessOp::Clone { .. }));
+    let scopes = |op: &Op| matches!(op, Op::Cgroup(CgroupOp::StartScope { .. }));
+    // A scope is made around a process, which waits until it is limited.
+    let has_scope = first(&plan.parent, scopes).is_some();
+    let clones = |op: &Op| match op {
+        Op::Process(ProcessOp::Clone { .. }) => !has_scope,
+        Op::Sync(SyncOp::Signal(Token::Placed)) => has_scope,
+        _ => false,
+    };
     let enters = |op: &Op| {
         matches!(op, Op::Cgroup(CgroupOp::Enter { .. }) | Op::Sync(SyncOp::Await(Token::Placed)))
     };
     let unshares =
         |op: &Op| matches!(op, Op::Namespace(NamespaceOp::Unshare { kind: NamespaceKind::Cgroup }));
-    let holds = ordered(&plan.parent, limits, clones) && ordered(&plan.init, enters, unshares);
+    let waits = |op: &Op| matches!(op, Op::Sync(SyncOp::Await(Token::Placed)));
+    let holds = ordered(&plan.parent, limits, clones)
+        && ordered(&plan.parent, scopes, limits)
+        && ordered(&plan.init, enters, unshares)
+        && (!has_scope || first(&plan.init, waits).is_some());
     fault(Rule::CgroupOrder, !holds).into_iter().collect()
 }
 

@@ -7,11 +7,14 @@
 
 mod bpf;
 mod cgroup_checks;
+mod cgroup_systemd;
 mod cgroup_v1;
 mod cgroup_v2;
 mod cgroup_view;
 mod cgroup_weights;
 mod cgroups;
+#[doc(hidden)]
+pub mod dbus;
 mod device_rules;
 mod devices;
 mod draft;
@@ -46,7 +49,8 @@ pub use invariants::{Broken, Rule, invariants};
 pub use model::{Actor, MountApi, Plan, PlanTextError, Resolver, Step, StepId, Topology, Undo};
 pub use op::{
     CgroupOp, IdKind, InterfaceName, LabelModule, Link, MountOp, NamespaceOp, NetworkOp, Op,
-    PrivilegeOp, ProcessOp, RANDOM_DIGITS, Slot, StateOp, SyncOp, Token, UserOp,
+    PrivilegeOp, ProcessOp, PropertyValue, RANDOM_DIGITS, Slot, StateOp, SyncOp, Token,
+    UnitProperty, UserOp,
 };
 
 use cgroups::Cgroups;
@@ -56,7 +60,7 @@ use mounts::Mounts;
 use namespaces::Namespaces;
 use network::Networks;
 
-use crate::config::{Config, MountKind, Process, UserSpec};
+use crate::config::{CgroupDriver, Config, MountKind, Process, UserSpec};
 use crate::facts::{Feature, HostFacts, Needs};
 use crate::types::{CloneFlags, NamespaceKind};
 
@@ -122,6 +126,10 @@ pub fn needs(config: &Config) -> Needs {
     Needs {
         subids: creates_userns && idmap::needs_subids(&config.uid_mappings, &config.gid_mappings),
         cgroup: config.cgroup.is_some() || has_cgroup_mount,
+        systemd: config
+            .cgroup
+            .as_ref()
+            .is_some_and(|cgroup| matches!(cgroup.driver, CgroupDriver::Systemd { .. })),
         mounts: config.root.readonly_recursive
             || mounts::binds_hosts_own(config)
             || config.mounts.iter().any(|mount| is_recursive(mount.set_recursive)),
@@ -282,8 +290,11 @@ fn outside(
     let everyone = at("/process");
     let sync = |op| step(Op::Sync(op), &everyone);
     let mut parent = Vec::new();
-    let leavers =
-        [(!cgroups.before_clone.is_empty(), "/cgroup"), (!networks.parent.is_empty(), "/networks")];
+    let makes_cgroups = [&cgroups.before_clone, &cgroups.after_clone]
+        .into_iter()
+        .flatten()
+        .any(|step| step.undo != Undo::Nothing);
+    let leavers = [(makes_cgroups, "/cgroup"), (!networks.parent.is_empty(), "/networks")];
     if let Some((_, origin)) = leavers.into_iter().find(|(leaves_something, _)| *leaves_something) {
         let undo = Undo::by(Op::State(StateOp::CloseJournal));
         parent.push(step_undone(Op::State(StateOp::OpenJournal), &at(origin), undo));

@@ -146,12 +146,59 @@ pub enum CgroupOp {
         /// The file.
         file: HostPath,
     },
+    /// Asks systemd over D-Bus for a transient scope around init (`StartTransientUnit`, mode `replace`), and waits until the
+    /// job is done: `connect(bus)`, `AUTH EXTERNAL`, `Hello`, `Subscribe`, a match for `JobRemoved`, the call. Undone by
+    /// `StopScope`.
+    StartScope {
+        /// Socket of the bus.
+        bus: HostPath,
+        /// Name of the unit.
+        unit: String,
+        /// Its properties.
+        properties: Vec<UnitProperty>,
+        /// The scope's directory in the v2 tree, which systemd makes; absent on v1, where it makes some of several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        directory: Option<HostPath>,
+    },
+    /// `KillUnit` with SIGKILL, `StopUnit`, the wait for its job, `ResetFailedUnit`. A unit that is gone by itself is no
+    /// error. Only an undo.
+    StopScope {
+        /// Socket of the bus.
+        bus: HostPath,
+        /// Name of the unit.
+        unit: String,
+    },
     /// SIGKILLs everything in the directory until it is empty: `cgroup.kill`, or pid by pid, frozen meanwhile if it forks
     /// and thawed at the end. Only an undo.
     Kill {
         /// The directory.
         directory: HostPath,
     },
+}
+
+/// A property of a unit of systemd's, `systemd.resource-control(5)`, `systemd.scope(5)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitProperty {
+    /// Its name on the bus.
+    pub name: String,
+    /// Its value.
+    pub value: PropertyValue,
+}
+
+/// The value of a unit's property, by its type on the bus.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PropertyValue {
+    /// `b`.
+    Bool(bool),
+    /// `s`.
+    Text(String),
+    /// `t`.
+    Number(u64),
+    /// `ay`.
+    Bytes(Vec<u8>),
+    /// `au`: init's pid, which is known only then.
+    InitPid,
 }
 
 /// Operations on mounts and files.

@@ -10,3 +10,4 @@ mod invariants;
 mod properties;
 mod snapshots;
 mod strategies;
+mod systemd;
