@@ -125,6 +125,7 @@ fn check_parent(plan: &Plan) -> Result<(), LowerError> {
             Op::Network(_) if cfg!(not(feature = "net")) => {
                 return Err(named(Actor::Parent, index, LowerReason::NoNetwork));
             }
+            Op::Privilege(op) => matches!(op, PrivilegeOp::Relabel { .. }),
             Op::Network(_) | Op::State(_) | Op::Sync(_) => true,
             Op::User(op) => matches!(
                 op,
@@ -231,17 +232,16 @@ impl Lowering<'_> {
             }
             &PrivilegeOp::SetAmbient { set } => Act::SetAmbient(set),
             PrivilegeOp::NoNewPrivileges => Act::NoNewPrivileges,
-            PrivilegeOp::ExecLabel { module, label } => {
-                // `/proc/self` is a plain link to a number, which a lookup without magic links may follow.
-                let (paths, value): (&[&str], _) = match module {
-                    LabelModule::Apparmor => {
-                        (&["self/attr/apparmor/exec", "self/attr/exec"], format!("exec {label}"))
-                    }
-                    LabelModule::Selinux => (&["self/attr/exec"], label.clone()),
+            PrivilegeOp::ExecLabel { module, file, label } => {
+                let value = match module {
+                    LabelModule::Apparmor => format!("exec {label}"),
+                    LabelModule::Selinux => label.clone(),
                 };
-                let paths = paths.iter().map(|path| below_proc(path)).collect::<Lowered<_>>()?;
-                Act::ExecLabel { proc: self.place(Slot::Proc), paths, value: value.into_bytes() }
+                // `/proc/self` is a plain link to a number, which a lookup without magic links may follow.
+                let path = below_proc(&format!("self/{file}"))?;
+                Act::ExecLabel { proc: self.place(Slot::Proc), path, value: value.into_bytes() }
             }
+            PrivilegeOp::Relabel { .. } => return Err(LowerReason::WrongActor),
         })
     }
 }

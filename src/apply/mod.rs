@@ -25,6 +25,7 @@ mod network;
 mod network;
 mod parent;
 mod program;
+mod relabel;
 mod root_entries;
 mod seal;
 mod spawn;

@@ -6,11 +6,11 @@ use alloc::format;
 use super::error::Cause;
 use super::network::Network;
 use super::spawn::{Failure, Launcher, Started};
-use super::{cgroup, idmap, leaf, systemd};
+use super::{cgroup, idmap, leaf, relabel, systemd};
 use crate::apply::message::Message;
 use crate::plan::{
-    Actor, CgroupOp, NetworkOp, Op, ProcessOp, Slot, StateOp, Step, StepId, SyncOp, Token, Undo,
-    UserOp,
+    Actor, CgroupOp, NetworkOp, Op, PrivilegeOp, ProcessOp, Slot, StateOp, Step, StepId, SyncOp,
+    Token, Undo, UserOp,
 };
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::Gone;
@@ -32,6 +32,7 @@ impl Launcher<'_> {
                 Ok(self.clone(flags, starts)?)
             }
             Op::Network(op) => Ok(self.network(id, op)?),
+            Op::Privilege(PrivilegeOp::Relabel { path, label }) => Ok(relabel::tree(path, label)?),
             Op::Sync(op) => self.sync(*op),
             Op::User(op) => Ok(self.user(op)?),
             _ => Err(Cause::Protocol.into()),

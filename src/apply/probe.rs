@@ -220,7 +220,9 @@ fn lsm(reader: &mut Reader) -> Result<LsmFacts, ProbeError> {
     let selinux = statfs("/sys/fs/selinux").is_ok_and(|fs| {
         fs.filesystem_type() == SELINUX_MAGIC && !fs.flags().contains(FsFlags::ST_RDONLY)
     });
-    Ok(LsmFacts { apparmor: apparmor.is_some_and(|text| text.starts_with('Y')), selinux })
+    let apparmor = apparmor.is_some_and(|text| text.starts_with('Y'));
+    let apparmor_attr = apparmor && reader.own_has("attr/apparmor/exec");
+    Ok(LsmFacts { apparmor, apparmor_attr, selinux })
 }
 
 /// Reads the mount table. It comes a page at a time, and before Linux 5.8 a mount that went away between two pages could

@@ -197,10 +197,9 @@ pub(crate) enum Act {
     },
     SetAmbient(CapSet),
     NoNewPrivileges,
-    /// Files to try in order, and what is written.
     ExecLabel {
         proc: Place,
-        paths: Vec<Target>,
+        path: Target,
         value: Vec<u8>,
     },
 }

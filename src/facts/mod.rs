@@ -165,6 +165,10 @@ pub struct UsernsFacts {
 pub struct LsmFacts {
     /// AppArmor is enabled (`/sys/module/apparmor/parameters/enabled` says `Y`).
     pub apparmor: bool,
+    /// AppArmor has files of its own for a process's labels (`attr/apparmor/`, Linux 5.8): the older `attr/exec` belongs to
+    /// whichever module comes first.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub apparmor_attr: bool,
     /// SELinux is enabled (a writable selinuxfs is mounted).
     pub selinux: bool,
 }

@@ -23,6 +23,7 @@ mod fuzz;
 mod hint;
 mod idmap;
 mod invariants;
+mod labels;
 mod minimal_init;
 mod model;
 mod mount_checks;
@@ -85,10 +86,12 @@ pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> 
     let namespaces = namespaces::plan(&mut draft);
     let maps = idmap::plan(&mut draft);
     let cgroups = cgroups::plan(&mut draft);
-    let mounts = mounts::plan(&mut draft, &maps);
+    let mut mounts = mounts::plan(&mut draft, &maps);
+    let relabels = core::mem::take(&mut mounts.outside);
     let networks = network::plan(&mut draft);
     let init = init(&mut draft, &namespaces, &maps, &cgroups, mounts, &networks);
-    let (parent, intermediate) = outside(&draft, &namespaces, &maps, cgroups, networks);
+    let made = (relabels, cgroups, networks);
+    let (parent, intermediate) = outside(&draft, &namespaces, &maps, made);
     if !draft.errors.is_empty() {
         return Err(draft.errors);
     }
@@ -284,8 +287,7 @@ fn outside(
     draft: &Draft<'_>,
     namespaces: &Namespaces,
     maps: &IdMaps,
-    cgroups: Cgroups,
-    networks: Networks,
+    (relabels, cgroups, networks): (Vec<Step>, Cgroups, Networks),
 ) -> (Vec<Step>, Vec<Step>) {
     let everyone = at("/process");
     let sync = |op| step(Op::Sync(op), &everyone);
@@ -299,6 +301,7 @@ fn outside(
         let undo = Undo::by(Op::State(StateOp::CloseJournal));
         parent.push(step_undone(Op::State(StateOp::OpenJournal), &at(origin), undo));
     }
+    parent.extend(relabels);
     parent.extend(cgroups.before_clone);
     let kill = cgroups.kill.filter(|_| !draft.config.creates(NamespaceKind::Pid));
     let undo = kill.map_or(Undo::Nothing, |kill| Undo::by(Op::Cgroup(kill)));

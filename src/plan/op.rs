@@ -717,10 +717,21 @@ pub enum PrivilegeOp {
     },
     /// `prctl(PR_SET_NO_NEW_PRIVS)`.
     NoNewPrivileges,
-    /// Writes the label for the next `execve` to `attr/exec` of the module, through [`Slot::Proc`].
+    /// Writes the label for the next `execve` to the process's own file of the module, through [`Slot::Proc`].
     ExecLabel {
         /// Which module.
         module: LabelModule,
+        /// The file below `/proc/self`: `attr/exec`, or `attr/apparmor/exec` (Linux 5.8).
+        file: String,
+        /// The label.
+        label: String,
+    },
+    /// Gives a file or directory of the host's, and everything below it on the same file system, an SELinux label
+    /// (`setxattr`, `security.selinux`): each through a descriptor, symbolic links themselves and not what they lead to.
+    /// The labels stay. Whatever the path leads to, `/`, `/etc` and `/usr` are refused (`EPERM`).
+    Relabel {
+        /// The tree.
+        path: HostPath,
         /// The label.
         label: String,
     },
@@ -730,8 +741,8 @@ pub enum PrivilegeOp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LabelModule {
-    /// `attr/apparmor/exec`, or `attr/exec`.
+    /// AppArmor: a profile.
     Apparmor,
-    /// `attr/exec`.
+    /// SELinux: a context.
     Selinux,
 }

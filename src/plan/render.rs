@@ -467,7 +467,10 @@ impl fmt::Display for PrivilegeOp {
             }
             Self::SetAmbient { set } => write!(f, "set ambient capabilities: {}", cap_words(*set)),
             Self::NoNewPrivileges => f.write_str("forbid new privileges"),
-            Self::ExecLabel { module, label } => {
+            Self::Relabel { path, label } => {
+                write!(f, "give {path} and all below it the SELinux label {label}")
+            }
+            Self::ExecLabel { module, label, .. } => {
                 let module = match module {
                     LabelModule::Apparmor => "AppArmor",
                     LabelModule::Selinux => "SELinux",

@@ -354,6 +354,8 @@ fn privilege(op: &PrivilegeOp) -> Vec<Item> {
             clear.chain(set.iter().map(raise)).collect()
         }
         PrivilegeOp::NoNewPrivileges => one("prctl PR_SET_NO_NEW_PRIVS 1"),
-        op @ PrivilegeOp::ExecLabel { .. } => one(format!("not in the table: {op:?}")),
+        op @ (PrivilegeOp::ExecLabel { .. } | PrivilegeOp::Relabel { .. }) => {
+            one(format!("not in the table: {op:?}"))
+        }
     }
 }
