@@ -70,6 +70,13 @@ pub enum Action {
         /// In libcontainer's own form.
         libcontainer: bool,
     },
+    /// Write a configuration file to begin with.
+    Spec {
+        /// Into which directory.
+        bundle: Option<String>,
+        /// For an ordinary user's container.
+        rootless: bool,
+    },
     /// Remove what a container left.
     Delete {
         /// Which container.
@@ -254,6 +261,11 @@ fn action(verb: &'static Verb, given: Vec<Given>, words: Vec<String>) -> Result<
         VerbId::Config => {
             Action::Config { libcontainer: is_libcontainer(&given)?, file: words.remove(0) }
         }
+        VerbId::Spec => {
+            let mut given = given;
+            let bundle = take(&mut given, OptId::SpecBundle);
+            Action::Spec { bundle, rootless: !given.is_empty() }
+        }
         VerbId::Delete => {
             Action::Delete { id: container_id(&words.remove(0))?, force: !given.is_empty() }
         }
@@ -315,7 +327,7 @@ fn plan(mut given: Vec<Given>, command: Vec<String>) -> Result<Action, Failure> 
         }
         (None, None) => Subject::Sandbox(given),
         (Some(_), Some(_)) => {
-            let hint = "a bundle's configuration is its container.json";
+            let hint = "a bundle's configuration is its config.json or container.json";
             return Err(usage("--config and --bundle exclude each other".into(), hint));
         }
         (file, bundle) => {

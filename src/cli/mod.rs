@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod attend;
+mod bundle;
 pub mod completions;
 pub mod delete;
 pub mod help;
@@ -17,6 +18,7 @@ pub mod sandbox;
 pub mod signals;
 pub mod spec;
 pub mod state;
+pub mod template;
 pub mod terminal;
 pub mod units;
 pub mod verbs;

@@ -124,7 +124,12 @@ options! {
     }
     /// Where a container is described.
     BUNDLE "Bundle" {
-        Bundle "bundle" 'b' DIR, "Directory with a container.json.";
+        Bundle "bundle" 'b' DIR, "Directory with a config.json or a container.json.";
+    }
+    /// What a new `config.json` is for.
+    TEMPLATE "Template" {
+        SpecBundle "bundle" 'b' DIR, "Directory to write it to; the working directory without this option.";
+        SpecRootless "rootless" _ FLAG, "For a container that its owner starts without privilege: in a user namespace with the caller as root, without cgroups.";
     }
     /// What `plan` is about.
     PLANNING "Planning" {

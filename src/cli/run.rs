@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::args::{Action, ContainerId, Given, Request, Subject, parse};
 use super::attend::attend;
+use super::bundle::{Document, Owner, absolute, read_bundle, read_file};
 use super::completions::completions;
 use super::delete::delete;
 use super::help::{help, version};
@@ -17,9 +18,10 @@ use super::report::{EXIT_NOT_FOUND, EXIT_OWN, Failure, Problem, Sources};
 use super::sandbox::{Sandbox, Surroundings, sandbox};
 use super::signals::Signals;
 use super::state;
+use super::template::template;
 use crate::apply::probe::{probe, probe_all};
 use crate::apply::{ApplyError, Io, StateDir, seal_program, spawn};
-use crate::config::{Config, Parsed, Process, from_libcontainer, to_libcontainer};
+use crate::config::{Config, Extra, Generation, Parsed, SourceMap, to_libcontainer};
 use crate::facts::HostFacts;
 use crate::plan::{Plan, apply_hint, needs, plan, plan_hint};
 use crate::types::{HostPath, NamespaceKind};
@@ -62,11 +64,14 @@ fn carry_out(request: &Request) -> Result<u8, Failure> {
             start(request, job)
         }
         Action::Run { bundle, id, command } => {
-            let (parsed, sources) = read_config(&in_bundle(bundle))?;
-            let config = request.driven(with_command(parsed.config, command));
+            let (document, sources) = read_bundle(bundle)?;
+            let is_root = nix::unistd::geteuid().is_root();
+            let config = document.config(command, &Owner { id: Some(id), is_root })?;
+            let config = request.driven(config);
             let job = Job { config: &config, sources: &sources, id: id.clone(), timeout: None };
             start(request, job)
         }
+        Action::Spec { bundle, rootless } => write_spec(bundle.as_deref(), *rootless),
         Action::Delete { id, force } => {
             let root = state_root(request)?;
             delete(&root, id, *force).map(|()| 0)
@@ -155,6 +160,11 @@ fn planned_for(
     host: Option<&str>,
 ) -> Result<(Config, Sources, Option<HostFacts>), Failure> {
     let facts = host.map(read_facts).transpose()?;
+    let is_root = match &facts {
+        Some(facts) => facts.caller.uid == 0,
+        None => nix::unistd::geteuid().is_root(),
+    };
+    let owner = Owner { id: None, is_root };
     let (config, sources) = match subject {
         Subject::Sandbox(options) => {
             let around = surroundings(options, facts.as_ref())?;
@@ -162,12 +172,12 @@ fn planned_for(
             (made.config, made.sources)
         }
         Subject::File(file) => {
-            let (parsed, sources) = read_config(file)?;
-            (with_command(parsed.config, command), sources)
+            let (document, sources) = read_file(file)?;
+            (document.config(command, &owner)?, sources)
         }
         Subject::Bundle(bundle) => {
-            let (parsed, sources) = read_config(&in_bundle(bundle))?;
-            (with_command(parsed.config, command), sources)
+            let (document, sources) = read_bundle(bundle)?;
+            (document.config(command, &owner)?, sources)
         }
     };
     Ok((config, sources, facts))
@@ -193,41 +203,42 @@ fn plan_for(config: &Config, sources: &Sources, facts: &HostFacts) -> Result<Pla
         .map_err(|errors| sources.refusals(&errors, |error| plan_hint(&error.refusal)))
 }
 
-/// The config with the command the user gave, or a shell: libcontainer's format names none.
-fn with_command(mut config: Config, command: &[String]) -> Config {
-    let process = config.process.get_or_insert_with(|| Process::sandbox(Vec::new()));
-    if !command.is_empty() {
-        process.args = command.to_vec();
-    } else if process.args.is_empty() {
-        process.args = vec!["sh".to_owned()];
-    }
-    config
-}
-
-fn in_bundle(bundle: &str) -> String {
-    format!("{}/container.json", bundle.trim_end_matches('/'))
-}
-
-fn read_config(file: &str) -> Result<(Parsed, Sources), Failure> {
-    let text = std::fs::read(file).map_err(|error| Problem::of(&error).at(file))?;
-    let path = absolute(file)?;
-    let directory = path.as_str().rsplit_once('/').map_or("/", |(directory, _)| directory);
-    let base = absolute(if directory.is_empty() { "/" } else { directory })?;
-    let parsed = from_libcontainer(&text, &base).map_err(|errors| Failure {
-        exit: EXIT_OWN,
-        problems: errors.0.iter().map(|error| Problem::new(format!("{file}:{error}"))).collect(),
-    })?;
-    let sources = Sources { map: parsed.source.clone(), file: Some(file.to_owned()) };
-    Ok((parsed, sources))
-}
-
 fn print_config(file: &str, libcontainer: bool) -> Result<u8, Failure> {
-    let (parsed, _) = read_config(file)?;
+    let (document, _) = read_file(file)?;
+    let parsed = match document {
+        Document::Libcontainer(parsed) => *parsed,
+        Document::Oci(parsed) if libcontainer => Parsed {
+            config: parsed.config,
+            source: SourceMap::default(),
+            generation: Generation::Seed,
+            extra: Extra::default(),
+        },
+        Document::Oci(parsed) => return print(&pretty(&parsed.config)?),
+    };
     if libcontainer {
         let text = to_libcontainer(&parsed).map_err(|error| Problem::of(&error).at(file))?;
         return print(&text);
     }
     print(&pretty(&parsed.config)?)
+}
+
+/// Writes a template where no configuration is yet.
+fn write_spec(bundle: Option<&str>, rootless: bool) -> Result<u8, Failure> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let file = format!("{}/config.json", bundle.unwrap_or(".").trim_end_matches('/'));
+    let ids = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    let text = template(rootless.then_some(ids));
+    let fail = |error: std::io::Error| {
+        let hint = match error.kind() {
+            ErrorKind::AlreadyExists => "remove it first; nothing is overwritten",
+            _ => "",
+        };
+        Failure::from(Problem::of(&error).at(&file).hint(hint))
+    };
+    let mut made = std::fs::OpenOptions::new();
+    let made = made.write(true).create_new(true).mode(0o644).open(&file);
+    made.and_then(|mut out| out.write_all(text.as_bytes())).map_err(fail)?;
+    Ok(0)
 }
 
 fn read_facts(file: &str) -> Result<HostFacts, Failure> {
@@ -266,18 +277,6 @@ fn surroundings(options: &[Given], facts: Option<&HostFacts>) -> Result<Surround
 fn last_capability() -> Option<u8> {
     let text = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap").ok()?;
     text.trim().parse().ok()
-}
-
-/// The path from the root; a relative one is below the working directory.
-fn absolute(text: &str) -> Result<HostPath, Failure> {
-    let fail = |error: &dyn core::error::Error| Failure::from(Problem::of(error).at(text));
-    let path = if text.starts_with('/') {
-        text.to_owned()
-    } else {
-        let here = std::env::current_dir().map_err(|error| fail(&error))?;
-        format!("{}/{text}", here.to_str().unwrap_or_default())
-    };
-    HostPath::new(&path).map_err(|error| fail(&error))
 }
 
 fn pretty(value: &impl serde::Serialize) -> Result<String, Failure> {

@@ -139,6 +139,8 @@ pub enum VerbId {
     Probe,
     /// `config`
     Config,
+    /// `spec`
+    Spec,
     /// `delete`
     Delete,
     /// `help`

@@ -3,7 +3,7 @@
 //! Pure.
 
 use super::options::{
-    BUNDLE, DELETION, FILES, ISOLATION, LIMITS, PLANNING, PRINTING, PRIVILEGES, PROCESS,
+    BUNDLE, DELETION, FILES, ISOLATION, LIMITS, PLANNING, PRINTING, PRIVILEGES, PROCESS, TEMPLATE,
 };
 use super::spec::{Complete, Operands, Verb, VerbId};
 
@@ -19,7 +19,7 @@ pub const EXIT_CODES: &[(&str, &str)] = &[
 ];
 
 /// All verbs, in the order of help.
-pub static VERBS: [Verb; 9] = [
+pub static VERBS: [Verb; 10] = [
     Verb {
         id: VerbId::Do,
         name: "do",
@@ -47,11 +47,11 @@ pub static VERBS: [Verb; 9] = [
         usage: &["--bundle DIR ID [--] [COMMAND [ARGUMENT…]]"],
         summary: "run the container that a bundle describes",
         about: &[
-            "Runs a command in a container as the bundle's container.json describes it, and waits for its end. That format names no command: without one, `sh` is run.",
+            "Runs a container as the bundle describes it, and waits for its end. A bundle is a directory with an OCI config.json, or else with libcontainer's container.json, which names no command: without one, `sh` is run.",
             "ID names the container while it runs: 1 to 255 letters, digits and `_ . + -`.",
         ],
         examples: &[
-            ("run --bundle ./web web1", "a shell"),
+            ("run --bundle ./web web1", "what the bundle says"),
             ("run -b ./web web1 httpd -f", "a server"),
         ],
         groups: &[&BUNDLE],
@@ -107,6 +107,19 @@ pub static VERBS: [Verb; 9] = [
         complete: Complete::Files,
     },
     Verb {
+        id: VerbId::Spec,
+        name: "spec",
+        usage: &["[--rootless] [--bundle DIR]"],
+        summary: "write a config.json to begin with",
+        about: &[
+            "Writes an OCI config.json that runs `sh` in the directory `rootfs` beside it, with the usual namespaces, mounts and rights. A file that is there is not overwritten.",
+        ],
+        examples: &[("spec -b ./web", "then put a root into ./web/rootfs")],
+        groups: &[&TEMPLATE],
+        operands: Operands::Words { least: 0, most: 0 },
+        complete: Complete::Nothing,
+    },
+    Verb {
         id: VerbId::Delete,
         name: "delete",
         usage: &["[--force] ID"],
@@ -156,7 +169,7 @@ pub static VERBS: [Verb; 9] = [
 
 /// Names of all verbs.
 pub const VERB_NAMES: &[&str] =
-    &["do", "run", "plan", "probe", "config", "delete", "help", "completions", "man"];
+    &["do", "run", "plan", "probe", "config", "spec", "delete", "help", "completions", "man"];
 
 /// Other spellings of options.
 pub const ALIASES: &[(&str, &str)] = &[("network", "net")];

@@ -7,11 +7,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{
-    CapabilitySets, Config, Device, DeviceLink, EnvVar, Hooks, Mount, MountKind, NamespaceSource,
-    Network, Process, Root, RootEntry, RootSwitch, User, UserSpec,
+    CapabilitySets, Config, Device, DeviceLink, EnvVar, Mount, MountKind, NamespaceSource, Network,
+    Process, Root, RootEntry, User, UserSpec,
 };
 use crate::types::{
-    CapSet, DeviceKind, DeviceNumber, HostPath, IdMap, MountFlags, NamespaceKind, RootPath, Signal,
+    CapSet, DeviceKind, DeviceNumber, HostPath, MountFlags, NamespaceKind, RootPath, Signal,
 };
 
 /// Capabilities of a container's root in Docker's and the seed's specification, by number.
@@ -163,39 +163,19 @@ impl Config {
             })
             .map(|kind| (kind, NamespaceSource::Create))
             .collect();
+        let blank = Self::on(rootfs);
         Self {
-            root: Root {
-                path: rootfs,
-                entries: None,
-                readonly: true,
-                readonly_recursive: true,
-                propagation: None,
-                switch: RootSwitch::PivotRoot,
-            },
+            root: Root { readonly: true, readonly_recursive: true, ..blank.root.clone() },
             namespaces,
-            uid_mappings: IdMap::default(),
-            gid_mappings: IdMap::default(),
-            time_offsets: BTreeMap::new(),
             hostname: Some("nsplan".to_owned()),
-            domainname: None,
             mounts: sandbox_mounts(),
             devices: Device::simple(),
             device_links: DeviceLink::standard(),
             masked_paths: MASKED.into_iter().map(root_path).collect(),
             readonly_paths: READONLY.into_iter().map(root_path).collect(),
-            mount_label: None,
             networks: vec![Network::Loopback],
-            routes: Vec::new(),
-            net_devices: BTreeMap::new(),
-            cgroup: None,
-            sysctl: BTreeMap::new(),
-            seccomp: None,
-            hooks: Hooks::default(),
-            intel_rdt: None,
-            personality: None,
-            memory_policy: None,
-            annotations: BTreeMap::new(),
             process: Some(Process::sandbox(args)),
+            ..blank
         }
     }
 }

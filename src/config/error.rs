@@ -7,6 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+pub use super::expected::Expected;
 use crate::types::{IdMapError, NamespaceKind, PathError, Pointer};
 
 /// Everything that is wrong with one document, in the order of the text; never empty.
@@ -41,10 +42,14 @@ pub enum Problem {
         /// Column of the earlier key.
         column: usize,
     },
+    /// A map with a key that is empty.
+    EmptyName,
     /// `freezer` is a state of a running container and cannot be asked for at its start.
     FreezerAtStart,
     /// The ranges are not an id map.
     IdMap(IdMapError),
+    /// A key that the kernel takes for no interface's name.
+    InterfaceName,
     /// The right type, but not one of its meaningful values.
     Invalid {
         /// What stands there.
@@ -69,16 +74,32 @@ pub enum Problem {
     NoCgroupName,
     /// Nothing here does what it asks for.
     NoEquivalent,
+    /// A key that names no file of a cgroup.
+    NoFileName,
     /// A new user namespace without a mapping of this kind of ids.
     NoMappings {
         /// The key that is absent or empty.
         key: &'static str,
     },
+    /// A number beyond what is taken, where zero means nothing special.
+    NotInRange {
+        /// The number as written.
+        found: String,
+        /// The smallest that is taken.
+        min: i64,
+        /// The largest that is taken.
+        max: u64,
+    },
     /// The text is not UTF-8.
     NotUtf8,
     /// A NUL byte in what becomes a C string.
     Nul,
-    /// A number beyond what is taken.
+    /// A part of the format that is about another platform.
+    OtherPlatform {
+        /// Which.
+        name: &'static str,
+    },
+    /// A number beyond what is taken; zero is none.
     OutOfRange {
         /// The number as written.
         found: String,
@@ -174,64 +195,6 @@ pub enum Found {
     Text(String),
 }
 
-macro_rules! expected {
-    ($($variant:ident = $text:literal;)*) => {
-        /// What a value has to be.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[non_exhaustive]
-        pub enum Expected {
-            $(#[doc = $text] $variant,)*
-        }
-
-        impl fmt::Display for Expected {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self { $(Self::$variant => $text,)* })
-            }
-        }
-    };
-}
-
-expected! {
-    Access = "letters of `rwm`, each at most once";
-    Bool = "true or false";
-    Capability = "a capability like `NET_ADMIN`";
-    Cidr4 = "an IPv4 address with a prefix length, like `192.0.2.5/24`";
-    Cidr6 = "an IPv6 address with a prefix length, like `2001:db8::5/64`";
-    Cidr = "an address with a prefix length, like `192.0.2.0/24`";
-    ClassId = "a number from 0 to 4294967295, decimal or hexadecimal with `0x`";
-    CpuList = "a list like `0-3,8`";
-    DeviceKind = "99 (character device), 98 (block device) or 112 (fifo)";
-    DeviceRuleKind = "99 (character devices) or 98 (block devices)";
-    DeviceLimits = "lines of `major:minor number`";
-    Environment = "`NAME=value`";
-    GroupId = "a group id";
-    HostName = "at most 64 bytes";
-    InterfaceName = "a name of 1 to 15 bytes without `/`, `:` and white space";
-    Ip4 = "an IPv4 address";
-    Ip6 = "an IPv6 address";
-    Ip = "an IP address";
-    List = "an array";
-    Mac = "a unicast hardware address like `02:42:ac:11:00:02`";
-    MountType = "`bind` or `tmpfs`";
-    NamespaceType = "`NEWIPC`, `NEWNET`, `NEWNS`, `NEWPID`, `NEWUSER` or `NEWUTS`";
-    Namespaces = "an array or an object";
-    NetworkType = "`loopback` or `veth`";
-    Number = "a whole number";
-    Object = "an object";
-    OneNetwork = "one network when it is joined by path";
-    Part = "directory names: 1 to 255 bytes each, neither `.` nor `..`, not beginning with `cgroup.`";
-    Path = "a path that begins with `/`";
-    Permissions = "permission bits up to 0o7777 (4095), with the file type of the device at most";
-    Plain = "a string, a number, true or false";
-    Prefix = "a beginning of interface names: 1 to 8 bytes without `/`, `:` and white space";
-    Relabel = "`z` (shared) or `Z` (private)";
-    Restrictions = "`true` or an empty string";
-    Rlimit = "a number of an `RLIMIT_` constant, 0 to 15";
-    Source = "an IP address, with or without a prefix length";
-    Text = "a string";
-    User = "`user`, `user:group` or numbers in their place";
-}
-
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, error) in self.0.iter().enumerate() {
@@ -272,6 +235,12 @@ impl fmt::Display for Problem {
                 write!(f, "needs a new {kind} namespace, which `namespaces` does not ask for")
             }
             Self::NoMappings { key } => write!(f, "a new user namespace needs `{key}`"),
+            Self::NotInRange { found, min, max } => {
+                write!(f, "found {}, expected a number from {min} to {max}", Plain(found))
+            }
+            Self::OtherPlatform { name } => {
+                write!(f, "found a part that is for {name}, expected one for linux")
+            }
             Self::OutOfRange { found, min, max } => out_of_range(f, found, *min, *max),
             Self::Path(error) => error.fmt(f),
             Self::SoftAboveHard { soft, hard } => {
@@ -306,12 +275,17 @@ impl Problem {
     /// The message of a problem that needs no data.
     fn sentence(&self) -> &'static str {
         match self {
+            Self::EmptyName => "found an empty name",
+            Self::InterfaceName => {
+                "expected a name of 1 to 15 bytes without `/`, `:` and white space"
+            }
             Self::FreezerAtStart => "a container cannot be frozen at its start, leave it empty",
             Self::LoneSurrogate => "half of a surrogate pair, expected both or none",
             Self::MixedFamilies => "IPv4 and IPv6 in one route",
             Self::MountInProc => "a mount in /proc would hide what the kernel is told there",
             Self::NoCgroupName => "name and parent are empty, which is the host's own cgroup",
             Self::NoEquivalent => "nothing here does what this asks for",
+            Self::NoFileName => "expected the name of a file in a cgroup, without `/`",
             Self::NotUtf8 => "not UTF-8",
             Self::Nul => "a NUL byte, which no kernel interface takes",
             Self::RootItself => "found / itself, expected a place below it",

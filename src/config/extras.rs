@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use serde::Serialize;
 
 use super::EnvVar;
+use crate::types::{MemoryPolicyFlag, MemoryPolicyMode, Pointer};
 
 /// Programs run at moments of a container's life, each list in order.
 ///
@@ -86,24 +87,38 @@ pub struct IntelRdt {
     pub enable_monitoring: bool,
 }
 
-/// Execution domain.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Personality {
-    /// `LINUX` or `LINUX32`.
-    pub domain: String,
-    /// Further flags; the spec names none yet.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub flags: Vec<String>,
-}
-
 /// NUMA memory policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MemoryPolicy {
-    /// `MPOL_*` name.
-    pub mode: String,
-    /// Nodes, a list like `0-1`.
+    /// Mode.
+    pub mode: MemoryPolicyMode,
+    /// Nodes, a list like `0-1`; empty where the mode takes none.
     pub nodes: String,
-    /// `MPOL_F_*` names.
+    /// Flags.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub flags: Vec<String>,
+    pub flags: Vec<MemoryPolicyFlag>,
+}
+
+/// What a document says that its format has no meaning for, and therefore has none here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Ignored {
+    /// Where in the document.
+    pub place: Pointer,
+    /// Why it has no effect.
+    pub reason: IgnoredReason,
+}
+
+/// Why something of a document has no effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IgnoredReason {
+    /// The format has no such property.
+    UnknownProperty,
+    /// No kernel that nsplan knows has such a capability.
+    UnknownCapability,
+    /// A capability that the kernel gives to nobody with these sets: effective without permitted, inheritable without
+    /// bounding, ambient without both permitted and inheritable.
+    UngrantableCapability,
+    /// Rules about devices, where an ordinary user starts the container without a cgroup.
+    DevicesOfUser,
 }

@@ -17,7 +17,7 @@ pub(crate) const MAX_SIZE: usize = 4 << 20;
 pub(crate) const MAX_DEPTH: usize = 64;
 
 /// A line and a column of bytes, both from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub(crate) line: usize,
     pub(crate) column: usize,

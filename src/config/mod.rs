@@ -14,11 +14,13 @@
 mod cgroup;
 mod defaults;
 mod error;
+mod expected;
 mod extras;
 mod json;
 mod libcontainer;
 mod mount;
 mod net;
+mod oci;
 mod process;
 mod seccomp;
 mod source;
@@ -35,7 +37,7 @@ pub use cgroup::{
     ThrottleDevice, WeightDevice,
 };
 pub use error::{ConfigError, ConfigErrors, Expected, Found, Problem};
-pub use extras::{Hook, Hooks, IntelRdt, MemoryPolicy, NetDevice, Personality};
+pub use extras::{Hook, Hooks, Ignored, IgnoredReason, IntelRdt, MemoryPolicy, NetDevice};
 #[doc(hidden)]
 pub use libcontainer::fuzz_libcontainer;
 pub use libcontainer::{
@@ -43,13 +45,17 @@ pub use libcontainer::{
 };
 pub use mount::{BindSource, Device, DeviceLink, Mount, MountIdMap, MountKind, Relabel};
 pub use net::{Interface, Network, Route, Veth};
+#[doc(hidden)]
+pub use oci::fuzz_oci;
+pub use oci::{OciParsed, from_oci};
 pub use process::{
-    CapabilitySets, ConsoleSize, EnvVar, IoPriority, Process, Scheduler, User, UserSpec,
+    CapabilitySets, ConsoleSize, EnvVar, ExecCpuAffinity, IoPriority, Process, Scheduler, User,
+    UserSpec,
 };
 pub use seccomp::{Seccomp, SeccompAction, SeccompArg, SeccompOperator, SeccompRule};
 pub use source::{Origin, SourceMap};
 
-use crate::types::{HostPath, IdMap, NamespaceKind, Propagation, RootPath};
+use crate::types::{HostPath, IdMap, NamespaceKind, PersonalityDomain, Propagation, RootPath};
 
 /// What a container shall be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -118,16 +124,22 @@ pub struct Config {
     pub intel_rdt: Option<IntelRdt>,
     /// Execution domain.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub personality: Option<Personality>,
+    pub personality: Option<PersonalityDomain>,
     /// NUMA memory policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_policy: Option<MemoryPolicy>,
+    /// The directory of the bundle, which hooks are told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<HostPath>,
     /// Free text for others.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// The first process; absent when a config only prepares a container.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub process: Option<Process>,
+    /// What the document says beside, without effect; the plan's notes name it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<Ignored>,
 }
 
 /// The root file system and how it becomes `/`.
@@ -216,6 +228,56 @@ impl Config {
     #[must_use]
     pub fn creates(&self, kind: NamespaceKind) -> bool {
         self.namespaces.get(&kind) == Some(&NamespaceSource::Create)
+    }
+
+    /// A container on the directory `root` that asks for nothing else: every door begins with it.
+    #[must_use]
+    pub fn on(root: HostPath) -> Self {
+        Self {
+            root: Root {
+                entries: None,
+                path: root,
+                readonly: false,
+                readonly_recursive: false,
+                propagation: None,
+                switch: RootSwitch::PivotRoot,
+            },
+            namespaces: BTreeMap::new(),
+            uid_mappings: IdMap::default(),
+            gid_mappings: IdMap::default(),
+            time_offsets: BTreeMap::new(),
+            hostname: None,
+            domainname: None,
+            mounts: Vec::new(),
+            devices: Vec::new(),
+            device_links: Vec::new(),
+            masked_paths: Vec::new(),
+            readonly_paths: Vec::new(),
+            mount_label: None,
+            networks: Vec::new(),
+            routes: Vec::new(),
+            net_devices: BTreeMap::new(),
+            cgroup: None,
+            sysctl: BTreeMap::new(),
+            seccomp: None,
+            hooks: Hooks::default(),
+            intel_rdt: None,
+            personality: None,
+            memory_policy: None,
+            bundle: None,
+            annotations: BTreeMap::new(),
+            process: None,
+            ignored: Vec::new(),
+        }
+    }
+
+    /// Gives a cgroup that has no path yet this one; see [`OciParsed::config`].
+    pub fn place_cgroup(&mut self, path: CgroupPath) {
+        let resources = match self.cgroup.take() {
+            Some(cgroup) if !cgroup.path.parts.is_empty() => return self.cgroup = Some(cgroup),
+            cgroup => cgroup.map(|cgroup| cgroup.resources).unwrap_or_default(),
+        };
+        self.cgroup = Some(Cgroup { path, driver: CgroupDriver::Cgroupfs, resources });
     }
 
     /// The canonical form: JSON, indented by two blanks.

@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 
 use serde::Serialize;
 
-use crate::types::{CapSet, Resource, Rlimit, RootPath, Signal};
+use crate::types::{
+    CapSet, IoClass, Resource, Rlimit, RootPath, SchedulerFlag, SchedulerPolicy, Signal,
+};
 
 /// The first process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -56,9 +58,9 @@ pub struct Process {
     /// Scheduling policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheduler: Option<Scheduler>,
-    /// CPUs of a process that joins, before and after it entered the cgroup: lists like `0-3,8`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub exec_cpu_affinity: Option<(String, String)>,
+    /// CPUs of a process that joins; without effect on the first process.
+    #[serde(rename = "execCPUAffinity", skip_serializing_if = "Option::is_none")]
+    pub exec_cpu_affinity: Option<ExecCpuAffinity>,
 }
 
 /// One variable of the environment.
@@ -135,10 +137,10 @@ pub struct CapabilitySets {
 }
 
 /// I/O priority.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct IoPriority {
-    /// `IOPRIO_CLASS_RT`, `IOPRIO_CLASS_BE` or `IOPRIO_CLASS_IDLE`.
-    pub class: String,
+    /// Class.
+    pub class: IoClass,
     /// 0 (highest) to 7.
     pub priority: u8,
 }
@@ -146,19 +148,30 @@ pub struct IoPriority {
 /// Scheduling policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Scheduler {
-    /// `SCHED_OTHER`, `SCHED_FIFO`, `SCHED_RR`, `SCHED_BATCH`, `SCHED_ISO`, `SCHED_IDLE`, `SCHED_DEADLINE`.
-    pub policy: String,
+    /// Policy.
+    pub policy: SchedulerPolicy,
     /// Nice value for `SCHED_OTHER` and `SCHED_BATCH`.
     pub nice: i32,
     /// Static priority for `SCHED_FIFO` and `SCHED_RR`.
-    pub priority: i32,
-    /// `SCHED_FLAG_*` names.
+    pub priority: u32,
+    /// Flags.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub flags: Vec<String>,
+    pub flags: Vec<SchedulerFlag>,
     /// Nanoseconds of run time a period, `SCHED_DEADLINE`.
     pub runtime: u64,
     /// Nanoseconds until the deadline.
     pub deadline: u64,
     /// Nanoseconds of a period.
     pub period: u64,
+}
+
+/// CPUs of a process that joins a container: lists like `0-3,8`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExecCpuAffinity {
+    /// Until it has entered the cgroup; absent: the launcher's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial: Option<String>,
+    /// From then on; absent: all that the cgroup has.
+    #[serde(rename = "final", skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
 }

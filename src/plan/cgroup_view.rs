@@ -4,69 +4,127 @@ use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
+use super::cgroups;
 use super::draft::Draft;
 use super::error::Refusal;
-use super::mounts::Mounts;
+use super::mounts::{Mounts, Sources};
 use super::op::MountOp;
-use crate::config::Mount;
-use crate::facts::{CgroupFacts, CgroupLayout, Hierarchy};
-use crate::types::{MountFlags, NamespaceKind, Pointer, RootPath};
+use crate::config::{Cgroup, Mount};
+use crate::facts::{CgroupFacts, CgroupLayout, Hierarchy, Unified};
+use crate::types::{HostPath, MountFlags, NamespaceKind, Pointer, RootPath};
 
 /// The container's own view of the cgroup tree: one mount on v2, a tmpfs with a mount a hierarchy on v1.
-pub(super) fn plan(draft: &mut Draft<'_>, mounts: &mut Mounts, mount: &Mount, origin: &Pointer) {
-    draft.require_created(origin, NamespaceKind::Cgroup);
+///
+/// In a cgroup namespace these are new mounts, which begin where the namespace does. Without one a new mount would show
+/// the whole tree of the host, so that the container's own directory is bound instead.
+pub(super) fn plan(
+    draft: &mut Draft<'_>,
+    mounts: &mut Mounts,
+    sources: &mut Sources,
+    mount: &Mount,
+    origin: &Pointer,
+) {
     let Some(facts) = &draft.facts.cgroup else {
         draft.refuse(origin, Refusal::FactMissing { section: "cgroup" });
         return;
     };
+    let is_bound = !draft.config.namespaces.contains_key(&NamespaceKind::Cgroup);
     let flags = mount.set.difference(mount.clear);
+    let cgroup = draft.config.cgroup.as_ref().filter(|_| is_bound);
+    let mut view = View { mounts, sources, cgroup, is_bound, flags, origin };
     let target = &mount.destination;
     match facts.layout() {
         CgroupLayout::None => {
             draft.refuse(origin, Refusal::ControllerMissing { controller: "any" });
         }
         CgroupLayout::V2 => {
-            mounts.make_mount_point(target, true, origin);
-            new_mount(mounts, "cgroup2", &[], flags, target, origin);
+            view.mounts.make_mount_point(target, true, origin);
+            if let Some(unified) = &facts.unified {
+                view.unified(unified, target);
+            }
         }
-        CgroupLayout::V1 | CgroupLayout::Hybrid => {
-            v1(mounts, facts, flags, target, origin);
-        }
+        CgroupLayout::V1 | CgroupLayout::Hybrid => view.v1(facts, target),
     }
 }
 
-fn v1(
-    mounts: &mut Mounts,
-    facts: &CgroupFacts,
+/// The mounts of one view as they are made.
+struct View<'a> {
+    mounts: &'a mut Mounts,
+    sources: &'a mut Sources,
+    cgroup: Option<&'a Cgroup>,
+    is_bound: bool,
     flags: MountFlags,
-    target: &RootPath,
-    origin: &Pointer,
-) {
-    mounts.make_mount_point(target, true, origin);
-    let open = flags.difference(MountFlags::MS_RDONLY);
-    new_mount(mounts, "tmpfs", &["mode=755"], open, target, origin);
-    for hierarchy in &facts.hierarchies {
-        let (directory, options) = names(hierarchy);
-        let Some(below) = child(target, &directory) else { continue };
-        mounts.make_mount_point(&below, true, origin);
-        let options: Vec<_> = options.iter().map(String::as_str).collect();
-        new_mount(mounts, "cgroup", &options, flags, &below, origin);
-        // Co-mounted controllers are also found under their single names.
-        for name in hierarchy.controllers.iter().filter(|name| **name != directory) {
-            let Some(path) = child(target, name) else { continue };
-            let (target, replace, only_if) = (directory.clone(), false, None);
-            mounts.push(MountOp::Symlink { path, target, replace, only_if }, origin);
+    origin: &'a Pointer,
+}
+
+impl View<'_> {
+    fn v1(&mut self, facts: &CgroupFacts, target: &RootPath) {
+        let origin = self.origin;
+        self.mounts.make_mount_point(target, true, origin);
+        let open = self.flags.difference(MountFlags::MS_RDONLY);
+        new_mount(self.mounts, "tmpfs", &["mode=755"], open, target, origin);
+        // The container has no directory of its own in a hierarchy without controllers, nor always in the v2 tree beside.
+        let is_bound = self.is_bound;
+        let is_own = |hierarchy: &&Hierarchy| !is_bound || !hierarchy.controllers.is_empty();
+        for hierarchy in facts.hierarchies.iter().filter(is_own) {
+            let (directory, options) = names(hierarchy);
+            let Some(below) = child(target, &directory) else { continue };
+            self.mounts.make_mount_point(&below, true, origin);
+            if self.is_bound {
+                let seen = (hierarchy.init.as_str(), hierarchy.caller.as_str());
+                self.bind(&hierarchy.mount_point, &hierarchy.root, seen, &below);
+            } else {
+                let options: Vec<_> = options.iter().map(String::as_str).collect();
+                new_mount(self.mounts, "cgroup", &options, self.flags, &below, origin);
+            }
+            // Co-mounted controllers are also found under their single names.
+            for name in hierarchy.controllers.iter().filter(|name| **name != directory) {
+                let Some(path) = child(target, name) else { continue };
+                let (target, replace, only_if) = (directory.clone(), false, None);
+                self.mounts.push(MountOp::Symlink { path, target, replace, only_if }, origin);
+            }
+        }
+        if let Some(unified) = &facts.unified
+            && !self.is_bound
+            && let Some(below) = child(target, "unified")
+        {
+            self.mounts.make_mount_point(&below, true, origin);
+            self.unified(unified, &below);
+        }
+        if self.flags.contains(MountFlags::MS_RDONLY) {
+            let set = MountFlags::MS_RDONLY;
+            self.mounts.push(MountOp::Remount { target: target.clone(), set }, origin);
         }
     }
-    if facts.unified.is_some()
-        && let Some(below) = child(target, "unified")
-    {
-        mounts.make_mount_point(&below, true, origin);
-        new_mount(mounts, "cgroup2", &[], flags, &below, origin);
+
+    fn unified(&mut self, unified: &Unified, target: &RootPath) {
+        if self.is_bound {
+            let seen = (unified.init.as_str(), unified.caller.as_str());
+            self.bind(&unified.mount_point, &unified.root, seen, target);
+        } else {
+            new_mount(self.mounts, "cgroup2", &[], self.flags, target, self.origin);
+        }
     }
-    if flags.contains(MountFlags::MS_RDONLY) {
-        let set = MountFlags::MS_RDONLY;
-        mounts.push(MountOp::Remount { target: target.clone(), set }, origin);
+
+    /// What cannot be seen from here is not shown: the tree is mounted from a part that the container is not in.
+    fn bind(&mut self, mount_point: &HostPath, root: &str, seen: (&str, &str), target: &RootPath) {
+        let Some(source) = cgroups::directory(self.cgroup, mount_point, root, seen) else { return };
+        let recursive = false;
+        let slot = self.sources.open(self.mounts, self.origin, |slot| MountOp::CloneTree {
+            source,
+            recursive,
+            slot,
+        });
+        let op = MountOp::Attach {
+            slot,
+            target: target.clone(),
+            recursive,
+            set: self.flags,
+            clear: MountFlags::empty(),
+            set_recursive: MountFlags::empty(),
+            clear_recursive: MountFlags::empty(),
+        };
+        self.mounts.push(op, self.origin);
     }
 }
 

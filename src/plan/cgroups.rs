@@ -152,6 +152,20 @@ fn directories(
     Some(Directories::new(mount_point, start, parts))
 }
 
+/// The container's own directory below `mount_point`, or the caller's, in which a container without one stays.
+pub(super) fn directory(
+    cgroup: Option<&Cgroup>,
+    mount_point: &HostPath,
+    root: &str,
+    seen: (&str, &str),
+) -> Option<HostPath> {
+    if let Some(cgroup) = cgroup {
+        return directories(cgroup, mount_point, root, seen).map(|found| found.own().clone());
+    }
+    let parts = seen_from(root, seen.1)?.split('/').filter(|part| !part.is_empty());
+    Some(parts.fold(mount_point.clone(), |path, part| path.child(part)))
+}
+
 /// Makes each directory; the last one is the container's own and must be new, unless systemd may have made it (`shared`).
 pub(super) fn make(steps: &mut Vec<Step>, directories: &Directories, shared: bool) {
     let origin = at("/cgroup/path");

@@ -143,7 +143,8 @@ fn sysctls(draft: &mut Draft<'_>, mounts: &mut Mounts) {
                 let reason = "a kernel parameter of the whole host, expected one that belongs to a namespace";
                 draft.refuse(&origin, Refusal::Contradiction { reason });
             }
-            Some(kind) => draft.require_created(&origin, kind),
+            // A joined one is the caller's to choose: an engine makes the network, and every container sets it up.
+            Some(kind) => draft.require_own(&origin, kind),
         }
         let Some(path) = sysctl_path(key) else {
             let expected = "names joined by dots, as sysctl(8) prints them";

@@ -64,6 +64,13 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Refuses unless the config creates or joins a namespace of `kind`.
+    pub(super) fn require_own(&mut self, origin: &Pointer, kind: NamespaceKind) {
+        if !self.config.namespaces.contains_key(&kind) {
+            self.refuse(origin, Refusal::NeedsNamespace { kind });
+        }
+    }
+
     /// Whether the container ends up in another user namespace than the caller.
     pub(super) fn changes_userns(&self) -> bool {
         self.config.namespaces.contains_key(&NamespaceKind::User)

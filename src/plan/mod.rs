@@ -22,6 +22,7 @@ mod error;
 mod fuzz;
 mod hint;
 mod idmap;
+mod ignored;
 mod invariants;
 mod labels;
 mod minimal_init;
@@ -83,6 +84,7 @@ use crate::types::{CloneFlags, NamespaceKind};
 pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> {
     let mut draft = Draft::new(config, facts);
     refuse_unsupported(&mut draft);
+    ignored::plan(&mut draft);
     let namespaces = namespaces::plan(&mut draft);
     let maps = idmap::plan(&mut draft);
     let cgroups = cgroups::plan(&mut draft);
@@ -161,11 +163,6 @@ fn refuse_unsupported(draft: &mut Draft<'_>) {
             process.is_some_and(|p| p.scheduler.is_some()),
             "a scheduling policy",
         ),
-        (
-            "/process/execCpuAffinity",
-            process.is_some_and(|p| p.exec_cpu_affinity.is_some()),
-            "a CPU affinity",
-        ),
     ];
     for (pointer, is_asked, what) in parts {
         if is_asked {
@@ -240,7 +237,8 @@ fn names(draft: &mut Draft<'_>) -> Vec<Step> {
     let mut steps = Vec::new();
     for (pointer, name, is_host) in asked {
         let Some(name) = name.clone() else { continue };
-        draft.require_created(&at(pointer), NamespaceKind::Uts);
+        // A joined one is somebody's whose wish it is too: containers of a pod share it, and each names it.
+        draft.require_own(&at(pointer), NamespaceKind::Uts);
         draft.check_nul(&at(pointer), &name);
         if name.len() > 64 {
             draft.refuse(&at(pointer), Refusal::LimitInvalid { expected: "at most 64 bytes" });

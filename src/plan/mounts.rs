@@ -209,7 +209,7 @@ fn one(
     mounts.outside.extend(labels::relabel(draft, mount, origin));
     match &mount.kind {
         MountKind::Bind(bind) => attach(draft, mounts, sources, mount, bind, origin),
-        MountKind::Cgroup => cgroup_view::plan(draft, mounts, mount, origin),
+        MountKind::Cgroup => cgroup_view::plan(draft, mounts, sources, mount, origin),
         MountKind::Filesystem { fstype, source, data } => match host_substitute(draft, fstype) {
             Some(bind) => {
                 let text = format!(

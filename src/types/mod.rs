@@ -12,6 +12,7 @@ mod namespace;
 mod path;
 mod pointer;
 mod process;
+mod scheduling;
 
 pub use capability::{CapSet, Capability, UnknownCapability};
 pub use device::{DeviceAccess, DeviceKind, DeviceNumber};
@@ -22,3 +23,6 @@ pub use namespace::NamespaceKind;
 pub use path::{HostPath, PathError, RootPath};
 pub use pointer::Pointer;
 pub use process::{Resource, Rlimit, Signal};
+pub use scheduling::{
+    IoClass, MemoryPolicyFlag, MemoryPolicyMode, PersonalityDomain, SchedulerFlag, SchedulerPolicy,
+};

@@ -51,7 +51,7 @@ fn every_option_of_every_verb_is_understood_in_every_spelling() {
                 VerbId::Do | VerbId::Plan => "true",
                 VerbId::Config | VerbId::Delete => "x",
                 VerbId::Completions => "bash",
-                VerbId::Probe | VerbId::Help | VerbId::Man => "",
+                VerbId::Probe | VerbId::Spec | VerbId::Help | VerbId::Man => "",
             };
             for spelling in spellings {
                 let line = format!("{} {spelling} {words}", verb.name);
@@ -157,7 +157,7 @@ fn a_plan_has_one_subject() {
     );
     refused(
         "plan --config f --bundle d",
-        "nsplan: --config and --bundle exclude each other\n  hint: a bundle's configuration is its container.json\n",
+        "nsplan: --config and --bundle exclude each other\n  hint: a bundle's configuration is its config.json or container.json\n",
     );
 }
 

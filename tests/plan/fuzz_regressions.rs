@@ -20,6 +20,11 @@ fn replay(name: &str, target: impl Fn(&[u8])) {
 }
 
 #[test]
+fn config_oci() {
+    replay("config_oci", nsplan::config::fuzz_oci);
+}
+
+#[test]
 fn config_parse() {
     replay("config_parse", nsplan::config::fuzz_libcontainer);
 }

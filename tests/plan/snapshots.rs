@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use nsplan::config::{Config, Parsed, from_libcontainer};
+use nsplan::config::{CgroupBase, CgroupPath, Config, PathComponent, from_libcontainer, from_oci};
 use nsplan::facts::{AccountFacts, HostFacts, PathFact};
 use nsplan::plan::{Plan, PlanError, invariants, needs, plan, plan_hint};
 use nsplan::types::HostPath;
@@ -19,8 +19,17 @@ fn host(path: &Path) -> HostFacts {
 fn sample(path: &Path) -> Config {
     let text = fs::read(path).expect("a fixture");
     let base = HostPath::new("/srv/bundle").unwrap();
-    let Parsed { mut config, .. } = from_libcontainer(&text, &base)
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut config = if path.to_string_lossy().contains("/configs/oci/") {
+        let parsed = from_oci(&text, &base);
+        parsed.unwrap_or_else(|error| panic!("{}: {error}", path.display())).config
+    } else {
+        let parsed = from_libcontainer(&text, &base);
+        parsed.unwrap_or_else(|error| panic!("{}: {error}", path.display())).config
+    };
+    if config.cgroup.as_ref().is_some_and(|cgroup| cgroup.path.parts.is_empty()) {
+        let part = PathComponent::new("web1").unwrap();
+        config.place_cgroup(CgroupPath { base: CgroupBase::Root, parts: vec![part] });
+    }
     config.process.as_mut().expect("a process").args = vec!["sh".into()];
     config
 }
@@ -76,7 +85,10 @@ fn difference(from: &str, to: &str) -> String {
 
 #[test]
 fn every_sample_is_planned_or_refused_the_same_way_on_every_host() {
-    for file in fixtures("configs/libcontainer", "json") {
+    let mut files = fixtures("configs/libcontainer", "json");
+    files.extend(fixtures("configs/oci/real", "json"));
+    files.extend(fixtures("configs/oci/own", "json"));
+    for file in files {
         let config = sample(&file);
         let mut seen: Vec<(bool, String, Vec<String>)> = Vec::new();
         for host_file in fixtures("facts", "json") {

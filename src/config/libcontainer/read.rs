@@ -1,7 +1,6 @@
 //! Turns a whole document into a `Config`: root, namespaces, id maps, and the rooms of the rest.
 
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -14,7 +13,7 @@ use super::namespace::Spaces;
 use super::{Extra, Parsed, cgroup, mount, namespace, network, process};
 use crate::config::error::{ConfigErrors, Expected, Problem};
 use crate::config::json::{self, Value};
-use crate::config::{Config, Hooks, Root, RootSwitch, SourceMap};
+use crate::config::{Config, SourceMap};
 use crate::types::{HostPath, IdMap, IdMapping, NamespaceKind, Pointer};
 
 /// Reads a `container.json` of any generation.
@@ -57,7 +56,7 @@ pub(super) struct Context<'a> {
 
 fn document(door: &mut Door<'_>, at: At<'_>) -> Option<Config> {
     let mut top = door.fields_at(at)?;
-    let mut config = blank(door.base.clone());
+    let mut config = Config::on(door.base.clone());
     let context = context(door, &mut top);
     let spaces = namespace::read(door, &mut top, &mut config);
     root(door, &mut top, &mut config);
@@ -72,43 +71,6 @@ fn document(door: &mut Door<'_>, at: At<'_>) -> Option<Config> {
     }
     top.finish(door);
     Some(config)
-}
-
-fn blank(path: HostPath) -> Config {
-    Config {
-        root: Root {
-            entries: None,
-            path,
-            readonly: false,
-            readonly_recursive: false,
-            propagation: None,
-            switch: RootSwitch::PivotRoot,
-        },
-        namespaces: BTreeMap::new(),
-        uid_mappings: IdMap::default(),
-        gid_mappings: IdMap::default(),
-        time_offsets: BTreeMap::new(),
-        hostname: None,
-        domainname: None,
-        mounts: Vec::new(),
-        devices: Vec::new(),
-        device_links: Vec::new(),
-        masked_paths: Vec::new(),
-        readonly_paths: Vec::new(),
-        mount_label: None,
-        networks: Vec::new(),
-        routes: Vec::new(),
-        net_devices: BTreeMap::new(),
-        cgroup: None,
-        sysctl: BTreeMap::new(),
-        seccomp: None,
-        hooks: Hooks::default(),
-        intel_rdt: None,
-        personality: None,
-        memory_policy: None,
-        annotations: BTreeMap::new(),
-        process: None,
-    }
 }
 
 fn context<'a>(door: &mut Door<'_>, top: &mut Fields<'a>) -> Context<'a> {

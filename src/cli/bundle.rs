@@ -1,0 +1,155 @@
+//! Turns a bundle's directory, or a configuration file, into a config and the way back to the user's words.
+//!
+//! A bundle is the OCI's (`config.json`) where it has that file, libcontainer's (`container.json`) otherwise.
+
+use super::args::ContainerId;
+use super::report::{EXIT_OWN, Failure, Problem, Sources};
+use crate::config::{
+    CgroupBase, CgroupPath, Config, Ignored, IgnoredReason, OciParsed, Parsed, PathComponent,
+    Process, Resources, from_libcontainer, from_oci,
+};
+use crate::types::{HostPath, Pointer};
+
+/// A configuration file that has been read.
+pub(super) enum Document {
+    /// `container.json`.
+    Libcontainer(Box<Parsed>),
+    /// `config.json`.
+    Oci(Box<OciParsed>),
+}
+
+/// Whose container a document is made into.
+pub(super) struct Owner<'a> {
+    /// Its name, where it has one.
+    pub(super) id: Option<&'a ContainerId>,
+    /// Whether the host's root starts it.
+    pub(super) is_root: bool,
+}
+
+/// Reads the configuration of the bundle in the directory `bundle`.
+pub(super) fn read_bundle(bundle: &str) -> Result<(Document, Sources), Failure> {
+    let directory = bundle.trim_end_matches('/');
+    let oci = format!("{directory}/config.json");
+    match std::fs::symlink_metadata(&oci) {
+        Ok(_) => read(&oci, true),
+        Err(_) => read(&format!("{directory}/container.json"), false).map_err(|failure| {
+            let is_there = std::path::Path::new(directory).join("container.json").exists();
+            let hint = "a bundle has a config.json, or a container.json; `nsplan spec` writes one";
+            let mut failure = failure;
+            if !is_there {
+                failure.problems.iter_mut().for_each(|problem| problem.hints.push(hint.into()));
+            }
+            failure
+        }),
+    }
+}
+
+/// Reads a configuration file of either format: only the OCI's says which version it is of.
+pub(super) fn read_file(file: &str) -> Result<(Document, Sources), Failure> {
+    let is_named = file.rsplit('/').next() == Some("config.json");
+    let is_marked = || {
+        let text = std::fs::read(file).unwrap_or_default();
+        text.windows(MARK.len()).any(|window| window == MARK)
+    };
+    read(file, is_named || is_marked())
+}
+
+/// The key that every `config.json` has and no `container.json`.
+const MARK: &[u8] = b"\"ociVersion\"";
+
+fn read(file: &str, is_oci: bool) -> Result<(Document, Sources), Failure> {
+    let text = std::fs::read(file).map_err(|error| Problem::of(&error).at(file))?;
+    let path = absolute(file)?;
+    let directory = path.as_str().rsplit_once('/').map_or("/", |(directory, _)| directory);
+    let base = absolute(if directory.is_empty() { "/" } else { directory })?;
+    parse(&text, &base, is_oci)
+        .map_err(|errors| Failure {
+            exit: EXIT_OWN,
+            problems: errors
+                .0
+                .iter()
+                .map(|error| Problem::new(format!("{file}:{error}")))
+                .collect(),
+        })
+        .map(|(document, map)| (document, Sources { map, file: Some(file.to_owned()) }))
+}
+
+fn parse(
+    text: &[u8],
+    base: &HostPath,
+    is_oci: bool,
+) -> Result<(Document, crate::config::SourceMap), crate::config::ConfigErrors> {
+    if is_oci {
+        let mut parsed = from_oci(text, base)?;
+        let map = core::mem::take(&mut parsed.source);
+        return Ok((Document::Oci(Box::new(parsed)), map));
+    }
+    let parsed = from_libcontainer(text, base)?;
+    let map = parsed.source.clone();
+    Ok((Document::Libcontainer(Box::new(parsed)), map))
+}
+
+impl Document {
+    /// The config with the command the user gave, if any. libcontainer's format names none, so that a shell is run; the
+    /// OCI's names no place for the cgroup where the runtime shall choose one.
+    pub(super) fn config(self, command: &[String], owner: &Owner<'_>) -> Result<Config, Failure> {
+        let (mut config, is_oci) = match self {
+            Self::Libcontainer(parsed) => (parsed.config, false),
+            Self::Oci(parsed) => (parsed.config, true),
+        };
+        if is_oci {
+            place(&mut config, owner)?;
+        }
+        if !is_oci || !command.is_empty() {
+            let process = config.process.get_or_insert_with(|| Process::sandbox(Vec::new()));
+            if !command.is_empty() {
+                process.args = command.to_vec();
+            } else if process.args.is_empty() {
+                process.args = vec!["sh".to_owned()];
+            }
+        }
+        Ok(config)
+    }
+}
+
+/// The place of a cgroup whose document leaves it to the runtime: `/ID` for root, who can count on it for killing and
+/// counting; below his own for a user, and only if something is limited that he could limit.
+fn place(config: &mut Config, owner: &Owner<'_>) -> Result<(), Failure> {
+    let is_placed = |config: &Config| {
+        config.cgroup.as_ref().is_some_and(|cgroup| !cgroup.path.parts.is_empty())
+    };
+    if is_placed(config) {
+        return Ok(());
+    }
+    let resources = config.cgroup.as_ref().map(|cgroup| &cgroup.resources);
+    let limits = |resources: &Resources| {
+        Resources { devices: None, ..resources.clone() } != Resources::default()
+    };
+    if !owner.is_root && !resources.is_some_and(limits) {
+        if resources.is_some() {
+            let place = Pointer::new("/linux/resources/devices");
+            config.ignored.push(Ignored { place, reason: IgnoredReason::DevicesOfUser });
+        }
+        config.cgroup = None;
+        return Ok(());
+    }
+    let base = if owner.is_root { CgroupBase::Root } else { CgroupBase::Caller };
+    let name = owner.id.map_or("container", ContainerId::as_str);
+    let part = PathComponent::new(name).map_err(|error| {
+        Failure::from(Problem::new(format!("`{name}` cannot name a cgroup: {error}")))
+    })?;
+    config.place_cgroup(CgroupPath { base, parts: vec![part] });
+    Ok(())
+}
+
+/// The path from the root; a relative one is below the working directory.
+pub(super) fn absolute(text: &str) -> Result<HostPath, Failure> {
+    let fail = |error: &dyn core::error::Error| Failure::from(Problem::of(error).at(text));
+    let path = if text.starts_with('/') {
+        text.to_owned()
+    } else {
+        let here = std::env::current_dir().map_err(|error| fail(&error))?;
+        format!("{}/{text}", here.to_str().unwrap_or_default())
+    };
+    HostPath::new(&path).map_err(|error| fail(&error))
+}

@@ -1,0 +1,129 @@
+//! Turns one word of `mounts[].options` into what it does to a mount.
+//!
+//! # References
+//! OCI runtime-spec, `config-linux.md`, "Linux mount options"; `mount(8)`.
+
+use crate::types::{MountFlags, Propagation, PropagationKind};
+
+/// What an option does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// The source is bound, with what is mounted below it or without.
+    Bind { recursive: bool },
+    /// Flags are set.
+    Set(MountFlags),
+    /// Flags are cleared.
+    Clear(MountFlags),
+    /// Flags are set on the whole tree.
+    SetTree(MountFlags),
+    /// Flags are cleared on the whole tree.
+    ClearTree(MountFlags),
+    /// Propagation changes.
+    Propagate(Propagation),
+    /// Ids are mapped, of the mounts below too or not.
+    IdMap { recursive: bool },
+    /// A tmpfs is filled with what it covers.
+    CopyUp,
+    /// As without it.
+    Nothing,
+    /// Known to `mount(8)` and not possible here.
+    Refused,
+}
+
+/// The effect of `word`; `None` for one that is the file system's own.
+pub(super) fn effect(word: &str) -> Option<Effect> {
+    use MountFlags as F;
+    let special = match word {
+        "defaults" => Effect::Nothing,
+        "bind" => Effect::Bind { recursive: false },
+        "rbind" => Effect::Bind { recursive: true },
+        "idmap" => Effect::IdMap { recursive: false },
+        "ridmap" => Effect::IdMap { recursive: true },
+        "tmpcopyup" => Effect::CopyUp,
+        "remount" => Effect::Refused,
+        "async" => Effect::Clear(F::MS_SYNCHRONOUS),
+        "sync" => Effect::Set(F::MS_SYNCHRONOUS),
+        "dirsync" => Effect::Set(F::MS_DIRSYNC),
+        "silent" => Effect::Set(F::MS_SILENT),
+        "loud" => Effect::Clear(F::MS_SILENT),
+        "mand" => Effect::Set(F::MS_MANDLOCK),
+        "nomand" => Effect::Clear(F::MS_MANDLOCK),
+        "iversion" => Effect::Set(F::MS_I_VERSION),
+        "noiversion" => Effect::Clear(F::MS_I_VERSION),
+        "lazytime" => Effect::Set(F::MS_LAZYTIME),
+        "nolazytime" => Effect::Clear(F::MS_LAZYTIME),
+        _ => return of_mount(word).or_else(|| propagation(word).map(Effect::Propagate)),
+    };
+    Some(special)
+}
+
+/// Words about one mount, which with an `r` before them are about its whole tree.
+fn of_mount(word: &str) -> Option<Effect> {
+    if let Some((flag, is_set)) = attribute(word) {
+        return Some(if is_set { Effect::Set(flag) } else { Effect::Clear(flag) });
+    }
+    let (flag, is_set) = attribute(word.strip_prefix('r')?)?;
+    Some(if is_set { Effect::SetTree(flag) } else { Effect::ClearTree(flag) })
+}
+
+/// The flag, and whether the word sets it.
+fn attribute(word: &str) -> Option<(MountFlags, bool)> {
+    use MountFlags as F;
+    Some(match word {
+        "ro" => (F::MS_RDONLY, true),
+        "rw" => (F::MS_RDONLY, false),
+        "nosuid" => (F::MS_NOSUID, true),
+        "suid" => (F::MS_NOSUID, false),
+        "nodev" => (F::MS_NODEV, true),
+        "dev" => (F::MS_NODEV, false),
+        "noexec" => (F::MS_NOEXEC, true),
+        "exec" => (F::MS_NOEXEC, false),
+        "nodiratime" => (F::MS_NODIRATIME, true),
+        "diratime" => (F::MS_NODIRATIME, false),
+        "nosymfollow" => (F::MS_NOSYMFOLLOW, true),
+        "symfollow" => (F::MS_NOSYMFOLLOW, false),
+        "noatime" => (F::MS_NOATIME, true),
+        "atime" => (F::MS_NOATIME, false),
+        "relatime" => (F::MS_RELATIME, true),
+        "norelatime" => (F::MS_RELATIME, false),
+        "strictatime" => (F::MS_STRICTATIME, true),
+        "nostrictatime" => (F::MS_STRICTATIME, false),
+        _ => return None,
+    })
+}
+
+/// The propagation of that name.
+pub(super) fn propagation(word: &str) -> Option<Propagation> {
+    let kind = |word| {
+        Some(match word {
+            "private" => PropagationKind::Private,
+            "shared" => PropagationKind::Shared,
+            "slave" => PropagationKind::Slave,
+            "unbindable" => PropagationKind::Unbindable,
+            _ => return None,
+        })
+    };
+    let plain = kind(word).map(|kind| Propagation { kind, recursive: false });
+    plain.or_else(|| {
+        let kind = kind(word.strip_prefix('r')?)?;
+        Some(Propagation { kind, recursive: true })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_r_before_a_word_means_the_whole_tree() {
+        assert_eq!(effect("ro"), Some(Effect::Set(MountFlags::MS_RDONLY)));
+        assert_eq!(effect("rro"), Some(Effect::SetTree(MountFlags::MS_RDONLY)));
+        assert_eq!(effect("rrw"), Some(Effect::ClearTree(MountFlags::MS_RDONLY)));
+        assert_eq!(effect("relatime"), Some(Effect::Set(MountFlags::MS_RELATIME)));
+        assert_eq!(effect("rrelatime"), Some(Effect::SetTree(MountFlags::MS_RELATIME)));
+        let tree = Propagation { kind: PropagationKind::Slave, recursive: true };
+        assert_eq!(effect("rslave"), Some(Effect::Propagate(tree)));
+        assert_eq!(effect("rsync"), None);
+        assert_eq!(effect("size=64k"), None);
+    }
+}

@@ -1,0 +1,92 @@
+//! Turns `linux.seccomp` into a system call filter.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::door::{Door, U64};
+use super::fields::Fields;
+use crate::config::error::Expected;
+use crate::config::json::Node;
+use crate::config::{Seccomp, SeccompAction, SeccompArg, SeccompOperator, SeccompRule};
+
+pub(super) fn read<'a>(door: &mut Door<'_>, node: &'a Node<'a>) -> Option<Seccomp> {
+    let mut fields = door.fields(node)?;
+    let default_errno = fields.number(door, "defaultErrnoRet", (0, 4095)).unwrap_or(EPERM);
+    let default_action = fields.required(door, "defaultAction");
+    let default_action = default_action.and_then(|node| action(door, node, default_errno));
+    let words = |list: Vec<(&str, &Node<'_>)>| -> Vec<String> {
+        list.into_iter().map(|(text, _)| text.to_owned()).collect()
+    };
+    let architectures = words(fields.texts(door, "architectures"));
+    let flags = words(fields.texts(door, "flags"));
+    let listener_path = fields.text(door, "listenerPath").map(|(text, _)| text.to_owned());
+    let listener_metadata = fields.text(door, "listenerMetadata").map(|(text, _)| text.to_owned());
+    let syscalls = fields.items(door, "syscalls");
+    let rules = syscalls.iter().filter_map(|node| rule(door, node)).collect();
+    fields.finish(door);
+    Some(Seccomp {
+        default_action: default_action?,
+        architectures,
+        flags,
+        listener_path,
+        listener_metadata,
+        rules,
+    })
+}
+
+/// What a call that is refused without a number fails with.
+const EPERM: u16 = 1;
+
+fn action<'a>(door: &mut Door<'_>, node: &'a Node<'a>, errno: u16) -> Option<SeccompAction> {
+    let of = |word: &str| {
+        Some(match word {
+            "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" => SeccompAction::KillThread,
+            "SCMP_ACT_KILL_PROCESS" => SeccompAction::KillProcess,
+            "SCMP_ACT_TRAP" => SeccompAction::Trap,
+            "SCMP_ACT_ERRNO" => SeccompAction::Errno(errno),
+            "SCMP_ACT_TRACE" => SeccompAction::Trace(errno),
+            "SCMP_ACT_ALLOW" => SeccompAction::Allow,
+            "SCMP_ACT_LOG" => SeccompAction::Log,
+            "SCMP_ACT_NOTIFY" => SeccompAction::Notify,
+            _ => return None,
+        })
+    };
+    door.word(node, of, Expected::SeccompAction)
+}
+
+fn rule<'a>(door: &mut Door<'_>, node: &'a Node<'a>) -> Option<SeccompRule> {
+    let mut fields = door.fields(node)?;
+    let _ = fields.required(door, "names");
+    let names = fields.texts(door, "names").into_iter().map(|(text, _)| text.to_owned()).collect();
+    let errno = fields.number(door, "errnoRet", (0, 4095)).unwrap_or(EPERM);
+    let wanted = fields.required(door, "action");
+    let action = wanted.and_then(|node| action(door, node, errno));
+    let conditions = fields.items(door, "args");
+    let args = conditions.iter().filter_map(|node| condition(door, node)).collect();
+    fields.finish(door);
+    Some(SeccompRule { names, action: action?, args })
+}
+
+fn condition<'a>(door: &mut Door<'_>, node: &'a Node<'a>) -> Option<SeccompArg> {
+    let mut fields: Fields<'_> = door.fields(node)?;
+    let index = fields.required_number(door, "index", (0, 5));
+    let value = fields.required_number(door, "value", U64);
+    let value_two = fields.number(door, "valueTwo", U64).unwrap_or_default();
+    let of = |word: &str| {
+        Some(match word {
+            "SCMP_CMP_NE" => SeccompOperator::NotEqual,
+            "SCMP_CMP_LT" => SeccompOperator::LessThan,
+            "SCMP_CMP_LE" => SeccompOperator::LessEqual,
+            "SCMP_CMP_EQ" => SeccompOperator::Equal,
+            "SCMP_CMP_GE" => SeccompOperator::GreaterEqual,
+            "SCMP_CMP_GT" => SeccompOperator::GreaterThan,
+            "SCMP_CMP_MASKED_EQ" => SeccompOperator::MaskedEqual,
+            _ => return None,
+        })
+    };
+    let op = fields.required(door, "op");
+    let op = op.and_then(|node| door.word(node, of, Expected::SeccompOperator));
+    fields.finish(door);
+    Some(SeccompArg { index: index?, op: op?, value: value?, value_two })
+}

@@ -1,0 +1,44 @@
+//! The OCI door: documents become configs, or refusals with their place.
+#![allow(clippy::unwrap_used, reason = "tests: helpers may fail")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod fixtures;
+mod reading;
+mod refusals;
+
+use nsplan::config::{Config, ConfigErrors, OciParsed, from_oci};
+use nsplan::types::HostPath;
+
+/// The directory every document of a test is in.
+pub(crate) fn bundle() -> HostPath {
+    HostPath::new("/bundle").unwrap()
+}
+
+/// Reads a document that has to be good.
+#[track_caller]
+pub(crate) fn read(text: &str) -> OciParsed {
+    from_oci(text.as_bytes(), &bundle()).unwrap_or_else(|errors| panic!("{errors}\n{text}"))
+}
+
+/// Reads a document that has to be bad.
+#[track_caller]
+pub(crate) fn refuse(text: &str) -> ConfigErrors {
+    match from_oci(text.as_bytes(), &bundle()) {
+        Ok(_) => panic!("taken: {text}"),
+        Err(errors) => errors,
+    }
+}
+
+/// A document with these members beside the ones it must have, on its second line.
+pub(crate) fn document(members: &str) -> String {
+    let comma = if members.is_empty() { "" } else { ",\n" };
+    format!(r#"{{"ociVersion": "1.3.0", "root": {{"path": "rootfs"}}{comma}{members}}}"#)
+}
+
+/// The config of such a document.
+#[track_caller]
+pub(crate) fn config(members: &str) -> Config {
+    read(&document(members)).config
+}

@@ -1,0 +1,11 @@
+//! OCI bundles, run by the command as root and as an ordinary user; the kernel says what they are like inside.
+#![allow(clippy::unwrap_used, reason = "a test says no more by an error of its own")]
+
+mod basics;
+mod rootless;
+mod stage;
+
+#[path = "../containers/support.rs"]
+#[allow(clippy::print_stdout, reason = "the reader of a test run is told what was skipped")]
+#[allow(dead_code, reason = "other test programs use the rest")]
+mod support;
