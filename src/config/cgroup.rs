@@ -116,12 +116,17 @@ impl CgroupDriver {
 }
 
 impl Cgroup {
-    /// Has systemd make it: a scope in the default slice, named by the parts of the path. One that systemd makes anyway
-    /// stays as it is.
+    /// Has systemd make it: the scope that a path of the form `slice:prefix:name` names, or one in the default slice, named by
+    /// the parts of the path. One that systemd makes anyway stays as it is.
     pub fn ask_systemd(&mut self) {
         if self.driver == CgroupDriver::Cgroupfs {
             let parts: Vec<_> = self.path.parts.iter().map(PathComponent::as_str).collect();
-            self.driver = CgroupDriver::Systemd { slice: None, scope: parts.join("-") };
+            let named = match parts[..] {
+                [part] => CgroupDriver::from_systemd_path(part),
+                _ => None,
+            };
+            let scope = || CgroupDriver::Systemd { slice: None, scope: parts.join("-") };
+            self.driver = named.unwrap_or_else(scope);
         }
     }
 }

@@ -181,3 +181,23 @@ fn a_cgroups_path_of_three_parts_names_a_scope() {
         assert_eq!(of(wrong), None, "{wrong}");
     }
 }
+
+#[test]
+fn any_cgroup_becomes_a_scope_when_systemd_is_asked() {
+    let scope_of = |parts: &[&str]| {
+        let mut cgroup = config(false, None).cgroup.unwrap();
+        cgroup.driver = CgroupDriver::Cgroupfs;
+        cgroup.path.parts = parts.iter().map(|part| PathComponent::new(part).unwrap()).collect();
+        cgroup.ask_systemd();
+        cgroup.driver
+    };
+    let scope = |slice: Option<&str>, scope: &str| CgroupDriver::Systemd {
+        slice: slice.map(str::to_owned),
+        scope: scope.into(),
+    };
+    assert_eq!(scope_of(&["docker", "koye"]), scope(None, "docker-koye"));
+    assert_eq!(scope_of(&["web.slice:cri:koye"]), scope(Some("web.slice"), "cri-koye"));
+    let mut asked = config(false, Some("web.slice")).cgroup.unwrap();
+    asked.ask_systemd();
+    assert_eq!(asked.driver, scope(Some("web.slice"), "box"), "what names its slice keeps it");
+}
