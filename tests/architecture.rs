@@ -129,9 +129,16 @@ fn no_file_is_too_long_to_find_ones_way_in() {
     }
     // Vocabularies and tables read like a page of a dictionary; they may be as long as the kernel's words are many.
     let is_table = |name: &str| {
-        ["plan/op.rs", "plan/error.rs", "plan/render.rs", "types/errno.rs", "cli/spec.rs"]
-            .iter()
-            .any(|table| name.contains(table))
+        [
+            "plan/op.rs",
+            "plan/error.rs",
+            "plan/render.rs",
+            "plan/seccomp/table.rs",
+            "types/errno.rs",
+            "cli/spec.rs",
+        ]
+        .iter()
+        .any(|table| name.contains(table))
     };
     long.retain(|name| !is_table(name));
     assert!(long.is_empty(), "over {MOST_LINES} lines before their tests: {long:#?}");

@@ -133,7 +133,11 @@ impl Floor<'_> {
                 let set = libc::PR_SET_NO_NEW_PRIVS.into();
                 control(&mut self.machine, &[set, 1.into(), 0.into(), 0.into(), 0.into()]);
             }
-            PrivilegeOp::ExecLabel { .. } | PrivilegeOp::Relabel { .. } => return None,
+            PrivilegeOp::ExecLabel { .. }
+            | PrivilegeOp::Relabel { .. }
+            | PrivilegeOp::Seccomp { .. }
+            | PrivilegeOp::ConnectAgent { .. }
+            | PrivilegeOp::SendListener { .. } => return None,
         }
         Some(())
     }

@@ -3,19 +3,23 @@
 //! May run in the launcher's own memory. So: raw calls, the launch and the stack, nothing else. It allocates nothing,
 //! locks nothing, formats nothing but small integers, and never returns or unwinds.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicI32, Ordering};
 
+use super::mark;
 use super::message::Message;
 use super::program::{Act, Execute, Place, Program};
 use crate::plan::{Actor, Token};
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::{self, Request, Stack};
+use crate::sys::shared::LastWords;
 use crate::sys::words::Words;
 use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, file, mount, privilege, process, signal};
 use crate::types::{CapSet, Errno};
 
 mod files;
+mod filter;
 mod hidden;
 mod mounts;
 mod path;
@@ -40,6 +44,8 @@ pub(crate) struct Launch {
     pub(crate) passed: Vec<Fd>,
     /// Whether the launcher is the host's root.
     pub(crate) is_host_root: bool,
+    /// Where init says why it failed, when its filter may keep it from telling.
+    pub(crate) last_words: Option<Arc<LastWords>>,
     /// Init's pid, known to the intermediate alone until it has told it; 0 before and after.
     pub(crate) untold: AtomicI32,
     /// Descriptors below this may be open: for kernels without `close_range`.
@@ -128,6 +134,7 @@ impl Child<'_> {
 
     fn walk(self, actor: Actor) -> ! {
         for (step, act) in (0..).zip(self.program.script(actor)) {
+            mark::step_begins(actor, step);
             if let Err(fault) = self.act(act) {
                 self.fail(step, fault);
             }
@@ -138,7 +145,12 @@ impl Child<'_> {
     /// An init that nobody knows of could never be waited for: it is told first.
     fn fail(self, step: u16, fault: Fault) -> ! {
         let _ = self.tell_init();
-        let _ = channel::send(self.channel, &Message::Failed { step, fault }.encode(), None);
+        let message = Message::Failed { step, fault }.encode();
+        // A filter may keep the message from being sent, or this process from ending by a call.
+        if let Some(words) = &self.launch.last_words {
+            words.leave(message);
+        }
+        let _ = channel::send(self.channel, &message, None);
         process::exit(FAILED)
     }
 
@@ -177,6 +189,7 @@ impl Child<'_> {
             | Act::SetCapabilities { .. }
             | Act::SetAmbient(_)
             | Act::NoNewPrivileges => identity(act),
+            Act::Seccomp { flags, program } => self.filter(*flags, program),
             _ => self.mount(act),
         }
     }

@@ -11,6 +11,7 @@ use super::bus::BusError;
 use super::cgroup;
 use super::error::{Cause, Leftover};
 use super::leaf;
+use super::mark;
 use super::network;
 use super::state::Directory;
 use super::systemd;
@@ -127,6 +128,7 @@ impl Journal {
     pub(crate) fn undo(&mut self) -> Vec<Leftover> {
         let mut left = Vec::new();
         while let Some(entry) = self.entries.pop() {
+            mark::undo_begins(entry.step);
             let answer = match &entry.op {
                 Op::State(_) if !left.is_empty() => continue,
                 Op::State(_) => self.directory.take().map_or(Ok(()), Directory::remove),
@@ -136,6 +138,7 @@ impl Journal {
                 left.push(Leftover { undo: entry.op, fault });
             }
         }
+        mark::all_undone();
         left
     }
 }

@@ -11,11 +11,13 @@ use core::fmt;
 
 use super::program::{Act, Execute, Part, Place, Program, Target};
 use crate::config::Clock;
+use crate::plan::seccomp::FilterInstruction;
 use crate::plan::{
     Actor, CgroupOp, LabelModule, NamespaceOp, NetworkOp, Op, Plan, PrivilegeOp, ProcessOp,
     Resolver, Slot, Step, StepId, SyncOp, UserOp,
 };
 use crate::sys::process::StringTable;
+use crate::sys::seccomp::SockFilter;
 use crate::types::RootPath;
 
 mod mounts;
@@ -125,8 +127,13 @@ fn check_parent(plan: &Plan) -> Result<(), LowerError> {
             Op::Network(_) if cfg!(not(feature = "net")) => {
                 return Err(named(Actor::Parent, index, LowerReason::NoNetwork));
             }
-            Op::Privilege(op) => matches!(op, PrivilegeOp::Relabel { .. }),
             Op::Network(_) | Op::State(_) | Op::Sync(_) => true,
+            Op::Privilege(op) => matches!(
+                op,
+                PrivilegeOp::ConnectAgent { .. }
+                    | PrivilegeOp::Relabel { .. }
+                    | PrivilegeOp::SendListener { .. }
+            ),
             Op::User(op) => matches!(
                 op,
                 UserOp::DenySetgroups | UserOp::WriteIdMap { .. } | UserOp::RunMapHelper { .. }
@@ -232,6 +239,13 @@ impl Lowering<'_> {
             }
             &PrivilegeOp::SetAmbient { set } => Act::SetAmbient(set),
             PrivilegeOp::NoNewPrivileges => Act::NoNewPrivileges,
+            PrivilegeOp::Seccomp { flags, program } => Act::Seccomp {
+                flags: *flags,
+                program: program.iter().map(|&instruction| filter(instruction)).collect(),
+            },
+            PrivilegeOp::ConnectAgent { .. }
+            | PrivilegeOp::Relabel { .. }
+            | PrivilegeOp::SendListener { .. } => return Err(LowerReason::WrongActor),
             PrivilegeOp::ExecLabel { module, file, label } => {
                 let value = match module {
                     LabelModule::Apparmor => format!("exec {label}"),
@@ -241,9 +255,13 @@ impl Lowering<'_> {
                 let path = below_proc(&format!("self/{file}"))?;
                 Act::ExecLabel { proc: self.place(Slot::Proc), path, value: value.into_bytes() }
             }
-            PrivilegeOp::Relabel { .. } => return Err(LowerReason::WrongActor),
         })
     }
+}
+
+fn filter(instruction: FilterInstruction) -> SockFilter {
+    let FilterInstruction { code, if_true, if_false, value } = instruction;
+    SockFilter { code, if_true, if_false, value }
 }
 
 fn process(actor: Actor, op: &ProcessOp) -> Lowered<Act> {

@@ -13,13 +13,14 @@ pub(crate) enum Message {
     Failed { step: u16, fault: Fault },
 }
 
-const TOKENS: [Token; 6] = [
+const TOKENS: [Token; 7] = [
     Token::MapsWritten,
     Token::Placed,
     Token::Terminal,
     Token::Ready,
     Token::InitPid,
     Token::NetworkReady,
+    Token::Listener,
 ];
 const FAILED: u16 = 0x100;
 
@@ -65,6 +66,7 @@ fn position(token: Token) -> u16 {
         Token::Ready => 4,
         Token::InitPid => 5,
         Token::NetworkReady => 6,
+        Token::Listener => 7,
     }
 }
 

@@ -4,6 +4,7 @@
 //! carrying out and changes nothing is the applier's own: channels, pidfds, stacks, signal masks.
 pub mod probe;
 
+mod agent;
 mod bus;
 mod cgroup;
 mod child;
@@ -17,6 +18,7 @@ mod io;
 mod journal;
 mod leaf;
 mod lower;
+mod mark;
 mod message;
 #[cfg(feature = "net")]
 mod network;

@@ -35,6 +35,12 @@ impl Launcher<'_> {
             Op::Privilege(PrivilegeOp::Relabel { path, label }) => Ok(relabel::tree(path, label)?),
             Op::Sync(op) => self.sync(*op),
             Op::User(op) => Ok(self.user(op)?),
+            Op::Privilege(PrivilegeOp::ConnectAgent { path }) => Ok(self.agent.connect(path)?),
+            Op::Privilege(PrivilegeOp::SendListener { metadata }) => {
+                let id = self.state.as_ref().map_or("", |state| &state.id);
+                let pid = self.init.as_ref().map(|init| init.pid).ok_or(Cause::Protocol)?;
+                Ok(self.agent.send(id, pid, metadata.as_deref())?)
+            }
             _ => Err(Cause::Protocol.into()),
         }
     }
@@ -230,15 +236,32 @@ impl Launcher<'_> {
         if from == Actor::Init {
             self.gone = Gone::by_end_of_file(&received);
         }
-        let Received::Message(bytes, fd) = received else { return Ok(None) };
-        self.terminal = fd.map(host::owned).or_else(|| self.terminal.take());
-        match Message::decode(bytes).ok_or(Cause::Protocol)? {
+        let (message, fd) = match received {
+            Received::Message(bytes, fd) => (Message::decode(bytes), fd),
+            Received::End => match self.last_words(from) {
+                Some(bytes) => (Message::decode(bytes), None),
+                None => return Ok(None),
+            },
+        };
+        if let Some(fd) = fd.map(host::owned) {
+            match message {
+                Some(Message::Token(Token::Listener)) => self.agent.listener = Some(fd),
+                _ => self.terminal = Some(fd),
+            }
+        }
+        match message.ok_or(Cause::Protocol)? {
             Message::Failed { step, fault } => {
                 let at = Some(StepId { actor: from, index: step });
                 Err(Failed { at, cause: fault.into() })
             }
             message => Ok(Some(message)),
         }
+    }
+
+    /// What init has left in memory since its filter kept it from telling.
+    fn last_words(&self, from: Actor) -> Option<[u8; 8]> {
+        let words = self.last_words.as_ref().filter(|_| from == Actor::Init)?;
+        words.read()
     }
 
     /// Who is to blame for a failure at step `id`: a process that has reported its own, or the step. Init's number is

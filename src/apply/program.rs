@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 use crate::plan::{Actor, MountApi, Resolver, Token};
 use crate::sys::abi::{MountAttr, WinSize};
 use crate::sys::process::StringTable;
-use crate::types::{CapSet, CloneFlags, DeviceNumber, Rlimit};
+use crate::sys::seccomp::SockFilter;
+use crate::types::{CapSet, CloneFlags, DeviceNumber, FilterFlags, Rlimit};
 
 /// A plan's scripts for the processes it starts, ready to be carried out without an allocation.
 #[derive(Debug)]
@@ -197,6 +198,10 @@ pub(crate) enum Act {
     },
     SetAmbient(CapSet),
     NoNewPrivileges,
+    Seccomp {
+        flags: FilterFlags,
+        program: Vec<SockFilter>,
+    },
     ExecLabel {
         proc: Place,
         path: Target,

@@ -1,10 +1,12 @@
 //! Carries out a plan: the launcher's steps in order, and the whole way back if one fails.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::AtomicI32;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
 
+use super::agent::Agent;
 use super::child::{self, Launch, Seat};
 use super::container::Container;
 use super::dumpable::Dumpable;
@@ -12,11 +14,13 @@ use super::error::{ApplyError, Cause};
 use super::io::{Io, Sources};
 use super::journal::{Journal, StateDir};
 use super::lower::lower;
+use super::mark;
 use super::network::Network;
-use super::program::Program;
+use super::program::{Act, Program};
 use crate::plan::{Actor, Plan, Slot, StepId, Topology, Undo};
 use crate::sys::clone::{Child, Gone, Nursery, Request, Stack};
 use crate::sys::process::Pid;
+use crate::sys::shared::LastWords;
 use crate::sys::words::Words;
 use crate::sys::{Handle, Outcome, Sysno, host, process, signal};
 use crate::types::{CloneFlags, Signal};
@@ -61,6 +65,8 @@ pub fn spawn(plan: &Plan, io: Io) -> Result<Container, ApplyError> {
         init: None,
         channels: Channels::default(),
         terminal: None,
+        agent: Agent::default(),
+        last_words: None,
         ready: false,
         gone: None,
     };
@@ -108,6 +114,8 @@ pub(super) struct Launcher<'a> {
     pub(super) init: Option<Started>,
     pub(super) channels: Channels,
     pub(super) terminal: Option<OwnedFd>,
+    pub(super) agent: Agent,
+    pub(super) last_words: Option<Arc<LastWords>>,
     pub(super) ready: bool,
     pub(super) gone: Option<Gone>,
 }
@@ -116,8 +124,10 @@ impl Launcher<'_> {
     fn carry_out(&mut self) -> Result<(), Failure> {
         for (index, step) in (0..).zip(&self.plan.parent) {
             let id = StepId { actor: Actor::Parent, index };
+            mark::step_begins(id.actor, id.index);
             self.step(id, step).map_err(|failed| self.blame(id, failed))?;
         }
+        mark::step_begins(Actor::Parent, u16::try_from(self.plan.parent.len()).unwrap_or(u16::MAX));
         Ok(())
     }
 
@@ -191,6 +201,9 @@ impl Launcher<'_> {
         } else {
             None
         };
+        if program.init.iter().any(|act| matches!(act, Act::Seccomp { .. })) {
+            self.last_words = Some(Arc::new(LastWords::new()?));
+        }
         let launch = Launch {
             table: (0..program.places).map(|_| AtomicI32::new(-1)).collect(),
             init,
@@ -198,6 +211,7 @@ impl Launcher<'_> {
             stdio: self.sources.stdio.each_ref().map(|fd| fd.as_ref().map(Handle::fd)),
             passed: self.sources.passed.iter().map(Handle::fd).collect(),
             is_host_root: host::effective_uid() == 0,
+            last_words: self.last_words.clone(),
             untold: AtomicI32::new(0),
             descriptors: process::descriptor_limit()?,
             words: if program.has_supervisor() { Some(Words::own()?) } else { None },

@@ -41,6 +41,8 @@ expected! {
     SchedulerFlag = "the name of a flag like `SCHED_FLAG_RESET_ON_FORK`";
     SchedulerPolicy = "the name of a policy like `SCHED_BATCH`";
     SeccompAction = "the name of an action like `SCMP_ACT_ERRNO`";
+    SeccompArch = "an architecture whose calls are known, like `SCMP_ARCH_X86_64`";
+    SeccompFlag = "the name of a flag like `SECCOMP_FILTER_FLAG_LOG`";
     SeccompOperator = "the name of a comparison like `SCMP_CMP_EQ`";
     SemanticVersion = "a semantic version like `1.3.0`";
     Words = "a text that is not empty";

@@ -52,7 +52,9 @@ pub use process::{
     CapabilitySets, ConsoleSize, EnvVar, ExecCpuAffinity, IoPriority, Process, Scheduler, User,
     UserSpec,
 };
-pub use seccomp::{Seccomp, SeccompAction, SeccompArg, SeccompOperator, SeccompRule};
+pub use seccomp::{
+    Seccomp, SeccompAction, SeccompArch, SeccompArg, SeccompFlag, SeccompOperator, SeccompRule,
+};
 pub use source::{Origin, SourceMap};
 
 use crate::types::{HostPath, IdMap, NamespaceKind, PersonalityDomain, Propagation, RootPath};

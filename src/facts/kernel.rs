@@ -107,6 +107,8 @@ features! {
     Openat2 = 5 . 6, "openat2", "paths inside the root are walked part by part";
     Pidfd = 5 . 3, "pidfd", "the process is known by its pid and start time";
     Seccomp = 3 . 17, "seccomp", "a filter is refused";
+    SeccompNotify = 5 . 0, "seccomp-notify", "a filter that asks an agent is refused";
+    SeccompWaitKillable = 5 . 19, "seccomp-wait-killable", "a filter with that flag is refused";
     TimeNamespace = 5 . 6, "time-namespace", "a time namespace is refused";
 }
 

@@ -4,11 +4,12 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::filter_rules::filters;
 use super::model::{Actor, Plan, Step, StepId, Topology};
 use super::op::{
     CgroupOp, MountOp, NamespaceOp, Op, PrivilegeOp, ProcessOp, Slot, SyncOp, Token, UserOp,
 };
-use crate::types::{CloneFlags, NamespaceKind};
+use crate::types::{CloneFlags, FilterFlags, NamespaceKind};
 
 /// A rule that a plan breaks, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,9 @@ pub enum Rule {
     /// A link is used before it is made, made outside of the time between the clone and the word that the network is
     /// complete, or has values that the kernel would not take; or the network is made in the host's own namespace.
     Network,
+    /// A filter is one that the kernel would not take, or stands where it could not be installed; or its listener is not
+    /// handed on.
+    Filter,
     /// An init that stays does so in shared memory, with rights or descriptors that the program does not have, in a pid
     /// namespace that is not the container's own, or twice.
     MinimalInit,
@@ -71,7 +75,7 @@ impl core::error::Error for Broken {}
 /// # Errors
 /// All rules that are broken, in a fixed order.
 pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
-    let checks: [fn(&Plan) -> Vec<Broken>; 14] = [
+    let checks: [fn(&Plan) -> Vec<Broken>; 15] = [
         length,
         ending,
         topology,
@@ -84,6 +88,7 @@ pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
         privilege_order,
         join_order,
         super::network_rules::network,
+        super::filter_rules::filter,
         super::minimal_init::rule,
         nul,
     ];
@@ -129,12 +134,10 @@ fn ending(plan: &Plan) -> Vec<Broken> {
     let executes = |op: &Op| matches!(op, Op::Process(ProcessOp::Execute { .. }));
     let is_last = plan.init.last().is_some_and(|step| executes(&step.op));
     let is_only = plan.steps().filter(|(_, step)| executes(&step.op)).count() == 1;
-    let says_ready = plan
-        .init
-        .iter()
-        .rev()
-        .nth(1)
-        .is_some_and(|step| matches!(step.op, Op::Sync(SyncOp::Signal(Token::Ready))));
+    // A filter may come in between, since it may forbid telling.
+    let mut before = plan.init.iter().rev().skip(1).skip_while(|step| filters(&step.op));
+    let says_ready =
+        before.next().is_some_and(|step| matches!(step.op, Op::Sync(SyncOp::Signal(Token::Ready))));
     fault(Rule::Ending, !(waits && is_last && is_only && says_ready)).into_iter().collect()
 }
 
@@ -164,11 +167,16 @@ fn topology(plan: &Plan) -> Vec<Broken> {
     fault(Rule::Topology, !holds || is_odd || is_stray).into_iter().collect()
 }
 
-/// What a step tells others: a signal, or the terminal, which goes with its own message.
+/// What a step tells others: a signal, or the terminal or a listener, which go with their own messages.
 fn signals(op: &Op) -> Option<Token> {
     match op {
         Op::Sync(SyncOp::Signal(token)) => Some(*token),
         Op::Mount(MountOp::OpenTerminal { .. }) => Some(Token::Terminal),
+        Op::Privilege(PrivilegeOp::Seccomp { flags, .. })
+            if flags.contains(FilterFlags::SECCOMP_FILTER_FLAG_NEW_LISTENER) =>
+        {
+            Some(Token::Listener)
+        }
         _ => None,
     }
 }

@@ -19,6 +19,7 @@ mod device_rules;
 mod devices;
 mod draft;
 mod error;
+mod filter_rules;
 mod fuzz;
 mod hint;
 mod idmap;
@@ -37,6 +38,7 @@ mod privileges;
 mod program;
 mod render;
 mod root_entries;
+pub mod seccomp;
 mod undo_rules;
 
 use alloc::vec::Vec;
@@ -61,6 +63,7 @@ use idmap::IdMaps;
 use mounts::Mounts;
 use namespaces::Namespaces;
 use network::Networks;
+use seccomp::Placed;
 
 use crate::config::{CgroupDriver, Config, MountKind, Process, UserSpec};
 use crate::facts::{Feature, HostFacts, Needs};
@@ -91,9 +94,10 @@ pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> 
     let mut mounts = mounts::plan(&mut draft, &maps);
     let relabels = core::mem::take(&mut mounts.outside);
     let networks = network::plan(&mut draft);
-    let init = init(&mut draft, &namespaces, &maps, &cgroups, mounts, &networks);
+    let filter = seccomp::plan(&mut draft);
+    let init = init(&mut draft, &namespaces, &maps, &cgroups, mounts, &networks, &filter);
     let made = (relabels, cgroups, networks);
-    let (parent, intermediate) = outside(&draft, &namespaces, &maps, made);
+    let (parent, intermediate) = outside(&draft, &namespaces, &maps, made, filter);
     if !draft.errors.is_empty() {
         return Err(draft.errors);
     }
@@ -152,7 +156,6 @@ fn refuse_unsupported(draft: &mut Draft<'_>) {
         ("/intelRdt", config.intel_rdt.is_some(), "Intel RDT"),
         ("/memoryPolicy", config.memory_policy.is_some(), "a memory policy"),
         ("/personality", config.personality.is_some(), "a personality"),
-        ("/seccomp", config.seccomp.is_some(), "a seccomp filter"),
         (
             "/process/ioPriority",
             process.is_some_and(|p| p.io_priority.is_some()),
@@ -191,6 +194,7 @@ fn init(
     cgroups: &Cgroups,
     mounts: Mounts,
     networks: &Networks,
+    filter: &Placed,
 ) -> Vec<Step> {
     let Some(process) = draft.config.process.as_ref() else {
         draft.refuse(&at("/process"), Refusal::NoProgram);
@@ -224,7 +228,7 @@ fn init(
     steps.extend(names(draft));
     steps.extend(privileges::limits(draft, process));
     networks.wait_in(&mut steps);
-    steps.extend(last_steps(draft, process, maps, proc_kept));
+    steps.extend(last_steps(draft, process, maps, proc_kept, filter));
     steps
 }
 
@@ -259,10 +263,11 @@ fn last_steps(
     process: &Process,
     maps: &IdMaps,
     proc_kept: bool,
+    filter: &Placed,
 ) -> Vec<Step> {
     let user = privileges::user(draft, process);
     let mut steps = privileges::labels(draft, process, proc_kept);
-    steps.extend(privileges::identity(draft, process, &user, maps));
+    steps.extend(privileges::identity(draft, process, &user, maps, filter.needs_admin));
     steps.extend(process.parent_death_signal.map(privileges::death_signal));
     let mask = process.user.umask.unwrap_or(0o022);
     if mask > 0o777 {
@@ -276,6 +281,7 @@ fn last_steps(
     let path = process.cwd.clone();
     steps.push(step(Op::Process(ProcessOp::ChangeDirectory { path }), &at("/process/cwd")));
     steps.push(step(Op::Sync(SyncOp::Signal(Token::Ready)), &everyone));
+    steps.extend(filter.install.clone());
     steps.extend(program::execute(draft, process, &user));
     steps
 }
@@ -286,10 +292,11 @@ fn outside(
     namespaces: &Namespaces,
     maps: &IdMaps,
     (relabels, cgroups, networks): (Vec<Step>, Cgroups, Networks),
+    filter: Placed,
 ) -> (Vec<Step>, Vec<Step>) {
     let everyone = at("/process");
     let sync = |op| step(Op::Sync(op), &everyone);
-    let mut parent = Vec::new();
+    let mut parent = Vec::from_iter(filter.connect);
     let makes_cgroups = [&cgroups.before_clone, &cgroups.after_clone]
         .into_iter()
         .flatten()
@@ -332,6 +339,7 @@ fn outside(
         parent.push(step(Op::Sync(SyncOp::Await(Token::Terminal)), &at("/process/terminal")));
     }
     parent.push(sync(SyncOp::Await(Token::Ready)));
+    parent.extend(filter.hand_over);
     parent.push(sync(SyncOp::AwaitExec));
     (parent, intermediate)
 }

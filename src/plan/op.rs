@@ -11,10 +11,11 @@ use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::bpf::Instruction;
+use super::seccomp::FilterInstruction;
 use crate::config::{Clock, Interface};
 use crate::types::{
-    CapSet, CloneFlags, DeviceKind, DeviceNumber, HostPath, IdMap, MountFlags, NamespaceKind,
-    Propagation, Resource, Rlimit, RootPath, Signal,
+    CapSet, CloneFlags, DeviceKind, DeviceNumber, FilterFlags, HostPath, IdMap, MountFlags,
+    NamespaceKind, Propagation, Resource, Rlimit, RootPath, Signal,
 };
 
 /// One operation.
@@ -621,8 +622,10 @@ pub enum Token {
     InitPid,
     /// Init to parent: the master of the terminal.
     Terminal,
-    /// Init to parent: everything before `execve` has worked.
+    /// Init to parent: everything before `execve` has worked, but for a filter, which comes in between.
     Ready,
+    /// Init to parent: the listener of a filter.
+    Listener,
 }
 
 /// Operations between actors, over one socket pair.
@@ -717,6 +720,30 @@ pub enum PrivilegeOp {
     },
     /// `prctl(PR_SET_NO_NEW_PRIVS)`.
     NoNewPrivileges,
+    /// `seccomp(SECCOMP_SET_MODE_FILTER)` (Linux 3.17), for the calling thread, which then is the only one of its
+    /// process. Its process has no new privileges, or holds `CAP_SYS_ADMIN`. With
+    /// `SECCOMP_FILTER_FLAG_NEW_LISTENER` the listener is then handed to the parent, as [`Token::Listener`].
+    ///
+    /// What comes after it is under the filter: only `execve`.
+    Seccomp {
+        /// How the kernel takes it.
+        #[serde(default, skip_serializing_if = "FilterFlags::is_empty")]
+        flags: FilterFlags,
+        /// The program.
+        program: Vec<FilterInstruction>,
+    },
+    /// The parent connects to the socket of the agent that will answer for a filter: `socket(AF_UNIX)`, `connect`.
+    ConnectAgent {
+        /// The socket.
+        path: HostPath,
+    },
+    /// The parent sends the agent the listener and the container's state, as the OCI runtime-spec has it
+    /// (`config-linux.md`, "The Container Process State"): one `sendmsg` with `SCM_RIGHTS`; then it closes both.
+    SendListener {
+        /// Text for the agent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        metadata: Option<String>,
+    },
     /// Writes the label for the next `execve` to the process's own file of the module, through [`Slot::Proc`].
     ExecLabel {
         /// Which module.

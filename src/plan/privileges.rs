@@ -148,12 +148,13 @@ pub(super) fn labels(draft: &mut Draft<'_>, process: &Process, proc_kept: bool) 
 }
 
 /// Ids, groups and capabilities, in the only order that works: the bounding set while `CAP_SETPCAP` is held, the ids
-/// while `CAP_SETUID` is, the other sets last.
+/// while `CAP_SETUID` is, the other sets last. `needs_admin`: with `CAP_SYS_ADMIN` beside what the config says.
 pub(super) fn identity(
     draft: &mut Draft<'_>,
     process: &Process,
     user: &ExecUser,
     maps: &IdMaps,
+    needs_admin: bool,
 ) -> Vec<Step> {
     let sets = process.capabilities.unwrap_or_default();
     check_sets(draft, &sets);
@@ -164,7 +165,10 @@ pub(super) fn identity(
     let mut steps = Vec::new();
     let mut privilege = |op, origin: &Pointer| steps.push(step(Op::Privilege(op), origin));
     privilege(PrivilegeOp::DropBounding { keep: sets.bounding, last }, &caps.key("bounding"));
-    let keeps = user.uid != 0 && !sets.permitted.is_empty();
+    // For a filter, which comes later; `execve` takes it away.
+    let admin: CapSet = needs_admin.then_some(Capability::SYS_ADMIN).into_iter().collect();
+    let (effective, permitted) = (sets.effective.union(admin), sets.permitted.union(admin));
+    let keeps = user.uid != 0 && !permitted.is_empty();
     if keeps {
         privilege(PrivilegeOp::KeepCapabilities, &caps.key("permitted"));
     }
@@ -173,11 +177,7 @@ pub(super) fn identity(
     steps.push(step(Op::User(UserOp::SetIds { uid, gid }), &place));
     let mut privilege = |op, origin: &Pointer| steps.push(step(Op::Privilege(op), origin));
     privilege(
-        PrivilegeOp::SetCapabilities {
-            effective: sets.effective,
-            permitted: sets.permitted,
-            inheritable: sets.inheritable,
-        },
+        PrivilegeOp::SetCapabilities { effective, permitted, inheritable: sets.inheritable },
         &caps,
     );
     if draft.facts.has(Feature::AmbientCapabilities) {

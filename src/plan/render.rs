@@ -396,6 +396,7 @@ impl fmt::Display for Token {
             Self::InitPid => "init's pid",
             Self::Terminal => "the terminal",
             Self::Ready => "everything is ready to execute",
+            Self::Listener => "the filter's listener",
         })
     }
 }
@@ -467,6 +468,18 @@ impl fmt::Display for PrivilegeOp {
             }
             Self::SetAmbient { set } => write!(f, "set ambient capabilities: {}", cap_words(*set)),
             Self::NoNewPrivileges => f.write_str("forbid new privileges"),
+            Self::Seccomp { flags, program } => {
+                write!(f, "filter system calls by {} instructions", program.len())?;
+                let words = flags.iter_names().map(|(name, _)| {
+                    name.trim_start_matches("SECCOMP_FILTER_FLAG_").to_ascii_lowercase()
+                });
+                words.into_iter().try_for_each(|word| write!(f, ", {word}"))
+            }
+            Self::ConnectAgent { path } => write!(f, "connect to the seccomp agent at {path}"),
+            Self::SendListener { metadata } => {
+                f.write_str("send the agent the filter's listener")?;
+                metadata.as_ref().map_or(Ok(()), |text| write!(f, " and `{}`", text.escape_debug()))
+            }
             Self::Relabel { path, label } => {
                 write!(f, "give {path} and all below it the SELinux label {label}")
             }

@@ -16,6 +16,8 @@ pub(crate) mod privilege;
 pub(crate) mod probe;
 pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod seccomp;
+pub(crate) mod shared;
 pub(crate) mod signal;
 pub(crate) mod terminal;
 pub(crate) mod words;

@@ -45,6 +45,11 @@ impl Question {
         Self::new(Sysno::pidfd_send_signal, [NO_FD, 0, 0, ALL_FLAGS, 0], Errno::EINVAL);
     /// `seccomp(SECCOMP_SET_MODE_FILTER, 0, NULL)`: the filter is read before anything is changed.
     pub(crate) const SECCOMP_FILTER: Self = Self::new(Sysno::seccomp, [1, 0, 0, 0, 0], Errno(14));
+    /// The same with `SECCOMP_FILTER_FLAG_NEW_LISTENER`: a flag that is unknown is refused before the filter is read.
+    pub(crate) const SECCOMP_NOTIFY: Self = Self::new(Sysno::seccomp, [1, 8, 0, 0, 0], Errno(14));
+    /// The same with `SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV` too.
+    pub(crate) const SECCOMP_WAIT_KILLABLE: Self =
+        Self::new(Sysno::seccomp, [1, 0x28, 0, 0, 0], Errno(14));
     /// `close_range(2, 1, 0)`: a range that ends before it begins.
     pub(crate) const CLOSE_RANGE: Self =
         Self::new(Sysno::close_range, [2, 1, 0, 0, 0], Errno::EINVAL);

@@ -170,12 +170,20 @@ pub(crate) fn execve_fd(file: Fd, args: &StringTable, env: &StringTable) -> Faul
     answer.err().unwrap_or(Fault::new(super::Sysno::execveat, crate::types::Errno(0)))
 }
 
-/// `exit_group(2)`.
+/// `exit_group(2)`; where a filter has it fail, the process ends by an instruction that there is none of.
 pub(crate) fn exit(code: u32) -> ! {
-    loop {
-        // SAFETY: takes a number and does not return; ends the child, which is a thread group of its own, and no
-        // thread of the launcher even when it shares its memory.
-        let _ = unsafe { call!(exit_group, code) };
+    // SAFETY: takes a number and does not return; ends the child, which is a thread group of its own, and no thread of
+    // the launcher even when it shares its memory.
+    let _ = unsafe { call!(exit_group, code) };
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: raises `SIGILL` in the child, which has no handlers; it does not return.
+    unsafe {
+        core::arch::asm!("ud2", options(noreturn, nostack))
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        core::arch::asm!("udf #0", options(noreturn, nostack))
     }
 }
 

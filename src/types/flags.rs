@@ -95,6 +95,25 @@ impl MountFlags {
     pub const ATIME: Self = Self::MS_NOATIME.union(Self::MS_RELATIME).union(Self::MS_STRICTATIME);
 }
 
+bitflags! {
+    /// Flags of `seccomp(SECCOMP_SET_MODE_FILTER)`.
+    ///
+    /// # References
+    /// `seccomp(2)`, `include/uapi/linux/seccomp.h`.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[serde(transparent)]
+    pub struct FilterFlags: u32 {
+        /// What is not allowed is logged (Linux 4.14).
+        const SECCOMP_FILTER_FLAG_LOG = 0x2;
+        /// Without the mitigation of speculative store bypass (Linux 4.17).
+        const SECCOMP_FILTER_FLAG_SPEC_ALLOW = 0x4;
+        /// Answer with the descriptor of a listener (Linux 5.0).
+        const SECCOMP_FILTER_FLAG_NEW_LISTENER = 0x8;
+        /// What waits for the listener is only interrupted by what kills (Linux 5.19).
+        const SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV = 0x20;
+    }
+}
+
 /// How mount events travel between a mount and its copies in other namespaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

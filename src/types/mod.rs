@@ -17,7 +17,7 @@ mod scheduling;
 pub use capability::{CapSet, Capability, UnknownCapability};
 pub use device::{DeviceAccess, DeviceKind, DeviceNumber};
 pub use errno::Errno;
-pub use flags::{CloneFlags, MountFlags, Propagation, PropagationKind};
+pub use flags::{CloneFlags, FilterFlags, MountFlags, Propagation, PropagationKind};
 pub use ids::{IdMap, IdMapError, IdMapping};
 pub use namespace::NamespaceKind;
 pub use path::{HostPath, PathError, RootPath};

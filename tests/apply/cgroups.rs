@@ -3,13 +3,14 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nsplan::apply::{self, Cause, StateDir};
 use nsplan::config::NamespaceSource;
 use nsplan::types::{NamespaceKind, Signal};
 
 use crate::stage::{
-    Rootfs, Scratch, can_make_cgroups, cgroup_name, cgroups_named, plan, start, start_in,
+    Rootfs, Scratch, can_make_cgroups, cgroup_name, cgroups_named, plan, skip, start, start_in,
     with_cgroup,
 };
 
@@ -116,7 +117,7 @@ fn launcher_to_be_killed() {
     let (container, _output) = start_in(&plan(&with_cgroup(config, name)), Some(state)).unwrap();
     let text = format!("started {}\n", container.pid());
     nix::unistd::write(std::io::stderr(), text.as_bytes()).unwrap();
-    std::thread::sleep(std::time::Duration::from_secs(100));
+    std::thread::sleep(Duration::from_secs(100));
 }
 
 #[test]
@@ -145,8 +146,16 @@ fn a_killed_launcher_s_cgroups_are_swept() {
     assert_eq!(swept[0].left_behind, []);
     assert!(swept[0].undone > 0);
     assert!(cgroups_named(&name).is_empty());
-    let status = fs::read_to_string(format!("/proc/{}/stat", words[1]));
-    assert!(status.is_err() || status.unwrap().contains(") Z "), "the program still runs");
+    // From Linux 7.x on a cgroup is empty a moment before its last process has ended.
+    let has_ended = || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", words[1]));
+        stat.map_or(true, |stat| stat.contains(") Z "))
+    };
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !has_ended() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(has_ended(), "the program still runs");
     assert!(!place.join("killed").exists());
 }
 
@@ -191,16 +200,19 @@ fn a_cgroup_namespace_begins_at_the_container_s_own() {
         config.namespaces.insert(NamespaceKind::Cgroup, NamespaceSource::Create);
         *config = with_cgroup(config.clone(), &cgroup_name());
     });
-    assert!(text.lines().filter(|line| line.ends_with(":/")).count() > 1, "{text}");
+    // The container was put into each hierarchy that has a controller, and those are all it can see.
+    let hierarchies = text.lines().filter(|line| !line.contains("::") && !line.contains("name="));
+    let least = hierarchies.count().clamp(1, 2);
+    assert!(text.lines().filter(|line| line.ends_with(":/")).count() >= least, "{text}");
     assert!(!text.contains("nsplan-test"), "{text}");
 }
 
-/// On this kind of host the planner takes v1; the v2 tree beside it has no controllers, but can be entered.
+/// A v2 tree can be entered also where it stands beside v1 hierarchies and has no controllers.
 fn with_v2(plan: &nsplan::plan::Plan, name: &str, place: bool) -> Option<nsplan::plan::Plan> {
     use nsplan::plan::{CgroupOp, Instruction, Op, ProcessOp, Step, SyncOp, Token, Undo};
-    use nsplan::types::{CloneFlags, HostPath, Pointer};
-    let directory = HostPath::new(&format!("/sys/fs/cgroup/unified/{name}")).unwrap();
-    std::path::Path::new("/sys/fs/cgroup/unified/cgroup.procs").exists().then_some(())?;
+    use nsplan::types::{CloneFlags, Pointer};
+    let needs = nsplan::facts::Needs { cgroup: true, ..Default::default() };
+    let directory = apply::probe::probe(&needs).unwrap().cgroup?.unified?.mount_point.child(name);
     let step = |op| Step { op, origin: Pointer::root(), undo: Undo::Nothing };
     let cgroup = |op| step(Op::Cgroup(op));
     let mut plan = plan.clone();
@@ -239,8 +251,7 @@ fn a_container_is_cloned_into_or_placed_in_a_v2_cgroup_with_a_device_policy() {
         let name = cgroup_name();
         let Some(plan) = with_v2(&plan(&config), &name, place) else {
             let test = "a_container_is_cloned_into_or_placed_in_a_v2_cgroup_with_a_device_policy";
-            assert!(std::env::var_os("NSPLAN_NO_SKIP").is_none(), "{test}: needs a v2 tree");
-            return;
+            return skip(&format!("{test}: no v2 tree"));
         };
         let (status, text) = crate::stage::run(&plan);
         assert_eq!(status.code(), 0, "{text}");

@@ -156,7 +156,6 @@ pub(crate) fn cgroups_named(name: &str) -> Vec<PathBuf> {
 }
 
 /// Whether cgroups can be made here; if not, says so, and a run that may not skip fails.
-#[allow(clippy::print_stdout, reason = "the reader of a test run is told what was skipped")]
 pub(crate) fn can_make_cgroups(test: &str) -> bool {
     let name = format!("{}-probe", cgroup_name());
     let trees = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
@@ -165,10 +164,16 @@ pub(crate) fn can_make_cgroups(test: &str) -> bool {
         fs::create_dir(&path).is_ok_and(|()| fs::remove_dir(&path).is_ok())
     });
     if !can {
-        assert!(std::env::var_os("NSPLAN_NO_SKIP").is_none(), "{test}: needs writable cgroups");
-        println!("skipped: {test}: needs writable cgroups");
+        skip(&format!("{test}: needs writable cgroups"));
     }
     can
+}
+
+/// Says what is missing; a run that may not skip fails.
+#[allow(clippy::print_stdout, reason = "the reader of a test run is told what was skipped")]
+pub(crate) fn skip(fact: &str) {
+    assert!(std::env::var_os("NSPLAN_NO_SKIP").is_none(), "cannot run: {fact}");
+    println!("skipped: {fact}");
 }
 
 pub(crate) fn plan(config: &Config) -> Plan {

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-/// Whether the program of that process is on a read-only mount.
+/// Whether the program of that process is on a read-only mount, or a copy in memory, which is sealed: before Linux 5.12.
 fn is_read_only(pid: u32) -> bool {
     let path = format!("/proc/{pid}/exe");
-    statvfs(path.as_str()).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_RDONLY))
+    let is_copy = std::fs::read_link(&path).is_ok_and(|link| link.starts_with("/memfd:nsplan"));
+    is_copy || statvfs(&*path).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_RDONLY))
 }
 
 #[test]

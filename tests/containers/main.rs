@@ -7,6 +7,7 @@
 
 mod exit_codes;
 mod failures;
+mod filters;
 mod leaks;
 mod minimal_init;
 mod privileges;

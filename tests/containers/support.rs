@@ -83,7 +83,7 @@ pub(crate) fn rootfs(name: &str) -> Scratch {
     let applets = [
         "sh", "id", "cat", "ls", "mount", "hostname", "ps", "true", "echo", "stat", "readlink",
         "sleep", "kill", "umask", "grep", "touch", "mkdir", "test", "ip", "head", "wc", "env",
-        "dd", "mknod", "find", "sync", "stty", "tty",
+        "dd", "chown", "rmdir", "mknod", "find", "sync", "stty", "tty",
     ];
     for applet in applets {
         symlink("busybox", top.join("bin").join(applet)).unwrap();

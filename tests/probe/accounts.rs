@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use nsplan::apply::probe::{ProbeError, probe};
-use nsplan::facts::{AccountFacts, Needs};
+use nsplan::facts::{AccountFacts, Feature, Needs};
 use nsplan::types::HostPath;
 
 /// A root of its own, removed at the end.
@@ -60,6 +60,11 @@ fn links_are_followed_inside_the_root_and_never_leave_it() {
     symlink("/usr/passwd", root.etc("passwd")).unwrap();
     symlink("../../../../../../../../etc/group", root.etc("group")).unwrap();
     let error = root.read().unwrap_err().to_string();
+    if !probe(&Needs::default()).unwrap().has(Feature::Openat2) {
+        // Part by part no link is followed, wherever it leads.
+        assert!(error.ends_with("/etc/passwd = ELOOP"), "{error}");
+        return;
+    }
     assert!(error.ends_with("/etc/group = ELOOP"), "a link to itself, inside: {error}");
     fs::remove_file(root.etc("group")).unwrap();
     symlink("../../../../../../../../etc/hostname", root.etc("group")).unwrap();

@@ -67,7 +67,10 @@ fn a_hidden_call_is_an_absent_feature_whatever_error_hides_it() {
             (libc::SYS_mount_setattr, vec![Feature::MountSetattr]),
             (libc::SYS_pidfd_open, vec![Feature::Pidfd]),
             (libc::SYS_pidfd_send_signal, vec![Feature::Pidfd]),
-            (libc::SYS_seccomp, vec![Feature::Seccomp]),
+            (
+                libc::SYS_seccomp,
+                vec![Feature::Seccomp, Feature::SeccompNotify, Feature::SeccompWaitKillable],
+            ),
         ] {
             let mut expected = open.kernel.features.clone();
             expected.retain(|feature| !features.contains(feature));

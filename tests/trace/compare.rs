@@ -117,14 +117,27 @@ impl<'a> Walk<'a> {
             }
             Item::Inherit(own, above) => {
                 self.next();
-                let text = |label: &String| match self.known.get(&**label) {
-                    Some(Seen::Text(text)) => text.clone(),
-                    _ => String::new(),
-                };
-                let (held, given) = (text(own), text(above));
+                let (held, given) = (self.text(own), self.text(above));
                 let call = format!("write {own} {given:?}");
                 if held.is_empty() { self.one_of(&[call]) } else { Ok(()) }
             }
+            Item::Enable(file, controllers) => {
+                self.next();
+                let on = self.text(file);
+                let is_off = |name: &&String| !on.split(' ').any(|word| word == name.as_str());
+                let off: Vec<_> =
+                    controllers.iter().filter(is_off).map(|name| format!("+{name}")).collect();
+                let call = format!("write {file} {:?}", off.join(" "));
+                if off.is_empty() { Ok(()) } else { self.one_of(&[call]) }
+            }
+        }
+    }
+
+    /// What was read from a file last; nothing where that was nothing.
+    fn text(&self, label: &str) -> String {
+        match self.known.get(label) {
+            Some(Seen::Text(text)) => text.clone(),
+            _ => String::new(),
         }
     }
 

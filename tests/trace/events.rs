@@ -57,6 +57,11 @@ const NOISE: &[(&[&str], &str)] = &[
 const QUESTIONS: &[&str] =
     &["TCGETS", "TIOCGWINSZ", "TIOCGPTN", "TIOCGPGRP", "SIOCGIFFLAGS", "FIONBIO", "TIOCGPTPEER"];
 
+/// Files of cgroups whose content decides what a step writes.
+fn is_asked_for(label: &str) -> bool {
+    label.contains("/cpuset.") || label.ends_with("/cgroup.subtree_control")
+}
+
 #[derive(Default)]
 struct Reader {
     actors: Actors,
@@ -236,7 +241,7 @@ impl Process<'_> {
             ("read", Answer::Done(1..)) => {
                 let label = self.of(call.arg(0));
                 // Only what a step's value depends on.
-                let content = text(call.arg(1)).filter(|_| label.contains("/cpuset."))?;
+                let content = text(call.arg(1)).filter(|_| is_asked_for(&label))?;
                 saw(label, Seen::Text(content.trim().to_owned()))
             }
             _ => None,
@@ -258,12 +263,17 @@ impl Process<'_> {
             "fcntl" => return self.fcntl(call),
             "ioctl" => return self.ioctl(call),
             "prctl" => return prctl(call),
+            // Questions of the prober's have no filter.
+            "seccomp" if arg(2) == "NULL" => return None,
+            "seccomp" => format!("seccomp {} {}", arg(0), arg(1)),
             "prlimit64" if arg(2) == "NULL" => return None,
             "prlimit64" => format!("prlimit64 {} {}", arg(1), arg(2)),
             // The other commands of the prober's are no calls that could succeed.
             "close_range" if arg(2) == "CLOSE_RANGE_CLOEXEC" => return None,
             "close_range" => "close_range".into(),
-            "clone3" | "clone" if arg(0).contains("CLONE_THREAD") => return None,
+            "clone3" | "clone" if call.args.iter().any(|arg| arg.contains("CLONE_THREAD")) => {
+                return None;
+            }
             "clone3" | "clone" => clone(call),
             "sendmsg" => tell(call),
             "sendto" => {
@@ -298,6 +308,14 @@ impl Process<'_> {
                     command => command.to_owned(),
                 };
                 format!("fsconfig {} {pair}", self.of(arg(0)))
+            }
+            "bpf" if arg(0) == "BPF_PROG_ATTACH" => {
+                let of = |key| member(arg(1), key).unwrap_or("?");
+                format!("bpf attach {} {}", self.of(of("target_fd")), of("attach_flags"))
+            }
+            "bpf" => {
+                let of = |key| member(arg(1), key).unwrap_or("?");
+                format!("bpf {} {} of {} instructions", arg(0), of("prog_type"), of("insn_cnt"))
             }
             "fsmount" => format!("fsmount {} {}", self.of(arg(0)), words(arg(2)).join("|")),
             "move_mount" => {

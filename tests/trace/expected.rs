@@ -30,6 +30,8 @@ pub(crate) enum Item {
     IfDone(String, Vec<Self>, Vec<Self>),
     /// Written to the first what was read from the second, if the first is empty.
     Inherit(String, String),
+    /// Written to the file `+word` for each of these that was not read from it.
+    Enable(String, Vec<String>),
 }
 
 /// What one step is about, and its calls.
@@ -191,9 +193,18 @@ impl Table {
             }
             CgroupOp::Enter { slot } => one(format!("write {} \"0\"", self.slots[slot])),
             CgroupOp::Place { file } => one(write(file.as_str(), "child")),
-            CgroupOp::EnableControllers { directory, controllers } => {
-                let words: Vec<_> = controllers.iter().map(|name| format!("+{name}")).collect();
-                one(write(&format!("{directory}/cgroup.subtree_control"), &words.join(" ")))
+            CgroupOp::EnableControllers { directory, controllers } => vec![Item::Enable(
+                format!("host:{directory}/cgroup.subtree_control"),
+                controllers.clone(),
+            )],
+            CgroupOp::OpenDirectory { .. } => Vec::new(),
+            CgroupOp::DevicePolicy { directory, program } => {
+                let kind = "BPF_PROG_TYPE_CGROUP_DEVICE";
+                let count = program.len();
+                vec![
+                    Item::Do(format!("bpf BPF_PROG_LOAD {kind} of {count} instructions")),
+                    Item::Do(format!("bpf attach host:{directory} BPF_F_ALLOW_MULTI")),
+                ]
             }
             op => vec![Item::Do(format!("not in the table: {op:?}"))],
         }
@@ -300,6 +311,7 @@ fn tell(token: Token) -> String {
         Token::Ready => "tell 4".into(),
         Token::InitPid => "tell 5".into(),
         Token::NetworkReady => "tell 6".into(),
+        Token::Listener => "tell 7 with a descriptor".into(),
     }
 }
 

@@ -354,8 +354,13 @@ fn privilege(op: &PrivilegeOp) -> Vec<Item> {
             clear.chain(set.iter().map(raise)).collect()
         }
         PrivilegeOp::NoNewPrivileges => one("prctl PR_SET_NO_NEW_PRIVS 1"),
-        op @ (PrivilegeOp::ExecLabel { .. } | PrivilegeOp::Relabel { .. }) => {
-            one(format!("not in the table: {op:?}"))
+        PrivilegeOp::Seccomp { flags, .. } if flags.is_empty() => {
+            one("seccomp SECCOMP_SET_MODE_FILTER 0")
         }
+        op @ (PrivilegeOp::ExecLabel { .. }
+        | PrivilegeOp::Relabel { .. }
+        | PrivilegeOp::Seccomp { .. }
+        | PrivilegeOp::ConnectAgent { .. }
+        | PrivilegeOp::SendListener { .. }) => one(format!("not in the table: {op:?}")),
     }
 }

@@ -74,6 +74,7 @@ fn unfinished(pid: u32, begun: &str) -> Option<Call> {
 fn call(pid: u32, text: &str) -> Option<Call> {
     let (name, rest) = text.split_once('(')?;
     let (args, after) = split(rest);
+    let (name, args) = with_directory(name, args);
     let answer = after.trim_start().strip_prefix('=')?.trim_start();
     let mut words = answer.split_whitespace();
     let answer = match words.next()? {
@@ -85,7 +86,22 @@ fn call(pid: u32, text: &str) -> Option<Call> {
             None => i64::from_str_radix(word, if word.starts_with('0') { 8 } else { 10 }).ok()?,
         }),
     };
-    Some(Call { pid, name: name.into(), args, answer })
+    Some(Call { pid, name, args, answer })
+}
+
+/// The older calls, which musl makes where the newer ones would say the same, become those.
+fn with_directory(name: &str, mut args: Vec<String>) -> (String, Vec<String>) {
+    let newer = match name {
+        "open" => "openat",
+        "unlink" | "rmdir" => "unlinkat",
+        "symlink" => "symlinkat",
+        _ => return (name.to_owned(), args),
+    };
+    args.insert(usize::from(name == "symlink"), "AT_FDCWD".into());
+    if newer == "unlinkat" {
+        args.push(if name == "rmdir" { "AT_REMOVEDIR" } else { "0" }.into());
+    }
+    (newer.to_owned(), args)
 }
 
 /// The arguments up to the bracket that closes them, and what comes after it.
@@ -220,6 +236,19 @@ mod tests {
         assert_eq!(text(r#""a\n\"\\\0611""#).unwrap(), "a\n\"\\11");
         assert_eq!(bytes(r#""\x00\xff"..."#).unwrap(), [0, 255]);
         assert_eq!(bytes("0x7ffc"), None);
+    }
+
+    #[test]
+    fn an_older_call_is_the_newer_one_below_the_working_directory() {
+        let calls = parse("7 open(\"/a\", O_RDONLY) = 3\n7 rmdir(\"/b\") = 0\n").unwrap();
+        assert_eq!(
+            (&*calls[0].name, calls[0].arg(1), calls[0].arg(2)),
+            ("openat", "\"/a\"", "O_RDONLY")
+        );
+        assert_eq!(
+            (&*calls[1].name, calls[1].arg(0), calls[1].arg(2)),
+            ("unlinkat", "AT_FDCWD", "AT_REMOVEDIR")
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `nsplan do` with nothing else becomes a root of its own world, with the program's exit code.
 # as: root user
-# not on: userns-off userns-none
+# not on: userns-off userns-none userns-lsm
 . /vm/cases/lib
 is "root inside" 0 "$(nsplan do -- id -u)"
 is "the host name is the container's" nsplan "$(nsplan do -- hostname)"

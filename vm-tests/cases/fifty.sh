@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fifty containers one after another, and ten at once, leave nothing: what stands is compared after each case.
 # as: root user
-# not on: userns-off userns-none
+# not on: userns-off userns-none userns-lsm
 . /vm/cases/lib
 limit=
 if has_cgroups; then limit="$PARENT --pids-limit 50"; fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A program that takes more memory than its limit is killed; one that takes less is not.
 # as: root user
-# not on: userns-off userns-none
+# not on: userns-off userns-none userns-lsm
 . /vm/cases/lib
 hog() { code nsplan do $PARENT -m 64m -- dd if=/dev/zero of=/dev/null bs="$1" count=1; }
 if has_cgroups; then

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # A program that forks without end meets its limit, and nothing of it is left.
 # as: root user
-# not on: userns-off userns-none
+# not on: userns-off userns-none userns-lsm
 . /vm/cases/lib
 bomb='b() { b & b; }; b'
 forks='i=0; while [ $i -lt 100 ]; do sleep 100 & i=$((i + 1)); done'
 if has_cgroups; then
-  says "the hundredth process is refused" "can't fork|Resource temporarily" "$(nsplan do $PARENT --pids-limit 20 -- sh -c "$forks" 2>&1)"
+  says "the hundredth process is refused" "[Cc]annot fork|can't fork|Resource temporarily" "$(nsplan do $PARENT --pids-limit 20 -- sh -c "$forks" 2>&1)"
   nsplan do $PARENT --pids-limit 20 --timeout 5s -- sh -c "$bomb" > /dev/null 2>&1
   is "the host can still start programs" 0 "$(code true)"
 else

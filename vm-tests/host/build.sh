@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # build.sh: the project → static programs: a line `KIND NAME PATH` for each, KIND one of test, unit, bin, tool.
+# build.sh --release: only the command and the guest's tool, as they are when they are measured.
 #
 # musl where that target is installed, else glibc, linked statically.
 set -euo pipefail
@@ -23,5 +24,12 @@ lines() {
          $1 == "lib" && $3 == "true"    { print "unit", "unit", $4 }
          $1 == "bin" && $3 == "false"   { print "bin", $2, $4 }'
 }
+if [ "${1:-}" = --release ]; then
+  # Figures must not depend on the folder that the project is in.
+  export RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix $PWD=/project"
+  cargo build --release "${flags[@]}" | lines
+  cargo build --release --manifest-path vm-tests/tool/Cargo.toml "${flags[@]}" | lines | sed 's/^bin/tool/'
+  exit
+fi
 cargo test --no-run "${flags[@]}" | lines
 cargo build --manifest-path vm-tests/tool/Cargo.toml "${flags[@]}" | lines | sed 's/^bin/tool/'

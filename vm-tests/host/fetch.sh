@@ -1,33 +1,16 @@
 #!/usr/bin/env bash
 # fetch.sh NAME SUITE: the newest cloud kernel of a Debian suite → cache/kernels/NAME/{vmlinux,modules/,VERSION}.
 #
-# The mirror is the one of the machine's own apt sources; its signatures are checked, only that an old suite's index
-# lapsed is forgiven. VERSION records release, version, suite, and the checksum of every package.
+# VERSION records release, version, suite, and the checksum of every package.
 set -euo pipefail
 name=$1 suite=$2
 cache=$(cd "$(dirname "$0")/.." && mkdir -p cache && cd cache && pwd)
-apt=$cache/apt debs=$cache/debs
-mkdir -p "$apt"/lists/partial "$apt"/cache/archives/partial "$debs" "$cache/kernels"
-
+debs=$cache/debs
+mkdir -p "$cache/kernels"
 fail() { echo "fetch: $*" >&2; exit 1; }
-# shellcheck disable=SC1091
-here=$(. /etc/os-release && echo "$VERSION_CODENAME")
-case $suite in *-security) source=$here-security ;; *) source=$here ;; esac
-# shellcheck disable=SC2016
-uri=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Identifier: Packages' |
-  awk -v r="$source" '$2 == r && !seen { print $1; seen = 1 }')
-[ -n "$uri" ] || fail "no apt source for \`$source\` on this machine; kernels come from a Debian mirror"
-
-echo "deb $uri $suite main" > "$apt/$suite.list"
-cat > "$apt/$suite.conf" <<C
-Dir::Etc::SourceList "$apt/$suite.list"; Dir::Etc::SourceParts "/dev/null";
-Dir::State::Lists "$apt/lists"; Dir::Cache "$apt/cache"; APT::Sandbox::User "";
-APT::Get::List-Cleanup "false";
-Acquire::Languages "none"; Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
-Acquire::Retries "3"; Acquire::Check-Valid-Until "false";
-C
-export APT_CONFIG=$apt/$suite.conf
-apt-get update -qq -o APT::Update::Error-Mode=any || fail "no index of suite \`$suite\`"
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/apt.sh"
+use_suite "$cache" "$suite" || fail "$suite"
 
 meta=linux-image-cloud-amd64
 # `sed q` would close the pipe early, and pipefail would call that an error: awk reads to the end.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # pack.sh BUILT: the programs that build.sh named, the project's test data and tools of this machine → cache/base.cpio.
+# pack.sh --latency BUILT: the measured command, the guest's tool and the fetched peers → cache/latency.cpio.
 # pack.sh --modules NAME: a fetched kernel's modules → cache/kernels/NAME/modules.cpio, in the order they must be loaded.
 #
 # The kernel takes several archives one after another, so each part is built when it changes.
@@ -14,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 archive() { (cd "$work" && find . | busybox cpio -o -H newc -R 0:0 2> /dev/null) > "$1.new" && mv "$1.new" "$1"; }
 
 # Modules that tests and cases use; the file systems and links of containers.
-modules=(overlay veth bridge tun loop dummy macvlan nf_tables nft_masq nft_chain_nat nft_ct)
+modules=(overlay fuse veth bridge tun loop dummy macvlan nf_tables nft_masq nft_chain_nat nft_ct)
 
 pack_modules() {
   local kernel=$cache/kernels/$1
@@ -42,7 +43,7 @@ pack_modules() {
 
 # Programs of this machine that tests ask as witnesses, and the package each is in.
 tools=(findmnt:util-linux unshare:util-linux nsenter:util-linux setpriv:util-linux prlimit:util-linux id:coreutils
-  uname:coreutils bash:bash ip:iproute2 newuidmap:uidmap newgidmap:uidmap strace:strace)
+  uname:coreutils bash:bash dash:dash ip:iproute2 newuidmap:uidmap newgidmap:uidmap strace:strace)
 
 copy_program() { # at its own path, with the libraries it names
   mkdir -p "$work$(dirname "$1")"
@@ -56,12 +57,40 @@ copy_program() { # at its own path, with the libraries it names
   done
 }
 
-pack_base() {
-  mkdir -p "$work"/{bin,sbin,usr/bin,usr/sbin,lib,lib64,etc,proc,sys,dev,tmp,run,newroot,vm/tests,vm/cases}
+skeleton() { # skeleton SCRIPT: what every guest has, and what it runs
+  mkdir -p "$work"/{bin,sbin,usr/bin,usr/sbin,lib,lib64,etc,proc,sys,dev,tmp,run,newroot,vm}
   cp "$(command -v busybox)" "$work/bin/busybox"
   cp "$here/guest/init" "$work/init"
-  cp "$here"/guest/{host,suites} "$work/vm/"
-  chmod +x "$work/init" "$work"/vm/{host,suites}
+  cp "$here/guest/host" "$here/guest/$1" "$work/vm/"
+  chmod +x "$work/init" "$work/vm/host" "$work/vm/$1"
+}
+
+pack_latency() {
+  skeleton latency
+  mkdir "$work/modules" && : > "$work/modules/order"
+  local kind name path
+  while read -r kind name path; do
+    case $kind in
+      tool) cp "$path" "$work/vm/tool" ;;
+      bin) cp "$path" "$work/usr/bin/$name" ;;
+    esac
+  done < "$1"
+  cp "$cache"/peers/tree/usr/bin/{crun,bwrap} "$cache/peers/tree/usr/sbin/runc" "$work/usr/bin/"
+  local file
+  (cd "$cache/peers/tree" && find . -name '*.so*' -path '*lib*' -not -path '*/gconv/*' -print0) |
+    while IFS= read -r -d '' file; do
+      mkdir -p "$work/${file%/*}"
+      cp -a "$cache/peers/tree/$file" "$work/$file"
+    done
+  accounts
+  # The same bytes for the same inputs.
+  find "$work" -exec touch -hd @0 {} +
+  archive "$cache/latency.cpio"
+}
+
+pack_base() {
+  skeleton suites
+  mkdir -p "$work"/vm/{tests,cases}
   local tool path
   for tool in "${tools[@]}"; do
     path=$(command -v "${tool%:*}") || fail "no program \`${tool%:*}\`: install the package ${tool#*:}"
@@ -70,10 +99,11 @@ pack_base() {
   local kind name
   while read -r kind name path; do
     case $kind in
-      test | unit) cp "$path" "$work/vm/tests/$name" ;;
+      # Without symbols: all of it is copied at every boot.
+      test | unit) strip -o "$work/vm/tests/$name" "$path" ;;
       tool) cp "$path" "$work/vm/tool" ;;
       # Tests know the program by the path that cargo built it at; people and cases by its name.
-      bin) mkdir -p "$work$(dirname "$path")" && cp "$path" "$work$path" && ln -s "$path" "$work/usr/bin/$name" ;;
+      bin) mkdir -p "$work$(dirname "$path")" && strip -o "$work$path" "$path" && ln -s "$path" "$work/usr/bin/$name" ;;
     esac
   done < "$1"
   # Tests read their data below the path they were built at: all that is tracked, or will be.
@@ -93,9 +123,11 @@ accounts() {
   echo 'user:100000:65536' | tee "$work/etc/subuid" > "$work/etc/subgid"
   printf '%s\n' 'passwd: files' 'group: files' 'hosts: files' > "$work/etc/nsswitch.conf"
   echo '127.0.0.1 localhost vm' > "$work/etc/hosts"
+  echo vm > "$work/etc/hostname"
 }
 
 case $1 in
+  --latency) pack_latency "$2" ;;
   --modules) pack_modules "$2" ;;
   *) pack_base "$1" ;;
 esac

@@ -38,6 +38,8 @@ pub(super) fn kernel(reader: &Reader, status: &ProcStatus) -> Result<KernelFacts
         Feature::Openat2 => answers(Question::OPENAT2),
         Feature::Pidfd => answers(Question::PIDFD_OPEN) && answers(Question::PIDFD_SEND_SIGNAL),
         Feature::Seccomp => answers(Question::SECCOMP_FILTER),
+        Feature::SeccompNotify => answers(Question::SECCOMP_NOTIFY),
+        Feature::SeccompWaitKillable => answers(Question::SECCOMP_WAIT_KILLABLE),
         Feature::TimeNamespace => namespaces.contains(&NamespaceKind::Time),
     };
     let features = Feature::ALL.iter().copied().filter(has).collect();

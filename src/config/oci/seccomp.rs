@@ -1,25 +1,30 @@
 //! Turns `linux.seccomp` into a system call filter.
 
 use alloc::borrow::ToOwned;
-use alloc::string::String;
-use alloc::vec::Vec;
 
 use super::door::{Door, U64};
 use super::fields::Fields;
 use crate::config::error::Expected;
 use crate::config::json::Node;
-use crate::config::{Seccomp, SeccompAction, SeccompArg, SeccompOperator, SeccompRule};
+use crate::config::{
+    Seccomp, SeccompAction, SeccompArch, SeccompArg, SeccompFlag, SeccompOperator, SeccompRule,
+};
 
 pub(super) fn read<'a>(door: &mut Door<'_>, node: &'a Node<'a>) -> Option<Seccomp> {
     let mut fields = door.fields(node)?;
     let default_errno = fields.number(door, "defaultErrnoRet", (0, 4095)).unwrap_or(EPERM);
     let default_action = fields.required(door, "defaultAction");
     let default_action = default_action.and_then(|node| action(door, node, default_errno));
-    let words = |list: Vec<(&str, &Node<'_>)>| -> Vec<String> {
-        list.into_iter().map(|(text, _)| text.to_owned()).collect()
-    };
-    let architectures = words(fields.texts(door, "architectures"));
-    let flags = words(fields.texts(door, "flags"));
+    let architectures = fields
+        .items(door, "architectures")
+        .iter()
+        .filter_map(|node| door.word(node, SeccompArch::from_name, Expected::SeccompArch))
+        .collect();
+    let flags = fields
+        .items(door, "flags")
+        .iter()
+        .filter_map(|node| door.word(node, SeccompFlag::from_name, Expected::SeccompFlag))
+        .collect();
     let listener_path = fields.text(door, "listenerPath").map(|(text, _)| text.to_owned());
     let listener_metadata = fields.text(door, "listenerMetadata").map(|(text, _)| text.to_owned());
     let syscalls = fields.items(door, "syscalls");
