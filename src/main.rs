@@ -1,7 +1,15 @@
 //! Arguments in, exit code out.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    nsplan::cli::main(std::env::args_os().skip(1).collect())
+    let mut words = std::env::args_os();
+    let name = words.next().unwrap_or_default();
+    let words = words.collect();
+    // One file can be both commands.
+    match Path::new(&name).file_name() {
+        Some(name) if name == "nsinit" => nsplan::cli::nsinit::main(words),
+        _ => nsplan::cli::main(words),
+    }
 }

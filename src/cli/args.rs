@@ -11,8 +11,8 @@ use lexopt::Arg;
 use super::lookup::{find_long, find_short, find_verb, lexical, missing_value};
 use super::options::OptId;
 use super::report::{Failure, Problem};
-use super::spec::{Operands, Opt, Takes, Verb, VerbId};
-use super::verbs::SHELLS;
+use super::spec::{Operands, Opt, Takes, Tool, Verb, VerbId};
+use super::verbs::{NSPLAN, SHELLS};
 
 /// A command line, understood.
 #[derive(Debug)]
@@ -165,11 +165,11 @@ pub const ID_RULE: &str =
     "expected 1 to 255 letters, digits and `_ . + -`, and neither `.` nor `..`";
 
 /// The words of a command line, sorted by the tables but not yet understood.
-struct Sorted {
-    verb: Option<&'static Verb>,
-    given: Vec<Given>,
-    words: Vec<String>,
-    version: bool,
+pub(super) struct Sorted<I: 'static> {
+    pub(super) verb: Option<&'static Verb<I>>,
+    pub(super) given: Vec<Given>,
+    pub(super) words: Vec<String>,
+    pub(super) version: bool,
 }
 
 /// Understands the words after the program's own name.
@@ -177,7 +177,7 @@ struct Sorted {
 /// # Errors
 /// With the first word that has no place, in the user's spelling, and a hint.
 pub fn parse(words: Vec<OsString>) -> Result<Request, Failure> {
-    let mut sorted = sort(words)?;
+    let mut sorted = sort(&NSPLAN, words)?;
     let has = |id: OptId| sorted.given.iter().any(|given| given.opt.id == id);
     let (debug, help) = (has(OptId::Debug), has(OptId::Help));
     let systemd_cgroup = has(OptId::SystemdCgroup);
@@ -197,26 +197,28 @@ pub fn parse(words: Vec<OsString>) -> Result<Request, Failure> {
     Ok(Request { root, debug, systemd_cgroup, action })
 }
 
-fn sort(words: Vec<OsString>) -> Result<Sorted, Failure> {
+/// Sorts words by a program's tables: the verb, its options in order, and its other words.
+pub(super) fn sort<I>(tool: &'static Tool<I>, words: Vec<OsString>) -> Result<Sorted<I>, Failure> {
     let mut parser = lexopt::Parser::from_args(words);
     let mut sorted = Sorted { verb: None, given: Vec::new(), words: Vec::new(), version: false };
-    while let Some(arg) = parser.next().map_err(|error| lexical(&error, sorted.verb))? {
+    while let Some(arg) = parser.next().map_err(|error| lexical(tool, &error, sorted.verb))? {
         let (opt, short) = match arg {
             Arg::Long("version") | Arg::Short('V') if sorted.verb.is_none() => {
                 sorted.version = true;
                 continue;
             }
-            Arg::Long(name) => (find_long(name, sorted.verb)?, false),
-            Arg::Short(letter) => (find_short(letter, sorted.verb)?, true),
+            Arg::Long(name) => (find_long(tool, name, sorted.verb)?, false),
+            Arg::Short(letter) => (find_short(tool, letter, sorted.verb)?, true),
             Arg::Value(word) => {
                 let word = utf8(word)?;
                 let Some(verb) = sorted.verb else {
-                    sorted.verb = Some(find_verb(&word)?);
+                    sorted.verb = Some(find_verb(tool, &word)?);
                     continue;
                 };
                 sorted.words.push(word);
                 if is_command(verb, sorted.words.len()) {
-                    let rest = parser.raw_args().map_err(|error| lexical(&error, Some(verb)))?;
+                    let rest =
+                        parser.raw_args().map_err(|error| lexical(tool, &error, Some(verb)))?;
                     for word in rest {
                         sorted.words.push(utf8(word)?);
                     }
@@ -239,7 +241,7 @@ fn sort(words: Vec<OsString>) -> Result<Sorted, Failure> {
 }
 
 /// Whether the word just read, the `count`-th, is the first of a command.
-fn is_command(verb: &Verb, count: usize) -> bool {
+fn is_command<I>(verb: &Verb<I>, count: usize) -> bool {
     matches!(verb.operands, Operands::Command { before, .. } if count > before)
 }
 
@@ -251,7 +253,7 @@ fn utf8(word: OsString) -> Result<String, Failure> {
 }
 
 fn action(verb: &'static Verb, given: Vec<Given>, words: Vec<String>) -> Result<Action, Failure> {
-    check_count(verb, &words)?;
+    check_count(&NSPLAN, verb, &words)?;
     let mut words = words;
     Ok(match verb.id {
         VerbId::Do => Action::Do { options: given, command: words },
@@ -269,25 +271,34 @@ fn action(verb: &'static Verb, given: Vec<Given>, words: Vec<String>) -> Result<
         VerbId::Delete => {
             Action::Delete { id: container_id(&words.remove(0))?, force: !given.is_empty() }
         }
-        VerbId::Help => Action::Help(words.first().map(|word| find_verb(word)).transpose()?),
-        VerbId::Man => Action::Man(words.first().map(|word| find_verb(word)).transpose()?),
-        VerbId::Completions => {
-            let known = SHELLS.iter().find(|shell| **shell == words[0]);
-            Action::Completions(known.ok_or_else(|| {
-                let text = format!("`{}`: no completions for this shell", words[0]);
-                usage(text, "there are some for bash, zsh and fish")
-            })?)
+        VerbId::Help => {
+            Action::Help(words.first().map(|word| find_verb(&NSPLAN, word)).transpose()?)
         }
+        VerbId::Man => Action::Man(words.first().map(|word| find_verb(&NSPLAN, word)).transpose()?),
+        VerbId::Completions => Action::Completions(shell(&words[0])?),
     })
 }
 
-fn check_count(verb: &Verb, words: &[String]) -> Result<(), Failure> {
+/// A shell that completions are made for.
+pub(super) fn shell(name: &str) -> Result<&'static str, Failure> {
+    SHELLS.iter().find(|shell| **shell == name).copied().ok_or_else(|| {
+        let text = format!("`{name}`: no completions for this shell");
+        usage(text, "there are some for bash, zsh and fish")
+    })
+}
+
+/// Checks how many words there are beside the options.
+pub(super) fn check_count<I>(
+    tool: &'static Tool<I>,
+    verb: &Verb<I>,
+    words: &[String],
+) -> Result<(), Failure> {
     let (least, most) = match verb.operands {
         Operands::Words { least, most } => (least, most),
         Operands::Command { before, required } => (before + usize::from(required), usize::MAX),
     };
     let form = || {
-        let forms = verb.usage.iter().map(|form| format!("nsplan {} {form}", verb.name));
+        let forms = verb.usage.iter().map(|form| format!("{} {} {form}", tool.name, verb.name));
         format!("usage: {}", forms.collect::<Vec<_>>().join(", or ").trim_end())
     };
     if words.len() < least {
@@ -317,9 +328,7 @@ fn plan(mut given: Vec<Given>, command: Vec<String>) -> Result<Action, Failure> 
     let host = take(&mut given, OptId::Host);
     let file = take(&mut given, OptId::ConfigFile);
     let bundle = take(&mut given, OptId::Bundle);
-    let count = given.len();
-    given.retain(|given| given.opt.id != OptId::Json);
-    let json = given.len() < count;
+    let json = take_switch(&mut given, OptId::Json);
     let subject = match (file, bundle) {
         (None, None) if command.is_empty() => {
             let hint = "give --config FILE, --bundle DIR, or a command as for `nsplan do`";
@@ -359,7 +368,7 @@ fn is_libcontainer(given: &[Given]) -> Result<bool, Failure> {
 }
 
 /// Takes all of one option out; the last one counts.
-fn take(given: &mut Vec<Given>, id: OptId) -> Option<String> {
+pub(super) fn take(given: &mut Vec<Given>, id: OptId) -> Option<String> {
     let mut last = None;
     given.retain_mut(|given| {
         let keep = given.opt.id != id;
@@ -371,7 +380,14 @@ fn take(given: &mut Vec<Given>, id: OptId) -> Option<String> {
     last
 }
 
-fn container_id(text: &str) -> Result<ContainerId, Failure> {
+/// Takes all of a switch out; whether it was there.
+pub(super) fn take_switch(given: &mut Vec<Given>, id: OptId) -> bool {
+    let count = given.len();
+    given.retain(|given| given.opt.id != id);
+    given.len() < count
+}
+
+pub(super) fn container_id(text: &str) -> Result<ContainerId, Failure> {
     ContainerId::new(text)
         .ok_or_else(|| usage(format!("`{text}`: not a name for a container"), ID_RULE))
 }

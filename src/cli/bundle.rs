@@ -5,8 +5,8 @@
 use super::args::ContainerId;
 use super::report::{EXIT_OWN, Failure, Problem, Sources};
 use crate::config::{
-    CgroupBase, CgroupPath, Config, Ignored, IgnoredReason, OciParsed, Parsed, PathComponent,
-    Process, Resources, from_libcontainer, from_oci,
+    CgroupBase, CgroupPath, Config, ConfigErrors, Ignored, IgnoredReason, OciParsed, Parsed,
+    PathComponent, Process, Resources, SourceMap, from_libcontainer, from_oci,
 };
 use crate::types::{HostPath, Pointer};
 
@@ -62,23 +62,28 @@ fn read(file: &str, is_oci: bool) -> Result<(Document, Sources), Failure> {
     let path = absolute(file)?;
     let directory = path.as_str().rsplit_once('/').map_or("/", |(directory, _)| directory);
     let base = absolute(if directory.is_empty() { "/" } else { directory })?;
-    parse(&text, &base, is_oci)
-        .map_err(|errors| Failure {
-            exit: EXIT_OWN,
-            problems: errors
-                .0
-                .iter()
-                .map(|error| Problem::new(format!("{file}:{error}")))
-                .collect(),
-        })
-        .map(|(document, map)| (document, Sources { map, file: Some(file.to_owned()) }))
+    let (document, map) = parse(&text, &base, is_oci).map_err(|errors| refused(file, &errors))?;
+    Ok((document, Sources { map, file: Some(file.to_owned()) }))
+}
+
+fn refused(file: &str, errors: &ConfigErrors) -> Failure {
+    let problems = errors.0.iter().map(|error| Problem::new(format!("{file}:{error}")));
+    Failure { exit: EXIT_OWN, problems: problems.collect() }
+}
+
+/// Reads a `container.json` whose empty or relative root is in `base`, wherever the file is.
+pub(super) fn read_container(file: &str, base: &HostPath) -> Result<(Parsed, Sources), Failure> {
+    let text = std::fs::read(file).map_err(|error| Problem::of(&error).at(file))?;
+    let parsed = from_libcontainer(&text, base).map_err(|errors| refused(file, &errors))?;
+    let sources = Sources { map: parsed.source.clone(), file: Some(file.to_owned()) };
+    Ok((parsed, sources))
 }
 
 fn parse(
     text: &[u8],
     base: &HostPath,
     is_oci: bool,
-) -> Result<(Document, crate::config::SourceMap), crate::config::ConfigErrors> {
+) -> Result<(Document, SourceMap), ConfigErrors> {
     if is_oci {
         let mut parsed = from_oci(text, base)?;
         let map = core::mem::take(&mut parsed.source);

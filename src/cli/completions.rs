@@ -4,17 +4,15 @@
 
 use core::fmt::Write as _;
 
-use super::options::GLOBAL;
-use super::spec::{Complete, Opt, Takes, Verb};
-use super::verbs::{VERB_NAMES, VERBS};
+use super::spec::{Complete, Opt, Takes, Tool, Verb};
 
 /// The script for one of [`SHELLS`](super::verbs::SHELLS); empty for another.
 #[must_use]
-pub fn completions(shell: &str) -> String {
+pub fn completions<I>(tool: &'static Tool<I>, shell: &str) -> String {
     match shell {
-        "bash" => bash(),
-        "zsh" => zsh(),
-        "fish" => fish(),
+        "bash" => bash(tool),
+        "zsh" => zsh(tool),
+        "fish" => fish(tool),
         _ => String::new(),
     }
 }
@@ -25,30 +23,32 @@ fn spellings(opt: &Opt) -> Vec<String> {
     short.into_iter().chain([format!("--{}", opt.long)]).collect()
 }
 
-fn bash() -> String {
-    let mut script = String::from(
-        "# nsplan completion for bash\n_nsplan() {\n    \
-         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= word\n    \
+fn bash<I>(tool: &'static Tool<I>) -> String {
+    let name = tool.name;
+    let names: Vec<_> = tool.verb_names().collect();
+    let mut script = format!("# {name} completion for bash\n_{name}() {{\n");
+    script.push_str(
+        "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= word\n    \
          for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n        case $word in\n",
     );
-    let _ = writeln!(script, "            {}) verb=$word; break ;;", VERB_NAMES.join("|"));
+    let _ = writeln!(script, "            {}) verb=$word; break ;;", names.join("|"));
     script.push_str("        esac\n    done\n    case $verb in\n");
     let _ = writeln!(
         script,
         "        '') COMPREPLY=($(compgen -W \"{} {} --version\" -- \"$cur\")); return ;;",
-        VERB_NAMES.join(" "),
-        words(GLOBAL.options.iter())
+        names.join(" "),
+        words(tool.global.options.iter())
     );
-    for verb in &VERBS {
-        bash_verb(&mut script, verb);
+    for verb in tool.verbs {
+        bash_verb(&mut script, tool, verb);
     }
-    script.push_str("    esac\n}\ncomplete -F _nsplan nsplan\n");
+    let _ = writeln!(script, "    esac\n}}\ncomplete -F _{name} {name}");
     script
 }
 
-fn bash_verb(script: &mut String, verb: &Verb) {
+fn bash_verb<I>(script: &mut String, tool: &'static Tool<I>, verb: &Verb<I>) {
     let _ = writeln!(script, "        {})\n            case $prev in", verb.name);
-    for opt in verb.options() {
+    for opt in tool.options(verb) {
         let reply = match opt.takes {
             Takes::Value(value) => bash_reply(value.complete),
             Takes::Nothing | Takes::Maybe(_) => continue,
@@ -61,7 +61,7 @@ fn bash_verb(script: &mut String, verb: &Verb) {
         "            esac\n            if [[ $cur == -* ]]; then\n                \
          COMPREPLY=($(compgen -W \"{}\" -- \"$cur\"))\n            else\n                \
          {}\n            fi ;;",
-        words(verb.options()),
+        words(tool.options(verb)),
         bash_reply(verb.complete)
     );
 }
@@ -81,25 +81,26 @@ fn bash_reply(complete: Complete) -> String {
     }
 }
 
-fn zsh() -> String {
-    let mut script = String::from(
-        "#compdef nsplan\n_nsplan() {\n    local -a verbs\n    local verb\n    verbs=(\n",
+fn zsh<I>(tool: &'static Tool<I>) -> String {
+    let name = tool.name;
+    let mut script = format!(
+        "#compdef {name}\n_{name}() {{\n    local -a verbs\n    local verb\n    verbs=(\n",
     );
-    for verb in &VERBS {
+    for verb in tool.verbs {
         let _ = writeln!(script, "        '{}:{}'", verb.name, quoted(verb.summary));
     }
     script.push_str(
         "    )\n    for verb in ${words[2,CURRENT-1]}; do\n        \
          (( ${+verbs[(r)$verb:*]} )) && break\n        verb=\n    done\n    case $verb in\n",
     );
-    for verb in &VERBS {
+    for verb in tool.verbs {
         let _ = write!(script, "        {}) _arguments -S", verb.name);
-        for opt in verb.options() {
+        for opt in tool.options(verb) {
             zsh_option(&mut script, opt);
         }
         let _ = writeln!(script, " \\\n            '*:word:{}' ;;", zsh_action(verb.complete));
     }
-    script.push_str("        *) _describe verb verbs ;;\n    esac\n}\n_nsplan \"$@\"\n");
+    let _ = writeln!(script, "        *) _describe verb verbs ;;\n    esac\n}}\n_{name} \"$@\"");
     script
 }
 
@@ -132,31 +133,33 @@ fn zsh_action(complete: Complete) -> String {
     }
 }
 
-fn fish() -> String {
-    let mut script = String::from("# nsplan completion for fish\n");
-    let none = format!("not __fish_seen_subcommand_from {}", VERB_NAMES.join(" "));
-    for verb in &VERBS {
+fn fish<I>(tool: &'static Tool<I>) -> String {
+    let name = tool.name;
+    let mut script = format!("# {name} completion for fish\n");
+    let names: Vec<_> = tool.verb_names().collect();
+    let none = format!("not __fish_seen_subcommand_from {}", names.join(" "));
+    for verb in tool.verbs {
         let _ = writeln!(
             script,
-            "complete -c nsplan -f -n '{none}' -a {} -d '{}'",
+            "complete -c {name} -f -n '{none}' -a {} -d '{}'",
             verb.name,
             fish_quoted(verb.summary)
         );
     }
-    for verb in &VERBS {
+    for verb in tool.verbs {
         let seen = format!("__fish_seen_subcommand_from {}", verb.name);
         if let Complete::Words(words) = verb.complete {
-            let _ = writeln!(script, "complete -c nsplan -f -n '{seen}' -a '{}'", words.join(" "));
+            let _ = writeln!(script, "complete -c {name} -f -n '{seen}' -a '{}'", words.join(" "));
         }
-        for opt in verb.options() {
-            fish_option(&mut script, &seen, opt);
+        for opt in tool.options(verb) {
+            fish_option(&mut script, name, &seen, opt);
         }
     }
     script
 }
 
-fn fish_option(script: &mut String, seen: &str, opt: &Opt) {
-    let _ = write!(script, "complete -c nsplan -n '{seen}' -l {}", opt.long);
+fn fish_option(script: &mut String, name: &str, seen: &str, opt: &Opt) {
+    let _ = write!(script, "complete -c {name} -n '{seen}' -l {}", opt.long);
     if let Some(letter) = opt.short {
         let _ = write!(script, " -s {letter}");
     }

@@ -4,9 +4,7 @@
 
 use core::fmt::Write as _;
 
-use super::options::GLOBAL;
-use super::spec::{Group, Opt, Takes, Verb};
-use super::verbs::{EXIT_CODES, VERBS};
+use super::spec::{Group, Opt, Takes, Tool, Verb};
 
 /// Where the help of an option begins.
 const COLUMN: usize = 30;
@@ -15,43 +13,44 @@ const EXAMPLE: usize = 46;
 /// Where lines end.
 const WIDTH: usize = 80;
 
-/// The text of `nsplan help`, or of `nsplan help VERB`.
+/// The text of `help`, or of `help VERB`.
 #[must_use]
-pub fn help(verb: Option<&Verb>) -> String {
-    verb.map_or_else(overview, of_verb)
+pub fn help<I>(tool: &'static Tool<I>, verb: Option<&Verb<I>>) -> String {
+    verb.map_or_else(|| overview(tool), |verb| of_verb(tool, verb))
 }
 
-/// The text of `nsplan --version`.
+/// The text of `--version`.
 #[must_use]
-pub fn version() -> String {
-    format!("nsplan {}\n", env!("CARGO_PKG_VERSION"))
+pub fn version(name: &str) -> String {
+    format!("{name} {}\n", env!("CARGO_PKG_VERSION"))
 }
 
-fn overview() -> String {
-    let mut text = String::from(
-        "nsplan starts Linux containers from a plan that can be read before it runs.\n\n\
-         Usage: nsplan VERB [OPTIONS] …\n\n\
-         Examples:\n  nsplan do sh                a shell; the host's files are read-only\n  \
-         nsplan plan -- sh           every step of that, without doing any\n  \
-         nsplan help do              all that can be asked for\n\nVerbs:\n",
-    );
-    for verb in &VERBS {
+fn overview<I>(tool: &'static Tool<I>) -> String {
+    let name = tool.name;
+    let mut text =
+        format!("{name} {}.\n\nUsage: {name} VERB [OPTIONS] …\n\nExamples:\n", tool.summary);
+    for (command, meaning) in tool.examples {
+        row(&mut text, &format!("  {name} {command}"), meaning, 30);
+    }
+    text.push_str("\nVerbs:\n");
+    for verb in tool.verbs {
         row(&mut text, &format!("  {}", verb.name), verb.summary, 16);
     }
-    group(&mut text, &GLOBAL);
+    group(&mut text, tool.global);
     text.push_str("\nExit codes:\n");
-    for (code, meaning) in EXIT_CODES {
+    for (code, meaning) in tool.exit_codes {
         row(&mut text, &format!("  {code}"), meaning, 16);
     }
     row(&mut text, "  other", "the program's own", 16);
     text
 }
 
-fn of_verb(verb: &Verb) -> String {
-    let mut text = format!("nsplan {}: {}\n\n", verb.name, verb.summary);
+fn of_verb<I>(tool: &'static Tool<I>, verb: &Verb<I>) -> String {
+    let name = tool.name;
+    let mut text = format!("{name} {}: {}\n\n", verb.name, verb.summary);
     for (at, form) in verb.usage.iter().enumerate() {
         let word = if at == 0 { "Usage: " } else { "       " };
-        let line = format!("{word}nsplan {} {form}", verb.name);
+        let line = format!("{word}{name} {} {form}", verb.name);
         text.push_str(line.trim_end());
         text.push('\n');
     }
@@ -59,7 +58,7 @@ fn of_verb(verb: &Verb) -> String {
         text.push_str("\nExamples:\n");
     }
     for (command, meaning) in verb.examples {
-        let line = format!("  nsplan {command}");
+        let line = format!("  {name} {command}");
         if line.chars().count() + 2 > EXAMPLE {
             let _ = writeln!(text, "{line}\n{:EXAMPLE$}{meaning}", "");
         } else {
@@ -70,10 +69,10 @@ fn of_verb(verb: &Verb) -> String {
         text.push('\n');
         wrap(&mut text, paragraph, 0, 0);
     }
-    for options in verb.groups.iter().copied().chain([&GLOBAL]) {
+    for options in verb.groups.iter().copied().chain([tool.global]) {
         group(&mut text, options);
     }
-    if verb.options().any(is_many) {
+    if tool.options(verb).any(is_many) {
         text.push_str("\nOptions marked … may be given again and add up.\n");
     }
     text

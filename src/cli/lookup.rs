@@ -3,63 +3,80 @@
 //! Pure.
 
 use super::args::{Given, usage};
-use super::options::GLOBAL;
 use super::report::Failure;
-use super::spec::{Opt, Takes, Verb, VerbId};
-use super::verbs::{ALIASES, FOREIGN, VERBS};
+use super::spec::{Opt, Takes, Tool, Verb};
 
-pub(super) fn find_verb(name: &str) -> Result<&'static Verb, Failure> {
-    Verb::named(name).ok_or_else(|| {
-        let names = VERBS.iter().map(|verb| verb.name);
-        let hint = match nearest(name, names) {
+pub(super) fn find_verb<I>(
+    tool: &'static Tool<I>,
+    name: &str,
+) -> Result<&'static Verb<I>, Failure> {
+    tool.verb(name).ok_or_else(|| {
+        let (own, runs) = (tool.name, tool.runs);
+        let hint = match nearest(name, tool.verb_names()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("`nsplan do {name} …` runs a command; `nsplan help` lists all verbs"),
+            None => {
+                format!("`{own} {runs} {name} …` runs a command; `{own} help` lists all verbs")
+            }
         };
         usage(format!("`{name}`: no such verb"), hint)
     })
 }
 
-fn options(verb: Option<&'static Verb>) -> impl Iterator<Item = &'static Opt> {
-    let globals = verb.is_none().then_some(&GLOBAL);
+fn options<I>(
+    tool: &'static Tool<I>,
+    verb: Option<&'static Verb<I>>,
+) -> impl Iterator<Item = &'static Opt> {
+    let globals = verb.is_none().then_some(tool.global);
     let globals = globals.into_iter().flat_map(|group| group.options);
-    verb.into_iter().flat_map(Verb::options).chain(globals)
+    verb.into_iter().flat_map(|verb| tool.options(verb)).chain(globals)
 }
 
-pub(super) fn find_long(name: &str, verb: Option<&'static Verb>) -> Result<&'static Opt, Failure> {
-    if let Some(opt) = options(verb).find(|opt| opt.long == name) {
+pub(super) fn find_long<I>(
+    tool: &'static Tool<I>,
+    name: &str,
+    verb: Option<&'static Verb<I>>,
+) -> Result<&'static Opt, Failure> {
+    if let Some(opt) = options(tool, verb).find(|opt| opt.long == name) {
         return Ok(opt);
     }
-    let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
-    let real = alias.and_then(|(_, real)| options(verb).find(|opt| opt.long == *real));
-    real.ok_or_else(|| unknown_option(&format!("--{name}"), name, verb))
+    let alias = tool.aliases.iter().find(|(alias, _)| *alias == name);
+    let real = alias.and_then(|(_, real)| options(tool, verb).find(|opt| opt.long == *real));
+    real.ok_or_else(|| unknown_option(tool, &format!("--{name}"), name, verb))
 }
 
-pub(super) fn find_short(
+pub(super) fn find_short<I>(
+    tool: &'static Tool<I>,
     letter: char,
-    verb: Option<&'static Verb>,
+    verb: Option<&'static Verb<I>>,
 ) -> Result<&'static Opt, Failure> {
-    options(verb)
+    options(tool, verb)
         .find(|opt| opt.short == Some(letter))
-        .ok_or_else(|| unknown_option(&format!("-{letter}"), "", verb))
+        .ok_or_else(|| unknown_option(tool, &format!("-{letter}"), "", verb))
 }
 
-fn unknown_option(spelled: &str, name: &str, verb: Option<&'static Verb>) -> Failure {
+fn unknown_option<I>(
+    tool: &'static Tool<I>,
+    spelled: &str,
+    name: &str,
+    verb: Option<&'static Verb<I>>,
+) -> Failure {
+    let own = tool.name;
     let home = |wanted: &str| {
-        let has = |verb: &&Verb| verb.options().any(|opt| opt.long == wanted);
-        VERBS.iter().find(has)
+        let has = |verb: &&Verb<I>| tool.options(verb).any(|opt| opt.long == wanted);
+        tool.verbs.iter().find(has)
     };
-    let foreign = FOREIGN.iter().find(|(foreign, _)| *foreign == name);
-    let hint = match (verb, foreign) {
-        (Some(Verb { id: VerbId::Do | VerbId::Plan, .. }), Some((_, hint))) => (*hint).to_owned(),
-        _ => match (nearest(name, options(verb).map(|opt| opt.long)), home(name), verb) {
-            (_, Some(home), None) => {
-                format!("it belongs after a verb: nsplan {} {spelled}", home.name)
-            }
-            (Some(near), ..) => format!("did you mean `--{near}`?"),
-            (_, Some(home), _) => format!("`nsplan {}` has it", home.name),
-            (None, None, Some(verb)) => format!("`nsplan help {}` lists all options", verb.name),
-            (None, None, None) => "`nsplan help` lists all verbs".to_owned(),
-        },
+    let foreign = tool.foreign.iter().find(|(foreign, _)| *foreign == name);
+    let foreign = foreign.filter(|_| verb.is_some_and(|verb| tool.foreign_in.contains(&verb.name)));
+    let near = nearest(name, options(tool, verb).map(|opt| opt.long));
+    let hint = match (foreign, near, home(name), verb) {
+        (Some((_, hint)), ..) => (*hint).to_owned(),
+        (_, _, Some(home), None) => {
+            format!("it belongs after a verb: {own} {} {spelled}", home.name)
+        }
+        (_, Some(near), ..) => format!("did you mean `--{near}`?"),
+        (_, _, Some(home), _) => format!("`{own} {}` has it", home.name),
+        (.., Some(verb)) => format!("`{own} help {}` lists all options", verb.name),
+        (.., None) => format!("`{own} help` lists all verbs"),
     };
     let text = match verb {
         Some(verb) => format!("{spelled}: no such option of `{}`", verb.name),
@@ -77,10 +94,15 @@ pub(super) fn missing_value(opt: &'static Opt, short: bool) -> Failure {
     usage(format!("{name}: a value is missing"), format!("{name} {expected}"))
 }
 
-pub(super) fn lexical(error: &lexopt::Error, verb: Option<&'static Verb>) -> Failure {
+pub(super) fn lexical<I>(
+    tool: &'static Tool<I>,
+    error: &lexopt::Error,
+    verb: Option<&'static Verb<I>>,
+) -> Failure {
+    let own = tool.name;
     let hint = match verb {
-        Some(verb) => format!("`nsplan help {}` lists all options", verb.name),
-        None => "`nsplan help` lists all verbs".to_owned(),
+        Some(verb) => format!("`{own} help {}` lists all options", verb.name),
+        None => format!("`{own} help` lists all verbs"),
     };
     match error {
         lexopt::Error::UnexpectedValue { option, value } => {

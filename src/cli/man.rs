@@ -5,38 +5,37 @@
 use core::fmt::Write as _;
 
 use super::help::value_form;
-use super::options::GLOBAL;
-use super::spec::{Group, Verb};
-use super::verbs::{EXIT_CODES, VERBS};
+use super::spec::{Group, Tool, Verb};
 
-/// The page `nsplan(1)`, or that of a verb.
+/// The page of the program, or that of a verb.
 #[must_use]
-pub fn man(verb: Option<&Verb>) -> String {
-    verb.map_or_else(overview, of_verb)
+pub fn man<I>(tool: &'static Tool<I>, verb: Option<&Verb<I>>) -> String {
+    verb.map_or_else(|| overview(tool), |verb| of_verb(tool, verb))
 }
 
-fn overview() -> String {
-    let mut page =
-        head("nsplan", "starts Linux containers from a plan that can be read before it runs");
-    page.push_str(".SH SYNOPSIS\n.B nsplan\n.I VERB\n[OPTIONS] …\n.SH VERBS\n");
-    for verb in &VERBS {
+fn overview<I>(tool: &'static Tool<I>) -> String {
+    let name = tool.name;
+    let mut page = head(name, name, tool.summary);
+    let _ = write!(page, ".SH SYNOPSIS\n.B {name}\n.I VERB\n[OPTIONS] …\n.SH VERBS\n");
+    for verb in tool.verbs {
         let (name, summary) = (escape(verb.name), escape(verb.summary));
         let _ = writeln!(page, ".TP\n.B {name}\n{summary}");
     }
-    group(&mut page, &GLOBAL);
-    foot(&mut page);
-    let pages: Vec<String> = VERBS.iter().map(|verb| reference(verb.name)).collect();
+    group(&mut page, tool.global);
+    foot(&mut page, tool.exit_codes);
+    let pages: Vec<String> = tool.verb_names().map(|verb| reference(name, verb)).collect();
     let _ = writeln!(page, ".SH SEE ALSO\n{}", pages.join(",\n"));
     page
 }
 
-fn of_verb(verb: &Verb) -> String {
-    let mut page = head(&format!("nsplan-{}", verb.name), verb.summary);
+fn of_verb<I>(tool: &'static Tool<I>, verb: &Verb<I>) -> String {
+    let name = tool.name;
+    let mut page = head(name, &format!("{name}-{}", verb.name), verb.summary);
     page.push_str(".SH SYNOPSIS\n");
     for (at, form) in verb.usage.iter().enumerate() {
         let line_break = if at == 0 { "" } else { ".br\n" };
         let form = escape(form);
-        let _ = writeln!(page, "{line_break}.B nsplan {}\n{form}", verb.name);
+        let _ = writeln!(page, "{line_break}.B {name} {}\n{form}", verb.name);
     }
     if !verb.about.is_empty() {
         page.push_str(".SH DESCRIPTION\n");
@@ -49,23 +48,23 @@ fn of_verb(verb: &Verb) -> String {
     }
     for (command, meaning) in verb.examples {
         let (command, meaning) = (escape(command), escape(meaning));
-        let _ = writeln!(page, ".TP\n.B nsplan {command}\n{meaning}");
+        let _ = writeln!(page, ".TP\n.B {name} {command}\n{meaning}");
     }
-    for options in verb.groups.iter().copied().chain([&GLOBAL]) {
+    for options in verb.groups.iter().copied().chain([tool.global]) {
         group(&mut page, options);
     }
-    foot(&mut page);
-    let _ = writeln!(page, ".SH SEE ALSO\n.BR nsplan (1)");
+    foot(&mut page, tool.exit_codes);
+    let _ = writeln!(page, ".SH SEE ALSO\n.BR {name} (1)");
     page
 }
 
 /// No date: a page made twice from the same program is the same.
-fn head(name: &str, summary: &str) -> String {
+fn head(tool: &str, name: &str, summary: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let (title, summary) = (escape(&name.to_uppercase()), escape(summary));
     let name = escape(name);
     format!(
-        ".TH {title} 1 \"\" \"nsplan {version}\" \"nsplan manual\"\n.SH NAME\n{name} \\- {summary}\n"
+        ".TH {title} 1 \"\" \"{tool} {version}\" \"{tool} manual\"\n.SH NAME\n{name} \\- {summary}\n"
     )
 }
 
@@ -79,15 +78,15 @@ fn group(page: &mut String, group: &Group) {
     }
 }
 
-fn foot(page: &mut String) {
+fn foot(page: &mut String, exit_codes: &[(&str, &str)]) {
     page.push_str(".SH EXIT STATUS\nThat of the program, or one of these.\n");
-    for (code, meaning) in EXIT_CODES {
+    for (code, meaning) in exit_codes {
         let _ = writeln!(page, ".TP\n.B {code}\n{}", escape(meaning));
     }
 }
 
-fn reference(verb: &str) -> String {
-    format!("\\fBnsplan\\-{verb}\\fR(1)")
+fn reference(tool: &str, verb: &str) -> String {
+    format!("\\fB{tool}\\-{verb}\\fR(1)")
 }
 
 /// Text in which roff finds no commands.

@@ -11,6 +11,7 @@ pub mod delete;
 pub mod help;
 mod lookup;
 pub mod man;
+pub mod nsinit;
 pub mod options;
 pub mod report;
 mod run;

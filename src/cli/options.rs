@@ -2,25 +2,39 @@
 //!
 //! Pure.
 
-use super::spec::{Group, Opt, Takes};
+use super::spec::Takes;
 
 /// Makes the enum of options and the groups of the table from the same rows.
 macro_rules! options {
-    ($($(#[$about:meta])* $group:ident $title:literal {
+    (elsewhere { $($other:ident $meaning:literal;)* } $($(#[$about:meta])* $group:ident $title:literal {
         $($id:ident $long:literal $short:tt $takes:expr, $help:literal;)*
     })*) => {
         /// Every option by name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum OptId {
             $($(#[doc = $help] $id,)*)*
+            $(#[doc = $meaning] $other,)*
         }
 
-        $($(#[$about])* pub static $group: Group = Group {
+        group! {
+            $($(#[$about])* $group $title {
+                $($id $long $short $takes, $help;)*
+            })*
+        }
+    };
+}
+
+/// Makes groups of options from rows: id, long name, letter or `_`, value, help.
+macro_rules! group {
+    ($($(#[$about:meta])* $group:ident $title:literal {
+        $($id:ident $long:literal $short:tt $takes:expr, $help:literal;)*
+    })*) => {
+        $($(#[$about])* pub static $group: $crate::cli::spec::Group = $crate::cli::spec::Group {
             title: $title,
-            options: &[$(Opt {
-                id: OptId::$id,
+            options: &[$($crate::cli::spec::Opt {
+                id: $crate::cli::options::OptId::$id,
                 long: $long,
-                short: short!($short),
+                short: $crate::cli::options::short!($short),
                 takes: $takes,
                 help: $help,
             }),*],
@@ -37,6 +51,8 @@ macro_rules! short {
     };
 }
 
+pub(in crate::cli) use {group, short};
+
 const FLAG: Takes = Takes::Nothing;
 const DIR: Takes = Takes::directory("DIR");
 const FILE: Takes = Takes::file("FILE");
@@ -47,6 +63,20 @@ const SIZE: Takes = Takes::value("SIZE");
 const N: Takes = Takes::value("N");
 
 options! {
+    elsewhere {
+        Func "`nsinit`: what is done in a container.";
+        ListFunctions "`nsinit`: list what can be.";
+        LogFile "`nsinit`: where standard error goes.";
+        Mnt "`nsinit`: the mount namespace.";
+        OutputFile "`nsinit`: where a configuration is written to.";
+        ParentDeathSignal "`nsinit`: the signal at the end of the launcher.";
+        Security "`nsinit`: how many capabilities.";
+        UsernsRootUid "`nsinit`: root's number outside.";
+        VethAddress "`nsinit`: address of the interface.";
+        VethBridge "`nsinit`: bridge of the interface.";
+        VethGateway "`nsinit`: default gateway.";
+        VethMtu "`nsinit`: largest packet.";
+    }
     /// Before or after the verb.
     GLOBAL "Global options" {
         Help "help" 'h' FLAG, "Show help, also that of a verb.";

@@ -1,8 +1,9 @@
 //! Turns what went wrong into the lines a user reads: `nsplan: PLACE: what`, its causes, `hint:` lines.
 //!
-//! Pure. A refusal of the planner is said in the user's own words: the option, or the place in the file.
+//! Pure, but that the program's name is set once. A refusal of the planner is said in the user's own words: the option, or the place in the file.
 
 use core::fmt;
+use std::sync::OnceLock;
 
 use crate::config::{Origin, SourceMap};
 use crate::plan::PlanError;
@@ -14,6 +15,17 @@ pub const EXIT_OWN: u8 = 125;
 pub const EXIT_NOT_EXECUTABLE: u8 = 126;
 /// The program was not found.
 pub const EXIT_NOT_FOUND: u8 = 127;
+
+static SPEAKER: OnceLock<&str> = OnceLock::new();
+
+/// Puts `name` in front of what is reported from here on, `nsplan` otherwise; the first one stays. For `main`.
+pub fn speak_as(name: &'static str) {
+    let _ = SPEAKER.set(name);
+}
+
+fn speaker() -> &'static str {
+    SPEAKER.get().copied().unwrap_or("nsplan")
+}
 
 /// Why a request could not be carried out: every problem, and the exit code it ends with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +93,7 @@ impl From<Problem> for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for problem in &self.problems {
-            write!(f, "nsplan: {}", Visible(&problem.text))?;
+            write!(f, "{}: {}", speaker(), Visible(&problem.text))?;
             for cause in &problem.causes {
                 write!(f, ": {}", Visible(cause))?;
             }

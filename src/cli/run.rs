@@ -19,6 +19,7 @@ use super::sandbox::{Sandbox, Surroundings, sandbox};
 use super::signals::Signals;
 use super::state;
 use super::template::template;
+use super::verbs::NSPLAN;
 use crate::apply::probe::{probe, probe_all};
 use crate::apply::{ApplyError, Io, StateDir, seal_program, spawn};
 use crate::config::{Config, Extra, Generation, Parsed, SourceMap, to_libcontainer};
@@ -40,11 +41,16 @@ pub fn main(words: Vec<OsString>) -> ExitCode {
 }
 
 fn carry_out(request: &Request) -> Result<u8, Failure> {
+    let explain = |plan: &Plan| {
+        if request.debug {
+            let _ = write!(std::io::stderr().lock(), "{plan}");
+        }
+    };
     match &request.action {
-        Action::Help(verb) => print(&help(*verb)),
-        Action::Version => print(&version()),
-        Action::Completions(shell) => print(&completions(shell)),
-        Action::Man(verb) => print(&man(*verb)),
+        Action::Help(verb) => print(&help(&NSPLAN, *verb)),
+        Action::Version => print(&version(NSPLAN.name)),
+        Action::Completions(shell) => print(&completions(&NSPLAN, shell)),
+        Action::Man(verb) => print(&man(&NSPLAN, *verb)),
         Action::Probe => print(&pretty(&probe_all().map_err(|error| Problem::of(&error))?)?),
         Action::Config { file, libcontainer } => print_config(file, *libcontainer),
         Action::Plan { subject, command, json, host } => {
@@ -61,7 +67,7 @@ fn carry_out(request: &Request) -> Result<u8, Failure> {
             let Sandbox { config, sources, id, timeout } = made;
             let config = request.driven(config);
             let job = Job { config: &config, sources: &sources, id, timeout };
-            start(request, job)
+            start(&state_root(request)?, &explain, job)
         }
         Action::Run { bundle, id, command } => {
             let (document, sources) = read_bundle(bundle)?;
@@ -69,7 +75,7 @@ fn carry_out(request: &Request) -> Result<u8, Failure> {
             let config = document.config(command, &Owner { id: Some(id), is_root })?;
             let config = request.driven(config);
             let job = Job { config: &config, sources: &sources, id: id.clone(), timeout: None };
-            start(request, job)
+            start(&state_root(request)?, &explain, job)
         }
         Action::Spec { bundle, rootless } => write_spec(bundle.as_deref(), *rootless),
         Action::Delete { id, force } => {
@@ -80,26 +86,25 @@ fn carry_out(request: &Request) -> Result<u8, Failure> {
 }
 
 /// A container to be started.
-struct Job<'a> {
-    config: &'a Config,
-    sources: &'a Sources,
-    id: ContainerId,
-    timeout: Option<Duration>,
+pub(super) struct Job<'a> {
+    pub(super) config: &'a Config,
+    pub(super) sources: &'a Sources,
+    pub(super) id: ContainerId,
+    pub(super) timeout: Option<Duration>,
 }
 
-fn start(request: &Request, job: Job<'_>) -> Result<u8, Failure> {
+/// Starts a container and stays with it; `explain` is told the plan before it is carried out.
+pub(super) fn start(root: &HostPath, explain: &dyn Fn(&Plan), job: Job<'_>) -> Result<u8, Failure> {
     if is_exposed(job.config) {
         seal_program().map_err(|fault| {
-            let text = format!("nsplan's own program could be overwritten from inside: {fault}");
-            Failure::from(Problem::new(text).hint("install nsplan on a read-only file system"))
+            let text =
+                format!("the launcher's own program could be overwritten from inside: {fault}");
+            Failure::from(Problem::new(text).hint("install it on a read-only file system"))
         })?;
     }
     let plan = plan_here(job.config, job.sources)?;
-    if request.debug {
-        let _ = write!(std::io::stderr().lock(), "{plan}");
-    }
-    let root = state_root(request)?;
-    state::prepare(&root, nix::unistd::geteuid().as_raw())?;
+    explain(&plan);
+    state::prepare(root, nix::unistd::geteuid().as_raw())?;
     // From here on no signal is lost, and none ends this process before the container has been cared for.
     let signals = Signals::block()
         .map_err(|errno| Failure::from(Problem::new(format!("signalfd = {errno}"))))?;
@@ -147,10 +152,8 @@ fn failed(plan: &Plan, job: &Job<'_>, error: &ApplyError) -> Failure {
 }
 
 fn state_root(request: &Request) -> Result<HostPath, Failure> {
-    let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
     let given = request.root.as_deref().map(absolute).transpose()?;
-    let uid = nix::unistd::geteuid().as_raw();
-    state::place(given.as_ref().map(HostPath::as_str), uid, runtime.as_deref())
+    state::root(NSPLAN.name, given.as_ref())
 }
 
 /// The config a plan is asked for, and the facts to plan with if not this host's.
@@ -285,7 +288,7 @@ fn pretty(value: &impl serde::Serialize) -> Result<String, Failure> {
 }
 
 /// Prints; a reader that has seen enough is no fault.
-fn print(text: &str) -> Result<u8, Failure> {
+pub(super) fn print(text: &str) -> Result<u8, Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {

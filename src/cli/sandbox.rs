@@ -7,6 +7,10 @@ mod limits;
 mod mounts;
 mod process;
 
+pub(super) use limits::list as list_of_numbers;
+pub(super) use mounts::host_path as absolute_path;
+pub(super) use process::{set_variable, user};
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -107,7 +111,7 @@ impl<'a> Builder<'a> {
             // Another user's home is in the container's /etc/passwd, which the planner reads.
             process.env.retain(|variable| variable.name != "HOME");
         } else if let Some(home) = home {
-            process::set_variable(&mut process.env, "HOME", home);
+            set_variable(&mut process.env, "HOME", home);
         }
         let mut sources = Sources::default();
         for (pointer, name) in DEFAULTS {
@@ -288,12 +292,14 @@ const DEFAULTS: &[(&str, &str)] = &[
 ];
 
 /// A quantity of `units`.
-fn parse<T: core::str::FromStr<Err: core::fmt::Display>>(text: &str) -> Result<T, Problem> {
+pub(super) fn parse<T: core::str::FromStr<Err: core::fmt::Display>>(
+    text: &str,
+) -> Result<T, Problem> {
     text.parse().map_err(|error: T::Err| Problem::new(error.to_string()))
 }
 
 /// A whole number from `least` to `most`.
-fn number<T>(text: &str, least: T, most: T) -> Result<T, Problem>
+pub(super) fn number<T>(text: &str, least: T, most: T) -> Result<T, Problem>
 where
     T: core::str::FromStr + PartialOrd + core::fmt::Display,
 {
@@ -303,7 +309,7 @@ where
         .ok_or_else(|| Problem::new(format!("expected a number from {least} to {most}")))
 }
 
-fn root_path(text: &str) -> Result<RootPath, Problem> {
+pub(super) fn root_path(text: &str) -> Result<RootPath, Problem> {
     RootPath::new(text).map_err(path_problem)
 }
 

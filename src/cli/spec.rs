@@ -2,8 +2,8 @@
 //!
 //! Pure. The tables are in `options` and `verbs`; parsing, `--help`, completions and man pages all read them.
 
-use super::options::{GLOBAL, OptId};
-use super::verbs::VERBS;
+use super::options::OptId;
+use super::verbs::NSPLAN;
 
 /// One option.
 #[derive(Debug)]
@@ -151,20 +151,20 @@ pub enum VerbId {
     Man,
 }
 
-/// One verb.
+/// One verb of a program, whose verbs are told apart by `I`.
 #[derive(Debug)]
-pub struct Verb {
+pub struct Verb<I: 'static = VerbId> {
     /// Which.
-    pub id: VerbId,
+    pub id: I,
     /// Its name.
     pub name: &'static str,
-    /// How it is called, without `nsplan` and the name, one form a line.
+    /// How it is called, without the program's name and its own, one form a line.
     pub usage: &'static [&'static str],
     /// One line, lower case.
     pub summary: &'static str,
     /// Paragraphs.
     pub about: &'static [&'static str],
-    /// Command lines, without `nsplan`, and what they do.
+    /// Command lines, without the program's name, and what they do.
     pub examples: &'static [(&'static str, &'static str)],
     /// Its options.
     pub groups: &'static [&'static Group],
@@ -174,16 +174,53 @@ pub struct Verb {
     pub complete: Complete,
 }
 
-impl Verb {
-    /// All its options with the global ones last.
-    pub fn options(&self) -> impl Iterator<Item = &'static Opt> {
-        let groups = self.groups.iter().copied().chain([&GLOBAL]);
+/// A program: everything that can be said to it.
+#[derive(Debug)]
+pub struct Tool<I: 'static = VerbId> {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does: a predicate without a period.
+    pub summary: &'static str,
+    /// Command lines for the overview, and what they do.
+    pub examples: &'static [(&'static str, &'static str)],
+    /// Its verbs, in the order of help.
+    pub verbs: &'static [Verb<I>],
+    /// The options that all verbs have.
+    pub global: &'static Group,
+    /// Exit codes of its own, and what they mean.
+    pub exit_codes: &'static [(&'static str, &'static str)],
+    /// The verb that runs a program: what was meant where a program stands in a verb's place.
+    pub runs: &'static str,
+    /// Other spellings of options.
+    pub aliases: &'static [(&'static str, &'static str)],
+    /// Options of other programs, and what to do instead.
+    pub foreign: &'static [(&'static str, &'static str)],
+    /// The verbs at which those are expected.
+    pub foreign_in: &'static [&'static str],
+}
+
+impl<I> Tool<I> {
+    /// All options of a verb, with the global ones last.
+    pub fn options(&'static self, verb: &Verb<I>) -> impl Iterator<Item = &'static Opt> {
+        let groups = verb.groups.iter().copied().chain([self.global]);
         groups.flat_map(|group| group.options)
     }
 
     /// The verb of that name.
     #[must_use]
-    pub fn named(name: &str) -> Option<&'static Self> {
-        VERBS.iter().find(|verb| verb.name == name)
+    pub fn verb(&'static self, name: &str) -> Option<&'static Verb<I>> {
+        self.verbs.iter().find(|verb| verb.name == name)
+    }
+
+    /// The names of its verbs.
+    pub fn verb_names(&'static self) -> impl Iterator<Item = &'static str> {
+        self.verbs.iter().map(|verb| verb.name)
+    }
+}
+
+impl Verb {
+    /// All its options with the global ones last.
+    pub fn options(&self) -> impl Iterator<Item = &'static Opt> {
+        NSPLAN.options(self)
     }
 }

@@ -7,17 +7,32 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use super::report::{Failure, Problem};
 use crate::types::HostPath;
 
-/// The directory for a user: what `--root` says, `/run/nsplan` for root, else `$XDG_RUNTIME_DIR/nsplan` or, without
-/// that, `/tmp/nsplan-UID`. Pure.
+/// The directory of a program's caller: what `--root` says, made absolute, or the usual place.
+///
+/// # Errors
+/// As [`place`].
+pub fn root(tool: &str, given: Option<&HostPath>) -> Result<HostPath, Failure> {
+    let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
+    let uid = nix::unistd::geteuid().as_raw();
+    place(tool, given.map(HostPath::as_str), uid, runtime.as_deref())
+}
+
+/// The directory for a user: what `--root` says, `/run/TOOL` for root, else `$XDG_RUNTIME_DIR/TOOL` or, without
+/// that, `/tmp/TOOL-UID`. Pure.
 ///
 /// # Errors
 /// When the path is none.
-pub fn place(root: Option<&str>, uid: u32, runtime: Option<&str>) -> Result<HostPath, Failure> {
+pub fn place(
+    tool: &str,
+    root: Option<&str>,
+    uid: u32,
+    runtime: Option<&str>,
+) -> Result<HostPath, Failure> {
     let text = match (root, uid, runtime) {
         (Some(root), ..) => root.to_owned(),
-        (None, 0, _) => "/run/nsplan".to_owned(),
-        (None, _, Some(runtime)) if runtime.starts_with('/') => format!("{runtime}/nsplan"),
-        (None, uid, _) => format!("/tmp/nsplan-{uid}"),
+        (None, 0, _) => format!("/run/{tool}"),
+        (None, _, Some(runtime)) if runtime.starts_with('/') => format!("{runtime}/{tool}"),
+        (None, uid, _) => format!("/tmp/{tool}-{uid}"),
     };
     HostPath::new(&text).map_err(|error| Problem::new(error.to_string()).at(text).into())
 }
@@ -56,7 +71,7 @@ mod tests {
 
     #[test]
     fn everyone_has_a_place() {
-        let at = |root, uid, runtime| place(root, uid, runtime).map(String::from).ok();
+        let at = |root, uid, runtime| place("nsplan", root, uid, runtime).map(String::from).ok();
         assert_eq!(at(None, 0, Some("/run/user/0")).as_deref(), Some("/run/nsplan"));
         assert_eq!(at(None, 7, Some("/run/user/7")).as_deref(), Some("/run/user/7/nsplan"));
         assert_eq!(at(None, 7, Some("relative")).as_deref(), Some("/tmp/nsplan-7"));

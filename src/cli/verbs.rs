@@ -3,16 +3,17 @@
 //! Pure.
 
 use super::options::{
-    BUNDLE, DELETION, FILES, ISOLATION, LIMITS, PLANNING, PRINTING, PRIVILEGES, PROCESS, TEMPLATE,
+    BUNDLE, DELETION, FILES, GLOBAL, ISOLATION, LIMITS, PLANNING, PRINTING, PRIVILEGES, PROCESS,
+    TEMPLATE,
 };
-use super::spec::{Complete, Operands, Verb, VerbId};
+use super::spec::{Complete, Operands, Tool, Verb, VerbId};
 
 /// The shells that completions are made for.
 pub const SHELLS: &[&str] = &["bash", "zsh", "fish"];
 
 /// Exit codes of nsplan itself; everything else is the program's own.
 pub const EXIT_CODES: &[(&str, &str)] = &[
-    ("125", "nsplan itself failed; the reason is on standard error"),
+    ("125", "the launcher itself failed; the reason is on standard error"),
     ("126", "the program was found but could not be executed"),
     ("127", "the program was not found"),
     ("128+N", "the program was killed by signal N"),
@@ -166,6 +167,24 @@ pub static VERBS: [Verb; 10] = [
         complete: Complete::Words(VERB_NAMES),
     },
 ];
+
+/// The whole command line.
+pub static NSPLAN: Tool = Tool {
+    name: "nsplan",
+    summary: "starts Linux containers from a plan that can be read before it runs",
+    examples: &[
+        ("do sh", "a shell; the host's files are read-only"),
+        ("plan -- sh", "every step of that, without doing any"),
+        ("help do", "all that can be asked for"),
+    ],
+    verbs: &VERBS,
+    global: &GLOBAL,
+    exit_codes: EXIT_CODES,
+    runs: "do",
+    aliases: ALIASES,
+    foreign: FOREIGN,
+    foreign_in: &["do", "plan"],
+};
 
 /// Names of all verbs.
 pub const VERB_NAMES: &[&str] =

@@ -121,6 +121,11 @@ pub(crate) struct SigAction {
     mask: u64,
 }
 
+impl SigAction {
+    /// `SIG_IGN`; the default is `SIG_DFL`.
+    pub(crate) const IGNORE: Self = Self { handler: 1, flags: 0, restorer: 0, mask: 0 };
+}
+
 /// `struct user_msghdr`.
 #[repr(C)]
 #[derive(Debug)]

@@ -32,14 +32,22 @@ pub(crate) fn await_any() -> Outcome<u32> {
 ///
 /// Only for a process whose dispositions are its own.
 pub(crate) fn reset_dispositions() {
-    let default = SigAction::default();
-    for signal in 1_u32..=64 {
-        // SAFETY: the structure has the kernel's layout and is read only; the old one is not asked for. The table
-        // that changes is the child's: it is cloned without `CLONE_SIGHAND`.
-        let _ = unsafe {
-            call!(rt_sigaction, signal, &raw const default, ptr::null::<SigAction>(), SET_SIZE)
-        };
-    }
+    (1..=64).for_each(|signal| dispose(signal, &SigAction::default()));
+}
+
+/// `rt_sigaction` to `SIG_IGN` for every signal that can be ignored but `kept`: what was pending of them is gone.
+///
+/// Only for a process whose dispositions are its own.
+pub(crate) fn ignore_all_but(kept: i32) {
+    let others = (1..=64).filter(|signal| *signal != kept.cast_unsigned());
+    others.for_each(|signal| dispose(signal, &SigAction::IGNORE));
+}
+
+fn dispose(signal: u32, action: &SigAction) {
+    let (new, old) = (ptr::from_ref(action), ptr::null::<SigAction>());
+    // SAFETY: the structure has the kernel's layout and is read only; the old one is not asked for. It names no function
+    // of this program's. The table that changes is the child's: it is cloned without `CLONE_SIGHAND`.
+    let _ = unsafe { call!(rt_sigaction, signal, new, old, SET_SIZE) };
 }
 
 /// `pidfd_send_signal(2)` (Linux 5.1).

@@ -6,23 +6,23 @@ use std::process::{Command, Stdio};
 use nsplan::cli::completions::completions;
 use nsplan::cli::help::help;
 use nsplan::cli::man::man;
-use nsplan::cli::verbs::{SHELLS, VERBS};
+use nsplan::cli::verbs::{NSPLAN, SHELLS, VERBS};
 
 use super::support::snapshot;
 
 #[test]
 fn help_is_as_it_was() {
-    snapshot("cli", "help", "nsplan help", &help(None));
+    snapshot("cli", "help", "nsplan help", &help(&NSPLAN, None));
     for verb in &VERBS {
         let about = format!("nsplan help {}", verb.name);
-        snapshot("cli", &format!("help-{}", verb.name), &about, &help(Some(verb)));
+        snapshot("cli", &format!("help-{}", verb.name), &about, &help(&NSPLAN, Some(verb)));
     }
 }
 
 #[test]
 fn help_fits_a_terminal() {
     for verb in VERBS.iter().map(Some).chain([None]) {
-        for line in help(verb).lines() {
+        for line in help(&NSPLAN, verb).lines() {
             assert!(line.chars().count() <= 80, "{line}");
             assert_eq!(line, line.trim_end(), "{line}");
         }
@@ -42,20 +42,20 @@ fn check(program: &str, args: &[&str], text: &str) -> Option<(bool, String)> {
 #[test]
 fn shells_accept_their_completions() {
     for shell in SHELLS {
-        let script = completions(shell);
+        let script = completions(&NSPLAN, shell);
         let Some((accepted, complaint)) = check(shell, &["-n"], &script) else {
             println!("{shell} is not installed");
             continue;
         };
         assert!(accepted && complaint.is_empty(), "{shell}: {complaint}");
     }
-    assert_eq!(completions("tcsh"), "");
+    assert_eq!(completions(&NSPLAN, "tcsh"), "");
 }
 
 #[test]
 fn completions_know_every_verb_and_option() {
     for shell in SHELLS {
-        let script = completions(shell);
+        let script = completions(&NSPLAN, shell);
         for verb in &VERBS {
             assert!(script.contains(verb.name), "{shell}: {}", verb.name);
             for opt in verb.options() {
@@ -70,7 +70,7 @@ fn bash_offers_what_fits() {
     let offer = |words: &[&str]| {
         let script = format!(
             "{}\nCOMP_WORDS=(nsplan {}); COMP_CWORD={}; _nsplan; echo \"${{COMPREPLY[@]}}\"",
-            completions("bash"),
+            completions(&NSPLAN, "bash"),
             words.iter().map(|word| format!("'{word}' ")).collect::<String>(),
             words.len()
         );
@@ -87,7 +87,7 @@ fn bash_offers_what_fits() {
 #[test]
 fn manual_pages_are_good_roff() {
     for verb in VERBS.iter().map(Some).chain([None]) {
-        let page = man(verb);
+        let page = man(&NSPLAN, verb);
         for section in [".SH NAME\n", ".SH SYNOPSIS\n", ".SH EXIT STATUS\n"] {
             assert!(page.contains(section), "{section}");
         }

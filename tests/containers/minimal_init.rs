@@ -129,6 +129,9 @@ fn the_init_holds_no_descriptor_and_no_word_of_the_launcher_s() {
     let (mut container, _output) = started(&with_init(&root, "echo ready; exec sleep 1000"));
     let init = format!("/proc/{}", container.pid());
     wait_until(|| fs::read_to_string(format!("{init}/comm")).unwrap() == "init\n");
+    // All but KILL, CHLD and STOP: whoever looks sees that a signal reaches it.
+    let status = fs::read_to_string(format!("{init}/status")).unwrap();
+    assert!(status.contains("SigIgn:\tfffffffffffafeff\n"), "{status}");
     assert_eq!(fs::read_dir(format!("{init}/fd")).unwrap().count(), 0);
     let words = |file: &str| {
         let bytes = fs::read(format!("{init}/{file}")).unwrap();

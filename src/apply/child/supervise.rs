@@ -4,7 +4,7 @@
 
 use super::{Child, FAILED};
 use crate::sys::process::{self, Pid};
-use crate::sys::{Fd, Outcome, fd, privilege, signal, terminal};
+use crate::sys::{Fd, Outcome, abi, fd, privilege, signal, terminal};
 use crate::types::{Errno, Signal};
 
 impl Child<'_> {
@@ -13,10 +13,14 @@ impl Child<'_> {
         // Before there is anybody who could trace this process: its memory is a copy of the launcher's.
         privilege::set_dumpable(0)?;
         // What comes from here on waits until it is asked for. A first process gets what it blocks, without a handler.
+        // Ignored it is only for others to see: while it is waited for, the kernel shows nothing as blocked, and whoever
+        // looked would take init for one that a signal cannot reach.
+        signal::ignore_all_but(abi::SIGCHLD);
         signal::set_mask(u64::MAX)?;
         if let Some(program) = process::fork()? {
             self.stay(program)
         }
+        signal::reset_dispositions();
         // Or `^C` would reach the program twice: from the terminal and from init. `SIGTTOU` is still blocked.
         process::begin_group()?;
         if has_terminal {
@@ -44,7 +48,7 @@ impl Child<'_> {
 
     /// The channel too: the program's own copy of it tells when it has been executed.
     fn close_all(self) {
-        if fd::close_range(0, crate::sys::abi::LAST_FD).is_err() {
+        if fd::close_range(0, abi::LAST_FD).is_err() {
             for number in 0..self.launch.descriptors {
                 let _ = fd::close(Fd(number.cast_signed()));
             }
@@ -52,7 +56,7 @@ impl Child<'_> {
     }
 }
 
-const CHILD: u32 = crate::sys::abi::SIGCHLD.cast_unsigned();
+const CHILD: u32 = abi::SIGCHLD.cast_unsigned();
 
 /// Several ends may come with one signal.
 fn reap(program: Pid) {

@@ -167,7 +167,7 @@ fn bytes(text: &str) -> Result<Limit, Problem> {
 }
 
 /// A list of numbers and ranges such as `0-3,8`.
-fn list(text: &str) -> Result<String, Problem> {
+pub(in crate::cli) fn list(text: &str) -> Result<String, Problem> {
     let is_number = |text: &str| text.parse::<u32>().is_ok() && !text.starts_with('+');
     let is_item = |item: &str| match item.split_once('-') {
         Some((first, last)) => is_number(first) && is_number(last),

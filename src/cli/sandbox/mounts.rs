@@ -9,7 +9,7 @@ use crate::config::{BindSource, Mount, MountKind, Relabel};
 use crate::types::{HostPath, MountFlags, Propagation, PropagationKind, RootPath};
 
 /// A path on the host; a relative one begins with `.` and is below `cwd`.
-pub(super) fn host_path(text: &str, cwd: &HostPath) -> Result<HostPath, Problem> {
+pub(in crate::cli) fn host_path(text: &str, cwd: &HostPath) -> Result<HostPath, Problem> {
     if text.starts_with('/') || text.is_empty() {
         return HostPath::new(text).map_err(path_problem);
     }

@@ -133,7 +133,7 @@ impl Builder<'_> {
 }
 
 /// Sets a variable in its place, or at the end; its index.
-pub(super) fn set_variable(env: &mut Vec<EnvVar>, name: &str, value: &str) -> usize {
+pub(in crate::cli) fn set_variable(env: &mut Vec<EnvVar>, name: &str, value: &str) -> usize {
     let value = value.to_owned();
     if let Some(at) = env.iter().position(|variable| variable.name == name) {
         env[at].value = value;
@@ -155,7 +155,7 @@ fn capability(text: &str) -> Result<Option<Capability>, Problem> {
 }
 
 /// `uid`, `uid:gid`, `name`, `name:group`.
-fn user(text: &str) -> Result<UserSpec, Problem> {
+pub(in crate::cli) fn user(text: &str) -> Result<UserSpec, Problem> {
     let (user, group) = match text.split_once(':') {
         Some((user, group)) => (user, Some(group)),
         None => (text, None),
