@@ -7,6 +7,7 @@
 
 mod bpf;
 mod cgroup_checks;
+mod cgroup_rules;
 mod cgroup_systemd;
 mod cgroup_v1;
 mod cgroup_v2;
