@@ -31,7 +31,9 @@ pub(super) fn filter(plan: &Plan) -> Vec<Broken> {
         .map(|(id, _)| Broken { rule: Rule::Filter, step: Some(id) })
         .collect();
     let at = plan.init.iter().position(|step| filters(&step.op));
-    if let Some(at) = at.filter(|at| !is_entitled(plan, *at)) {
+    // Whatever came after it would be under it.
+    let is_late = |at: usize| at + 2 == plan.init.len();
+    if let Some(at) = at.filter(|at| !is_late(*at) || !is_entitled(plan, *at)) {
         let step = u16::try_from(at).ok().map(|index| StepId { actor: Actor::Init, index });
         broken.push(Broken { rule: Rule::Filter, step });
     }

@@ -182,7 +182,9 @@ fn mounts_and_devices() {
              {"device": "bind", "source": "/s", "destination": "/b", "data": "mode=1"},
              {"device": "tmpfs", "destination": "/c", "premount_cmds": [{"path": "/bin/sh"}]}]}"#,
         r#"{"rootfs": "/r", "namespaces": [{"type": "NEWNS"}], "mask_paths": ["", "/", "proc/kcore"]}"#,
-        r#"{"rootfs": "/r", "seccomp": {"syscalls": [{"value": 1}]}}"#,
+        r#"{"rootfs": "/r", "seccomp_config": {"enable": true}}"#,
+        r#"{"rootfs": "/r", "seccomp": {"syscalls": [{"value": -1, "action": 4096},
+             {"value": 1, "action": 1, "args": [{"index": 6}, {"op": 4, "value": 1}]}], "more": 1}}"#,
         r#"{"rootfs": "/r", "parent_death_signal": 65}"#,
     ];
     let all: Vec<&str> = documents.iter().map(String::as_str).chain(version_2).collect();

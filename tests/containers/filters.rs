@@ -70,6 +70,24 @@ fn a_call_that_a_profile_forbids_fails_and_capabilities_are_those_asked_for() {
     check_chown();
 }
 
+/// As libcontainer's own test of version 2: calls by their numbers on this machine.
+#[test]
+fn a_container_of_libcontainers_version_2_has_its_filter() {
+    if !is_root() {
+        return;
+    }
+    let root = rootfs("seccomp-version-2");
+    let calls = [libc::SYS_fchownat, if cfg!(target_arch = "x86_64") { 92 } else { 54 }];
+    let calls = calls.map(|number| format!(r#"{{"value": {number}, "action": 1}}"#)).join(", ");
+    let text = format!(r#"{{"rootfs": "/r", "seccomp": {{"syscalls": [{calls}]}}}}"#);
+    let base = root.host_path();
+    let read = nsplan::config::from_libcontainer(text.as_bytes(), &base).expect("readable").config;
+    let config = filtered(shell(&root, "chown 1:1 /tmp"), read.seccomp.unwrap(), false);
+    let outcome = run(&config);
+    assert!(outcome.err.contains("not permitted"), "{outcome:?}");
+    assert_eq!(outcome.status.code(), 1);
+}
+
 #[test]
 fn an_ordinary_users_container_has_its_filter_too() {
     if as_user("filters::an_ordinary_users_container_has_its_filter_too") {

@@ -3,8 +3,8 @@
 use nsplan::config::Config;
 use nsplan::facts::HostFacts;
 use nsplan::plan::{
-    CgroupOp, MountOp, NamespaceOp, Op, Plan, ProcessOp, Rule, Slot, StateOp, SyncOp, Token, Undo,
-    invariants, plan,
+    CgroupOp, MountOp, NamespaceOp, Op, Plan, PrivilegeOp, ProcessOp, Rule, Slot, StateOp, SyncOp,
+    Token, Undo, invariants, plan,
 };
 use nsplan::types::{CloneFlags, HostPath, NamespaceKind};
 
@@ -240,4 +240,54 @@ fn a_scope_that_nobody_ends_or_that_is_limited_too_late() {
         plan.parent.insert(last, step);
     });
     assert_eq!(limited_late, [Rule::CgroupOrder]);
+}
+
+#[test]
+fn a_filter_that_could_not_be_installed_or_that_nobody_listens_to() {
+    let root = HostPath::new("/srv/root").unwrap();
+    let mut config = Config::sandbox(root, vec!["sh".into()], false);
+    config.seccomp = Some(nsplan::config::Seccomp {
+        default_action: nsplan::config::SeccompAction::Allow,
+        architectures: vec![],
+        flags: vec![],
+        listener_path: Some("/run/agent".into()),
+        listener_metadata: None,
+        rules: vec![nsplan::config::SeccompRule {
+            names: vec!["mount".into()],
+            action: nsplan::config::SeccompAction::Notify,
+            args: vec![],
+        }],
+    });
+    let sound = plan(&config, &HostFacts::example()).expect("the example host can");
+    assert_eq!(invariants(&sound), Ok(()));
+    let is = |wanted: fn(&PrivilegeOp) -> bool| move |op: &Op| matches!(op, Op::Privilege(op) if wanted(op));
+    let filter = find(&sound, is(|op| matches!(op, PrivilegeOp::Seccomp { .. })));
+    let renounce = find(&sound, is(|op| matches!(op, PrivilegeOp::NoNewPrivileges)));
+    type Break = Box<dyn Fn(&mut Plan)>;
+    let breaks: [Break; 5] = [
+        // Without the right to install it.
+        Box::new(move |plan| drop(plan.init.remove(renounce))),
+        // One that does not end.
+        Box::new(move |plan| {
+            if let Op::Privilege(PrivilegeOp::Seccomp { program, .. }) = &mut plan.init[filter].op {
+                program.pop();
+            }
+        }),
+        // Twice.
+        Box::new(move |plan| plan.init.insert(filter, plan.init[filter].clone())),
+        // Before what it may forbid.
+        Box::new(move |plan| plan.init.swap(filter, filter - 1)),
+        // An agent that is told nothing.
+        Box::new(|plan| {
+            plan.parent
+                .retain(|step| !matches!(step.op, Op::Privilege(PrivilegeOp::SendListener { .. })));
+        }),
+    ];
+    for (number, breaks) in breaks.iter().enumerate() {
+        let mut plan = sound.clone();
+        breaks(&mut plan);
+        let broken = invariants(&plan).expect_err("broken");
+        let rules: Vec<_> = broken.iter().map(|broken| broken.rule).collect();
+        assert!(rules.contains(&Rule::Filter), "{number}: {rules:?}");
+    }
 }

@@ -1,4 +1,5 @@
 //! An OCI profile by serde alone: a reader that shares nothing with ours.
+#![allow(clippy::unwrap_used, reason = "a fixture that cannot be read says so by panicking")]
 
 use nsplan::config::{
     Seccomp, SeccompAction, SeccompArch, SeccompArg, SeccompFlag, SeccompOperator, SeccompRule,

@@ -22,6 +22,7 @@ mod network;
 mod process;
 mod read;
 mod say;
+mod seccomp;
 mod seed;
 mod system;
 mod write;

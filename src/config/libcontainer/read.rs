@@ -181,10 +181,11 @@ fn hostname(door: &mut Door<'_>, top: &mut Fields<'_>, config: &mut Config) {
 
 /// What only version 2 can say about the whole container.
 fn version_2(door: &mut Door<'_>, top: &mut Fields<'_>, config: &mut Config) {
-    for key in ["seccomp", "seccomp_config"] {
-        if let Some(at) = top.take(door, key).filter(|at| !is_empty(&at.node.value)) {
-            door.refuse(&at, Problem::NoEquivalent);
-        }
+    if let Some(at) = top.take(door, "seccomp").filter(|at| !is_empty(&at.node.value)) {
+        config.seccomp = super::seccomp::read(door, at);
+    }
+    if let Some(at) = top.take(door, "seccomp_config").filter(|at| !is_empty(&at.node.value)) {
+        door.refuse(&at, Problem::NoEquivalent);
     }
     let Some(properties) = top.take(door, "system_properties") else {
         return;
