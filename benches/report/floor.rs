@@ -117,7 +117,12 @@ impl<'a> Floor<'a> {
                     self.machine.call(libc::SYS_write, &[Word::Of(write), byte, 1.into()]);
                 }
                 // Init's end tells the same.
-                Op::Sync(SyncOp::Await(Token::Ready) | SyncOp::AwaitExec) => {}
+                // A floor keeps no state, so nobody waits for it.
+                Op::Sync(
+                    SyncOp::Await(Token::Ready)
+                    | SyncOp::AwaitExec
+                    | SyncOp::Signal(Token::Recorded),
+                ) => {}
                 _ => return Err(unknown(step)),
             }
         }
@@ -251,7 +256,7 @@ impl<'a> Floor<'a> {
                     let byte = self.machine.text("");
                     self.machine.call(libc::SYS_read, &[Word::Of(read), byte, 1.into()]);
                 }
-                Op::Sync(SyncOp::Signal(Token::Ready)) => {}
+                Op::Sync(SyncOp::Signal(Token::Ready) | SyncOp::Await(Token::Recorded)) => {}
                 Op::User(op) => self.user(op).ok_or_else(|| unknown(step))?,
                 _ => return Err(unknown(step)),
             }

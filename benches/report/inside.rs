@@ -34,6 +34,7 @@ impl Floor<'_> {
                 let signal = u64::from(signal.number()).into();
                 self.machine.call(libc::SYS_prctl, &[libc::PR_SET_PDEATHSIG.into(), signal]);
             }
+            ProcessOp::HoldProc => return None,
             ProcessOp::NewSession => self.machine.call(libc::SYS_setsid, &[]),
             ProcessOp::Umask { mask } => self.machine.call(libc::SYS_umask, &[(*mask).into()]),
             ProcessOp::SetRlimit { resource, limit } => {

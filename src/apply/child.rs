@@ -221,6 +221,7 @@ impl Child<'_> {
             Act::PivotRoot => self.pivot_root(),
             Act::MoveRoot => self.move_root(),
             Act::ReadonlyRoot => self.readonly_root(),
+            Act::FindDevpts { place } => self.find_devpts(*place),
             Act::OpenTerminal { devpts, size, console } => {
                 self.open_terminal(*devpts, *size, *console)
             }
@@ -298,7 +299,7 @@ impl Child<'_> {
     /// descriptors (CVE-2016-9962). `execve` lifts that again. A launcher that is not root does without: its id maps
     /// could not be written.
     fn join(self, place: Place, flag: u64) -> Outcome {
-        if self.launch.is_host_root {
+        if self.launch.is_host_root || !self.program.maps_are_written {
             privilege::set_dumpable(0)?;
         }
         process::setns(self.take(place)?.fd(), flag)

@@ -18,9 +18,11 @@ use nix::unistd::{SysconfVar, sysconf};
 
 pub use error::ControlError;
 pub use oom::{OomEvent, OomEvents};
+pub(super) use pace::Pace;
 
+use super::cgroup;
 use crate::facts::CgroupStats;
-use crate::plan::{CgroupOp, Op, Plan};
+use crate::plan::{CgroupOp, CgroupPaths, Op, Plan};
 use crate::types::HostPath;
 
 /// The two interfaces of cgroups.
@@ -97,6 +99,14 @@ impl CgroupHandle {
             directories.extend(own.filter(|own| !directories.contains(own)));
         }
         (!directories.is_empty()).then_some(Self { version, directories })
+    }
+
+    /// The cgroups of a record, which a file says: only what is below the root of a cgroup file system is taken.
+    pub(super) fn recorded(paths: &CgroupPaths) -> Option<Self> {
+        let directories: Vec<_> = paths.directories().cloned().collect();
+        let is_sound = directories.iter().all(cgroup::is_below_cgroup_root);
+        let version = if paths.v1.is_empty() { CgroupVersion::V2 } else { CgroupVersion::V1 };
+        (is_sound && !directories.is_empty()).then_some(Self { version, directories })
     }
 
     /// Which interface it has.

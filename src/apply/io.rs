@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use super::journal::StateDir;
 use crate::sys::abi::O_RDWR;
 use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, host};
-use crate::types::Errno;
+use crate::types::{Errno, HostPath};
 
 /// What one of the standard descriptors is in the program.
 #[derive(Debug, Default)]
@@ -27,8 +27,11 @@ pub struct Io {
     pub stdio: [Stdio; 3],
     /// Descriptors 3, 4, 5… in the program.
     pub passed: Vec<OwnedFd>,
-    /// Where the journal is kept, so that a later process can undo what this one could not.
+    /// Where the journal and the record are kept, so that later processes find the container, and can undo what this one
+    /// could not.
     pub state: Option<StateDir>,
+    /// The directory the container is described in, for its record.
+    pub bundle: Option<HostPath>,
 }
 
 /// The descriptors behind an [`Io`], none of them at a number that another goes to.
@@ -67,6 +70,15 @@ impl Sources {
             fd::dup_above(handle.fd(), self.least)
         }
     }
+}
+
+/// Descriptors 3, 4, 5… of this process, `count` of them, for [`Io::passed`]; they stay open here too.
+///
+/// # Errors
+/// `EBADF` when one of them is not open.
+pub fn inherited(count: u16) -> Result<Vec<OwnedFd>, Fault> {
+    let end = 3 + i32::from(count);
+    (3..end).map(|number| fd::dup_above(Fd(number), end).map(host::owned)).collect()
 }
 
 /// The host's null device, verified, for reading and writing.

@@ -4,20 +4,28 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::bus::BusError;
 use super::cgroup;
 use super::error::{Cause, Leftover};
+use super::hold::Hold;
 use super::leaf;
 use super::mark;
 use super::network;
+use super::running::Running;
 use super::state::Directory;
 use super::systemd;
 use crate::plan::{CgroupOp, InterfaceName, NetworkOp, Op, StateOp, StepId};
 use crate::sys::{Fault, Outcome, Sysno};
-use crate::types::{Errno, HostPath};
+use crate::types::{Errno, HostPath, Signal};
+
+/// How long the first process of a container may outlive its launcher: it is told of the end by a signal.
+const ORPHAN: Duration = Duration::from_millis(500);
+/// How long it may take to die of `SIGKILL`.
+const LAST_WAIT: Duration = Duration::from_secs(10);
 
 /// Where a container's state is kept: `root/id/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +80,12 @@ impl Journal {
     pub(crate) fn open(&mut self, step: StepId, state: Option<&StateDir>) -> Result<(), Cause> {
         if let Some(state) = state {
             let mut directory = Directory::open(&state.root, &state.id)?;
-            let left = finish(&mut directory);
+            if let Some(alive) = left_alive(&directory, &state.id)
+                && !alive.wait_for_end(ORPHAN)?
+            {
+                return Err(Cause::InUse { id: state.id.clone() });
+            }
+            let left = finish(&mut directory, &state.id);
             if !left.1.is_empty() {
                 return Err(Cause::State {
                     reason: "what an earlier container left cannot be undone",
@@ -106,6 +119,11 @@ impl Journal {
         Ok(())
     }
 
+    /// The state directory, if one is kept.
+    pub(crate) fn directory(&self) -> Option<&Directory> {
+        self.directory.as_ref()
+    }
+
     /// The links made on the host, by their real names.
     pub(crate) fn links(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().filter_map(|entry| match &entry.op {
@@ -130,6 +148,9 @@ impl Journal {
         while let Some(entry) = self.entries.pop() {
             mark::undo_begins(entry.step);
             let answer = match &entry.op {
+                Op::State(StateOp::RemoveRecord) => {
+                    self.directory.as_ref().map_or(Ok(()), Directory::remove_record)
+                }
                 Op::State(_) if !left.is_empty() => continue,
                 Op::State(_) => self.directory.take().map_or(Ok(()), Directory::remove),
                 _ => undo(&entry),
@@ -193,6 +214,8 @@ fn is_allowed(op: &Op) -> bool {
         }
         // Carried out on veths only.
         Op::Network(NetworkOp::RemoveLink { .. }) => true,
+        // A fixed name in the directory that the journal is in.
+        Op::State(StateOp::RemoveRecord) => true,
         _ => false,
     }
 }
@@ -212,8 +235,12 @@ fn pending(text: &str) -> Vec<Entry> {
 }
 
 /// Carries out what is left in a journal whose launcher is dead: first everything in its own cgroups is killed.
-fn finish(directory: &mut Directory) -> (usize, Vec<Leftover>) {
+fn finish(directory: &mut Directory, id: &str) -> (usize, Vec<Leftover>) {
     let mut text = String::new();
+    if let Some(alive) = left_alive(directory, id) {
+        // What it leaves undone shows in what cannot be undone.
+        let _ = alive.signal(Signal::KILL).and_then(|()| alive.wait_for_end(LAST_WAIT));
+    }
     if directory.file().read_to_string(&mut text).is_err() {
         return (0, Vec::new());
     }
@@ -228,6 +255,8 @@ fn finish(directory: &mut Directory) -> (usize, Vec<Leftover>) {
         };
         let answer = if is_gone(op) {
             Ok(())
+        } else if *op == Op::State(StateOp::RemoveRecord) {
+            directory.remove_record()
         } else if is_allowed(op) {
             killed.and_then(|()| undo(&entry))
         } else {
@@ -239,6 +268,12 @@ fn finish(directory: &mut Directory) -> (usize, Vec<Leftover>) {
         }
     }
     (undone, left)
+}
+
+/// The first process of a container whose launcher is dead, if it is still there. A record that cannot be read names none.
+fn left_alive(directory: &Directory, id: &str) -> Option<Hold> {
+    let record = directory.record(id).ok().flatten()?;
+    Running::hold(record).ok().map(Running::into_hold)
 }
 
 fn is_gone(op: &Op) -> bool {
@@ -265,7 +300,7 @@ pub fn sweep(root: &Path) -> Vec<Swept> {
         else {
             continue;
         };
-        let (undone, left_behind) = finish(&mut directory);
+        let (undone, left_behind) = finish(&mut directory, &id);
         if left_behind.is_empty() {
             // A directory that others keep files in stays; the journal in it is gone.
             let _ = directory.remove();

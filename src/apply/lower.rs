@@ -86,14 +86,15 @@ pub fn lower(plan: &Plan) -> Result<Program, LowerError> {
         return Err(named(Actor::Init, init.len(), LowerReason::NoProgram));
     }
     let places = lowering.places.len();
-    let by_launcher = |slot: Slot| matches!(slot, Slot::Tasks(_) | Slot::CgroupDirectory);
+    let by_launcher = by_launcher(&plan.parent);
     let numbered = lowering.places.iter().enumerate();
-    let given = numbered.filter(|(_, slot)| by_launcher(**slot));
+    let given = numbered.filter(|(_, slot)| by_launcher.contains(slot));
     Ok(Program {
         api: plan.mount_api,
         resolver: plan.resolver,
         intermediate,
         init,
+        maps_are_written: plan.parent.iter().any(|step| writes_map(&step.op)),
         given: given.map(|(at, &slot)| (slot, Place(at))).collect(),
         places: places + 2,
         mask_directory: Place(places),
@@ -118,11 +119,30 @@ fn named(actor: Actor, index: usize, reason: LowerReason) -> LowerError {
     }
 }
 
+fn writes_map(op: &Op) -> bool {
+    matches!(op, Op::User(UserOp::WriteIdMap { .. } | UserOp::RunMapHelper { .. }))
+}
+
+/// The slots that the launcher fills.
+fn by_launcher(script: &[Step]) -> Vec<Slot> {
+    let filled = |step: &Step| match &step.op {
+        Op::Cgroup(CgroupOp::OpenTasks { slot, .. }) => Some(*slot),
+        Op::Cgroup(CgroupOp::OpenDirectory { .. }) => Some(Slot::CgroupDirectory),
+        Op::Namespace(NamespaceOp::Hold { keep: true, .. }) => Some(Slot::Held),
+        Op::Namespace(NamespaceOp::OpenHeld { kind }) => Some(Slot::Namespace(*kind)),
+        Op::Process(ProcessOp::HoldProc) => Some(Slot::Proc),
+        _ => None,
+    };
+    script.iter().filter_map(filled).collect()
+}
+
 fn check_parent(plan: &Plan) -> Result<(), LowerError> {
     for (index, step) in plan.parent.iter().enumerate() {
         let is_parents = match &step.op {
             Op::Cgroup(op) => !matches!(op, CgroupOp::Enter { .. }),
             Op::Process(ProcessOp::Clone { starts, .. }) => *starts != Actor::Parent,
+            Op::Process(ProcessOp::HoldProc)
+            | Op::Namespace(NamespaceOp::Hold { .. } | NamespaceOp::OpenHeld { .. }) => true,
             Op::Network(NetworkOp::LoopbackUp | NetworkOp::RemoveLink { .. }) => false,
             Op::Network(_) if cfg!(not(feature = "net")) => {
                 return Err(named(Actor::Parent, index, LowerReason::NoNetwork));
@@ -205,6 +225,13 @@ impl Lowering<'_> {
                 path: text(path.as_str())?,
                 place: self.place(Slot::Namespace(*kind)),
             },
+            NamespaceOp::Hold { .. } | NamespaceOp::OpenHeld { .. } => {
+                return Err(LowerReason::WrongActor);
+            }
+            NamespaceOp::JoinHeld { kinds } => Act::Join {
+                place: self.place(Slot::Held),
+                flag: kinds.iter().fold(0, |flags, kind| flags | kind.clone_flag().bits()),
+            },
             NamespaceOp::Join { kind } => Act::Join {
                 place: self.place(Slot::Namespace(*kind)),
                 flag: kind.clone_flag().bits(),
@@ -274,6 +301,7 @@ fn process(actor: Actor, op: &ProcessOp) -> Lowered<Act> {
         }
         ProcessOp::DieWithParent { signal } => Act::DieWithParent { signal: signal.number() },
         ProcessOp::NewSession => Act::NewSession,
+        ProcessOp::HoldProc => return Err(LowerReason::WrongActor),
         &ProcessOp::Umask { mask } => Act::Umask(mask),
         &ProcessOp::SetRlimit { resource, limit } => {
             Act::SetRlimit { resource: resource.number(), limit }

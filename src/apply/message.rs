@@ -13,13 +13,14 @@ pub(crate) enum Message {
     Failed { step: u16, fault: Fault },
 }
 
-const TOKENS: [Token; 7] = [
+const TOKENS: [Token; 8] = [
     Token::MapsWritten,
     Token::Placed,
     Token::Terminal,
     Token::Ready,
     Token::InitPid,
     Token::NetworkReady,
+    Token::Recorded,
     Token::Listener,
 ];
 const FAILED: u16 = 0x100;
@@ -66,7 +67,8 @@ fn position(token: Token) -> u16 {
         Token::Ready => 4,
         Token::InitPid => 5,
         Token::NetworkReady => 6,
-        Token::Listener => 7,
+        Token::Recorded => 7,
+        Token::Listener => 8,
     }
 }
 

@@ -2,20 +2,22 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use std::time::SystemTime;
 
 use super::error::Cause;
+use super::hold::Hold;
 use super::network::Network;
 use super::spawn::{Failure, Launcher, Started};
-use super::{cgroup, idmap, leaf, relabel, systemd};
+use super::{cgroup, hold, idmap, leaf, relabel, running, systemd};
 use crate::apply::message::Message;
 use crate::plan::{
-    Actor, CgroupOp, NetworkOp, Op, PrivilegeOp, ProcessOp, Slot, StateOp, Step, StepId, SyncOp,
-    Token, Undo, UserOp,
+    Actor, CgroupOp, NamespaceOp, NetworkOp, Op, Planned, PrivilegeOp, ProcessOp, Record, Slot,
+    StateOp, Step, StepId, SyncOp, Token, Undo, UserOp,
 };
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::Gone;
 use crate::sys::process::Pid;
-use crate::sys::{Handle, host};
+use crate::sys::{Fault, Handle, Sysno, host};
 use crate::types::{Errno, HostPath};
 
 impl Launcher<'_> {
@@ -27,10 +29,13 @@ impl Launcher<'_> {
         match &step.op {
             Op::Cgroup(op) => Ok(self.cgroup(id, op, &step.undo)?),
             Op::State(StateOp::OpenJournal) => Ok(self.journal.open(id, self.state.as_ref())?),
+            Op::State(StateOp::WriteRecord { planned }) => Ok(self.write_record(planned)?),
             &Op::Process(ProcessOp::Clone { flags, starts }) => {
                 self.record_children()?;
                 Ok(self.clone(flags, starts)?)
             }
+            Op::Namespace(op) => Ok(self.namespace(op)?),
+            Op::Process(ProcessOp::HoldProc) => Ok(self.hold(Slot::Proc, hold::proc_root()?)?),
             Op::Network(op) => Ok(self.network(id, op)?),
             Op::Privilege(PrivilegeOp::Relabel { path, label }) => Ok(relabel::tree(path, label)?),
             Op::Sync(op) => self.sync(*op),
@@ -135,6 +140,28 @@ impl Launcher<'_> {
         Ok(())
     }
 
+    /// On a container that runs and is to be joined.
+    fn namespace(&mut self, op: &NamespaceOp) -> Result<(), Cause> {
+        match op {
+            &NamespaceOp::Hold { pid, start_time, keep } => {
+                let pid = i32::try_from(pid).ok().and_then(Pid::new).ok_or(Cause::Protocol)?;
+                let gone = || Fault::new(Sysno::pidfd_open, Errno::ESRCH);
+                let held = Hold::of(pid, start_time)?.ok_or_else(gone)?;
+                if keep {
+                    let absent = || Fault::new(Sysno::pidfd_open, Errno::ENOSYS);
+                    self.hold(Slot::Held, held.pidfd_copy()?.ok_or_else(absent)?)?;
+                }
+                self.held = Some(held);
+                Ok(())
+            }
+            NamespaceOp::OpenHeld { kind } => {
+                let held = self.held.as_ref().ok_or(Cause::Protocol)?;
+                self.hold(Slot::Namespace(*kind), held.namespace(*kind)?)
+            }
+            _ => Err(Cause::Protocol),
+        }
+    }
+
     fn user(&self, op: &UserOp) -> Result<(), Cause> {
         let pid = self.init()?;
         match op {
@@ -155,6 +182,27 @@ impl Launcher<'_> {
         Ok(())
     }
 
+    /// Nobody reads a record where no state is kept.
+    fn write_record(&self, planned: &Planned) -> Result<(), Cause> {
+        let Some((directory, state)) = self.journal.directory().zip(self.state.as_ref()) else {
+            return Ok(());
+        };
+        let pid = self.init()?;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let record = Record {
+            schema: Record::SCHEMA,
+            id: state.id.clone(),
+            pid: pid.number().unsigned_abs(),
+            start_time: hold::start_time(pid)?,
+            boot: running::boot().map(Into::into),
+            created: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+            bundle: self.bundle.clone(),
+            links: self.journal.links().map(Into::into).collect(),
+            planned: Box::new(planned.clone()),
+        };
+        Ok(directory.write_record(record.to_json().as_bytes())?)
+    }
+
     fn init(&self) -> Result<Pid, Cause> {
         self.init.as_ref().map(|init| init.pid).ok_or(Cause::Protocol)
     }
@@ -165,9 +213,7 @@ impl Launcher<'_> {
                 if token == Token::NetworkReady {
                     self.network = None;
                 }
-                let channel = self.channels.init.as_ref().ok_or(Cause::Protocol)?;
-                let message = Message::Token(token).encode();
-                Ok(channel::send(host::number(channel), &message, None)?)
+                self.tell(token)
             }
             SyncOp::Await(Token::InitPid) => self.await_init(),
             SyncOp::Await(token) => self.await_token(token),
@@ -176,6 +222,18 @@ impl Launcher<'_> {
                 None => Err(Cause::ENDED.into()),
                 Some(_) => Err(Cause::Protocol.into()),
             },
+        }
+    }
+
+    /// One that is gone has said why, or was ended.
+    fn tell(&mut self, token: Token) -> Result<(), Failed> {
+        let channel = self.channels.init.as_ref().ok_or(Cause::Protocol)?;
+        match channel::send(host::number(channel), &Message::Token(token).encode(), None) {
+            Err(fault) if fault.is(Errno::EPIPE) => match self.receive(Actor::Init, true)? {
+                None => Err(Cause::ENDED.into()),
+                Some(_) => Err(Cause::Protocol.into()),
+            },
+            answer => Ok(answer?),
         }
     }
 

@@ -17,6 +17,8 @@ pub struct Program {
     pub(crate) resolver: Resolver,
     pub(crate) intermediate: Vec<Act>,
     pub(crate) init: Vec<Act>,
+    /// Whether the launcher still writes to this process's files in procfs, which only root may once it cannot be traced.
+    pub(crate) maps_are_written: bool,
     /// How many descriptors are kept between steps.
     pub(crate) places: usize,
     /// The slots that the launcher fills, and where.
@@ -128,6 +130,9 @@ pub(crate) enum Act {
     PivotRoot,
     MoveRoot,
     ReadonlyRoot,
+    FindDevpts {
+        place: Place,
+    },
     OpenTerminal {
         devpts: Place,
         size: Option<WinSize>,

@@ -11,6 +11,7 @@ use super::child::{self, Launch, Seat};
 use super::container::Container;
 use super::dumpable::Dumpable;
 use super::error::{ApplyError, Cause};
+use super::hold::Hold;
 use super::io::{Io, Sources};
 use super::journal::{Journal, StateDir};
 use super::lower::lower;
@@ -23,7 +24,7 @@ use crate::sys::process::Pid;
 use crate::sys::shared::LastWords;
 use crate::sys::words::Words;
 use crate::sys::{Handle, Outcome, Sysno, host, process, signal};
-use crate::types::{CloneFlags, Signal};
+use crate::types::{CloneFlags, HostPath, Signal};
 
 /// Starts the container of a plan; returns when its program runs.
 ///
@@ -47,16 +48,18 @@ use crate::types::{CloneFlags, Signal};
 pub fn spawn(plan: &Plan, io: Io) -> Result<Container, ApplyError> {
     let program =
         lower(plan).map_err(|error| ApplyError::new(plan, Some(error.step), Cause::Plan(error)))?;
-    let Io { stdio, passed, state } = io;
+    let Io { stdio, passed, state, bundle } = io;
     let sources = Sources::new(stdio, passed)
         .map_err(|fault| ApplyError::new(plan, None, Cause::Kernel(fault)))?;
     let mut launcher = Launcher {
         plan,
         state,
+        bundle,
         sources,
         program: Some(program),
         slots: Vec::new(),
         journal: Journal::default(),
+        held: None,
         network: None,
         leaf: None,
         nursery: None,
@@ -101,10 +104,12 @@ pub(super) struct Started {
 pub(super) struct Launcher<'a> {
     pub(super) plan: &'a Plan,
     pub(super) state: Option<StateDir>,
+    pub(super) bundle: Option<HostPath>,
     pub(super) sources: Sources,
     program: Option<Program>,
     pub(super) slots: Vec<(Slot, Handle)>,
     pub(super) journal: Journal,
+    pub(super) held: Option<Hold>,
     pub(super) network: Option<Network>,
     /// Held while the caller's leaf must stay: from the move into it until init is cloned.
     pub(super) leaf: Option<Handle>,

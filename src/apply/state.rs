@@ -1,22 +1,37 @@
-//! A container's state directory: found without following links, checked, and locked for the launcher's life.
+//! A container's state directory: found without following links, checked, and locked for the launcher's life; or only
+//! looked at, by those who are not its launcher.
 
 use alloc::ffi::CString;
-use alloc::string::ToString as _;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
 use core::ffi::CStr;
 use std::fs::File;
-use std::io::{Seek as _, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::time::Duration;
 
+use super::control::Pace;
 use super::error::Cause;
 use super::journal::io_fault;
-use crate::sys::abi::{O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, O_RDWR};
+use super::running::StateError;
+use crate::plan::{Record, is_container_id};
+use crate::sys::abi::{
+    O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY,
+};
 use crate::sys::{Fd, Handle, Outcome, Sysno, fd, file, host};
 use crate::types::Errno;
 
 /// The journal's file.
 pub(super) const JOURNAL: &str = "journal";
 const JOURNAL_C: &CStr = c"journal";
+/// The record's file, and what it is called until it is complete.
+const RECORD: &CStr = c"state.json";
+const NEW_RECORD: &CStr = c"state.json.new";
+/// How long a look at the lock may last.
+const LOOK: Duration = Duration::from_millis(5);
+/// More than any container needs, and less than would hurt.
+const LARGEST_RECORD: u64 = 1024 * 1024;
 
 /// `root/id`, with its journal locked.
 #[derive(Debug)]
@@ -46,7 +61,7 @@ impl Directory {
                 Err(fault) if fault.is(Errno::ENOENT) => continue,
                 answer => answer?,
             };
-            if !host::try_lock(journal.fd())? {
+            if !lock(journal.fd())? {
                 return Err(Cause::InUse { id: id.to_string() });
             }
             if fd::fstat(journal.fd())?.is_named {
@@ -68,6 +83,30 @@ impl Directory {
         start.map(drop).map_err(|error| io_fault(Sysno::lseek, &error))
     }
 
+    /// Puts a record in the place of the one that is there, if any: a reader finds the one or the other.
+    pub(crate) fn write_record(&self, text: &[u8]) -> Outcome {
+        let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW;
+        let file = fd::openat(self.own.fd(), NEW_RECORD, flags, 0o600)?;
+        fd::write(file.fd(), text)?;
+        file::rename(self.own.fd(), NEW_RECORD, RECORD)
+    }
+
+    /// Removes it, also one that was not finished.
+    pub(crate) fn remove_record(&self) -> Outcome {
+        for name in [RECORD, NEW_RECORD] {
+            match file::unlinkat(self.own.fd(), name) {
+                Err(fault) if !fault.is(Errno::ENOENT) => return Err(fault),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The record, if there is one.
+    pub(crate) fn record(&self, id: &str) -> Result<Option<Record>, StateError> {
+        read_record(self.own.fd(), id)
+    }
+
     /// Removes the journal, and the directory unless others keep files in it.
     pub(super) fn remove(self) -> Outcome {
         file::unlinkat(self.own.fd(), JOURNAL_C)?;
@@ -78,12 +117,108 @@ impl Directory {
     }
 }
 
+/// A container's state directory as others than its launcher see it: nothing is made, nothing is locked.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    own: Handle,
+}
+
+impl Seen {
+    /// `root/id`, if there is one.
+    pub(crate) fn open(root: &Path, id: &str) -> Result<Option<Self>, StateError> {
+        let name = check_id(id)?;
+        let Some(root) = see_root(root)? else { return Ok(None) };
+        let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+        let own = match fd::openat(root.fd(), &name, flags, 0) {
+            Err(fault) if fault.is(Errno::ENOENT) => return Ok(None),
+            answer => answer?,
+        };
+        check_owner(own.fd())?;
+        Ok(Some(Self { own }))
+    }
+
+    /// The names of all directories below `root` that may be containers, in order.
+    pub(crate) fn names(root: &Path) -> Result<Vec<String>, StateError> {
+        if see_root(root)?.is_none() {
+            return Ok(Vec::new());
+        }
+        let entries = std::fs::read_dir(root).map_err(|e| io_fault(Sysno::getdents64, &e))?;
+        let is_directory =
+            |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let names = entries.flatten().filter(is_directory).map(|entry| entry.file_name());
+        let mut names: Vec<_> = names.filter_map(|name| name.into_string().ok()).collect();
+        names.retain(|name| is_container_id(name));
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// The record, if there is one.
+    pub(crate) fn record(&self, id: &str) -> Result<Option<Record>, StateError> {
+        read_record(self.own.fd(), id)
+    }
+
+    /// Whether there is a journal: what the directory of a container always has.
+    pub(crate) fn is_container(&self) -> bool {
+        fd::openat(self.own.fd(), JOURNAL_C, O_PATH | O_NOFOLLOW, 0).is_ok()
+    }
+
+    /// Whether its launcher lives, by the lock on the journal.
+    pub(crate) fn is_locked(&self) -> Result<bool, StateError> {
+        match fd::openat(self.own.fd(), JOURNAL_C, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0) {
+            Err(fault) if fault.is(Errno::ENOENT) => Ok(false),
+            // Held for a moment only, if at all; a launcher tries more than once.
+            answer => Ok(!host::try_lock(answer?.fd())?),
+        }
+    }
+}
+
+/// What is read back is authority: a plain file that nobody else could write to, and no larger than a limit.
+fn read_record(directory: Fd, id: &str) -> Result<Option<Record>, StateError> {
+    let distrust = |reason| Err(StateError::Distrusted { reason });
+    let flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
+    let file = match fd::openat(directory, RECORD, flags, 0) {
+        Err(fault) if fault.is(Errno::ENOENT) => return Ok(None),
+        Err(fault) if fault.is(Errno::ELOOP) => return distrust("state.json is a symbolic link"),
+        answer => answer?,
+    };
+    let kind = fd::fstat(file.fd())?;
+    if !kind.is_regular() {
+        return distrust("state.json is not a regular file");
+    }
+    if kind.uid != host::effective_uid() || kind.permissions() & 0o022 != 0 {
+        return distrust("state.json belongs to another user, or others can write to it");
+    }
+    let mut bytes = Vec::new();
+    let read = File::from(host::owned(file)).take(LARGEST_RECORD + 1).read_to_end(&mut bytes);
+    let length = read.map_err(|error| io_fault(Sysno::read, &error))?;
+    if u64::try_from(length).is_ok_and(|length| length > LARGEST_RECORD) {
+        return distrust("state.json is larger than 1 MiB");
+    }
+    let Ok(text) = String::from_utf8(bytes) else { return distrust("state.json is not UTF-8") };
+    let wrong = |error| StateError::Record { id: id.to_string(), error };
+    let record = Record::from_json(&text).map_err(wrong)?;
+    if record.id != id {
+        return distrust("state.json is of a container with another name");
+    }
+    Ok(Some(record))
+}
+
 fn check_id(id: &str) -> Result<CString, Cause> {
-    let is_name = !matches!(id, "" | "." | "..") && !id.contains('/') && id.len() < 256;
     CString::new(id)
         .ok()
-        .filter(|_| is_name)
+        .filter(|_| is_container_id(id))
         .ok_or(Cause::State { reason: "an id is one plain file name" })
+}
+
+/// Somebody who only looks whether there is a lock holds it for a moment.
+fn lock(journal: Fd) -> Outcome<bool> {
+    let mut pace = Pace::until(LOOK);
+    loop {
+        match host::try_lock(journal) {
+            Ok(false) if pace.rest() => {}
+            answer => return answer,
+        }
+    }
 }
 
 fn make(dir: Fd, name: &CStr) -> Outcome {
@@ -98,7 +233,22 @@ fn open_root(root: &Path) -> Result<Handle, Cause> {
         return Err(Cause::State { reason: "the path of the state directory holds a NUL byte" });
     };
     make(Fd::CWD, &path)?;
-    let root = fd::openat(Fd::CWD, &path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0)?;
+    open_checked(&path)
+}
+
+/// The root of all, if it is there.
+fn see_root(root: &Path) -> Result<Option<Handle>, Cause> {
+    let Ok(path) = CString::new(root.as_os_str().as_bytes()) else {
+        return Err(Cause::State { reason: "the path of the state directory holds a NUL byte" });
+    };
+    match open_checked(&path) {
+        Err(Cause::Kernel(fault)) if fault.is(Errno::ENOENT) => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
+fn open_checked(path: &CStr) -> Result<Handle, Cause> {
+    let root = fd::openat(Fd::CWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0)?;
     check_owner(root.fd())?;
     Ok(root)
 }

@@ -60,6 +60,7 @@ const NS: Takes = Takes::words("NS", &["private", "host"]);
 const IDS: Takes = Takes::value("INSIDE:OUTSIDE:COUNT").many();
 const CAP: Takes = Takes::value("NAME").many();
 const SIZE: Takes = Takes::value("SIZE");
+const TABLE: Takes = Takes::words("FORMAT", &["table", "json"]);
 const N: Takes = Takes::value("N");
 
 options! {
@@ -95,12 +96,12 @@ options! {
         ShmSize "shm-size" _ SIZE, "Size of /dev/shm; 64m without this option.";
         Device "device" _ Takes::file("PATH[:INSIDE]").many(), "Make the host's device PATH available, under the name INSIDE if given.";
         Mask "mask" _ Takes::value("PATH").many(), "Hide PATH inside.";
+        MountLabel "mount-label" _ Takes::value("CONTEXT"), "SELinux context of the container's file systems.";
         Unmask "unmask" _ Takes::value("PATH").many(), "Do not hide PATH and do not make it read-only; ALL for every one of the usual paths in /proc and /sys.";
     }
     /// The first process.
     PROCESS "Process" {
         Tty "tty" 't' FLAG, "Give the command a terminal of its own.";
-        Init "init" _ FLAG, "Start a small init, whose child the command is: it passes signals on, waits for orphans and ends with the command's exit code. Without this option the command is the container's first process itself.";
         Interactive "interactive" 'i' FLAG, "Accepted because other tools need it: standard input is always passed on.";
         Env "env" 'e' Takes::value("NAME[=VALUE]").many(), "Set a variable. Without a value it is copied from the caller. Nothing else is inherited; PATH and HOME have defaults, and TERM is passed with --tty.";
         Workdir "workdir" 'w' Takes::value("DIR"), "Start in DIR, a path inside; `/` without this option.";
@@ -109,7 +110,30 @@ options! {
         Umask "umask" _ Takes::value("MODE"), "File mode creation mask, octal; 022 without this option.";
         Ulimit "ulimit" _ Takes::value("NAME=SOFT[:HARD]").many(), "Set a resource limit such as nofile=1024:4096 or core=0; -1 or `unlimited` for none. Others are inherited.";
         OomScoreAdj "oom-score-adj" _ N, "How readily the kernel kills the command when memory runs out: -1000 (never) to 1000.";
+    }
+    /// Its beginning and end.
+    LIFE "Life" {
+        Init "init" _ FLAG, "Start a small init, whose child the command is: it passes signals on, waits for orphans and ends with the command's exit code. Without this option the command is the container's first process itself.";
         Timeout "timeout" _ Takes::value("TIME"), "Kill the container after TIME: 30s, 1.5m, 2h.";
+    }
+    /// A process that joins a running container.
+    JOINING "Joining" {
+        Detach "detach" 'd' FLAG, "Do not wait for the command's end.";
+        PidFile "pid-file" _ FILE, "Write the command's process number, as the host sees it, to FILE.";
+        PreserveFds "preserve-fds" _ N, "Pass on N descriptors beside the standard ones: 3, 4, 5…";
+    }
+    /// Which containers are listed, and how.
+    LISTING "Listing" {
+        ListFormat "format" 'f' TABLE, "Form of the list: `table` (the default) or `json`.";
+        Quiet "quiet" 'q' FLAG, "Print names only.";
+    }
+    /// How processes are listed.
+    PROCESSES "Listing" {
+        PsFormat "format" 'f' TABLE, "Form of the list: `table` (the default) or `json`.";
+    }
+    /// Who gets a signal.
+    SIGNALLING "Signal" {
+        KillAll "all" 'a' FLAG, "Send it to every process of the container, not to its first only.";
     }
     /// Who the container is and what it shares.
     ISOLATION "Isolation" {
@@ -133,7 +157,6 @@ options! {
         NoNewPrivileges "no-new-privileges" _ Takes::Maybe("BOOL"), "Whether set-user-id programs are without effect inside: true (the default) or false.";
         Apparmor "apparmor" _ Takes::value("PROFILE"), "AppArmor profile of the command.";
         ProcessLabel "process-label" _ Takes::value("CONTEXT"), "SELinux context of the command.";
-        MountLabel "mount-label" _ Takes::value("CONTEXT"), "SELinux context of the container's file systems.";
     }
     /// Limits; the first of them puts the container into a control group of its own.
     LIMITS "Limits" {

@@ -11,10 +11,12 @@ use super::attend::attend;
 use super::bundle::{Document, Owner, absolute, read_bundle, read_file};
 use super::completions::completions;
 use super::delete::delete;
+use super::exec::exec;
 use super::help::{help, version};
 use super::man::man;
 use super::options::OptId;
 use super::report::{EXIT_NOT_FOUND, EXIT_OWN, Failure, Problem, Sources};
+use super::running::answer;
 use super::sandbox::{Sandbox, Surroundings, sandbox};
 use super::signals::Signals;
 use super::state;
@@ -25,7 +27,7 @@ use crate::apply::{ApplyError, Io, StateDir, seal_program, spawn};
 use crate::config::{Config, Extra, Generation, Parsed, SourceMap, to_libcontainer};
 use crate::facts::HostFacts;
 use crate::plan::{Plan, apply_hint, needs, plan, plan_hint};
-use crate::types::{HostPath, NamespaceKind};
+use crate::types::{HostPath, IdMap, NamespaceKind};
 
 /// Does what the words after the program's name ask for. What goes wrong is said on standard error.
 #[must_use]
@@ -66,7 +68,7 @@ fn carry_out(request: &Request) -> Result<u8, Failure> {
             let made = sandbox(options, command.clone(), &surroundings(options, None)?)?;
             let Sandbox { config, sources, id, timeout } = made;
             let config = request.driven(config);
-            let job = Job { config: &config, sources: &sources, id, timeout };
+            let job = Job { config: &config, sources: &sources, id, timeout, bundle: None };
             start(&state_root(request)?, &explain, job)
         }
         Action::Run { bundle, id, command } => {
@@ -74,10 +76,13 @@ fn carry_out(request: &Request) -> Result<u8, Failure> {
             let is_root = nix::unistd::geteuid().is_root();
             let config = document.config(command, &Owner { id: Some(id), is_root })?;
             let config = request.driven(config);
-            let job = Job { config: &config, sources: &sources, id: id.clone(), timeout: None };
+            let (id, bundle) = (id.clone(), Some(absolute(bundle)?));
+            let job = Job { config: &config, sources: &sources, id, timeout: None, bundle };
             start(&state_root(request)?, &explain, job)
         }
         Action::Spec { bundle, rootless } => write_spec(bundle.as_deref(), *rootless),
+        Action::Exec(joined) => exec(request, joined),
+        Action::Query(query) => answer(request, query),
         Action::Delete { id, force } => {
             let root = state_root(request)?;
             delete(&root, id, *force).map(|()| 0)
@@ -91,16 +96,13 @@ pub(super) struct Job<'a> {
     pub(super) sources: &'a Sources,
     pub(super) id: ContainerId,
     pub(super) timeout: Option<Duration>,
+    pub(super) bundle: Option<HostPath>,
 }
 
 /// Starts a container and stays with it; `explain` is told the plan before it is carried out.
 pub(super) fn start(root: &HostPath, explain: &dyn Fn(&Plan), job: Job<'_>) -> Result<u8, Failure> {
-    if is_exposed(job.config) {
-        seal_program().map_err(|fault| {
-            let text =
-                format!("the launcher's own program could be overwritten from inside: {fault}");
-            Failure::from(Problem::new(text).hint("install it on a read-only file system"))
-        })?;
+    if is_exposed(job.config.creates(NamespaceKind::User), &job.config.uid_mappings) {
+        seal()?;
     }
     let plan = plan_here(job.config, job.sources)?;
     explain(&plan);
@@ -109,30 +111,48 @@ pub(super) fn start(root: &HostPath, explain: &dyn Fn(&Plan), job: Job<'_>) -> R
     let signals = Signals::block()
         .map_err(|errno| Failure::from(Problem::new(format!("signalfd = {errno}"))))?;
     let state = StateDir { root: root.as_str().into(), id: job.id.to_string() };
-    let container = spawn(&plan, Io { state: Some(state), ..Io::default() })
-        .map_err(|error| failed(&plan, &job, &error))?;
+    let bundle = job.bundle.clone();
+    let container =
+        spawn(&plan, Io { state: Some(state), bundle, ..Io::default() }).map_err(|error| {
+            let program = job.config.process.as_ref().and_then(|process| process.args.first());
+            failed(&Attempt { plan: &plan, program, sources: job.sources }, &error)
+        })?;
     attend(container, &signals, job.timeout)
 }
 
+/// Runs this program again from where nobody can write to it.
+pub(super) fn seal() -> Result<(), Failure> {
+    seal_program().map_err(|fault| {
+        let text = format!("the launcher's own program could be overwritten from inside: {fault}");
+        Problem::new(text).hint("install it on a read-only file system").into()
+    })
+}
+
 /// Whether some id of the container's may write to the file of this program: see [`seal_program`].
-fn is_exposed(config: &Config) -> bool {
+pub(super) fn is_exposed(creates_user: bool, uids: &IdMap) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let Ok(own) = std::fs::metadata("/proc/self/exe") else { return true };
     let caller = nix::unistd::geteuid().as_raw();
-    let is_mapped = if !config.creates(NamespaceKind::User) {
+    let is_mapped = if !creates_user {
         caller == 0 || own.uid() == caller
-    } else if config.uid_mappings.is_empty() {
+    } else if uids.is_empty() {
         own.uid() == caller
     } else {
-        config.uid_mappings.to_container(own.uid()).is_some()
+        uids.to_container(own.uid()).is_some()
     };
     is_mapped || own.mode() & 0o022 != 0
 }
 
+/// A plan that was carried out, and what its words mean to the user.
+pub(super) struct Attempt<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) program: Option<&'a String>,
+    pub(super) sources: &'a Sources,
+}
+
 /// A step that failed, in the user's words.
-fn failed(plan: &Plan, job: &Job<'_>, error: &ApplyError) -> Failure {
-    let process = job.config.process.as_ref();
-    let program = process.and_then(|process| process.args.first());
+pub(super) fn failed(attempt: &Attempt<'_>, error: &ApplyError) -> Failure {
+    let Attempt { plan, program, sources } = *attempt;
     let why = match error.exit_code() {
         Some(EXIT_NOT_FOUND) => Some("not found in the container"),
         Some(_) => Some("cannot be executed"),
@@ -141,7 +161,7 @@ fn failed(plan: &Plan, job: &Job<'_>, error: &ApplyError) -> Failure {
     let problem = match (why, program) {
         (Some(why), Some(program)) => Problem::new(format!("`{program}`: {why}: {error}")),
         _ if error.step.is_some() => {
-            Problem::new(error.to_string()).at(job.sources.place(&error.origin))
+            Problem::new(error.to_string()).at(sources.place(&error.origin))
         }
         _ => Problem::new(error.to_string()),
     };
@@ -151,7 +171,7 @@ fn failed(plan: &Plan, job: &Job<'_>, error: &ApplyError) -> Failure {
     Failure { exit, problems: vec![problem.hint(hint.unwrap_or_default())] }
 }
 
-fn state_root(request: &Request) -> Result<HostPath, Failure> {
+pub(super) fn state_root(request: &Request) -> Result<HostPath, Failure> {
     let given = request.root.as_deref().map(absolute).transpose()?;
     state::root(NSPLAN.name, given.as_ref())
 }
@@ -282,7 +302,7 @@ fn last_capability() -> Option<u8> {
     text.trim().parse().ok()
 }
 
-fn pretty(value: &impl serde::Serialize) -> Result<String, Failure> {
+pub(super) fn pretty(value: &impl serde::Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Problem::of(&error))?;
     Ok(format!("{text}\n"))
 }

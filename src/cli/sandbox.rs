@@ -73,6 +73,42 @@ pub fn sandbox(
     builder.finish()
 }
 
+/// Makes a process that joins a container of the options of `exec`, in the order they were given. What they do not say it
+/// has from the container's own first process.
+///
+/// # Errors
+/// With every value that means nothing.
+pub fn joining(
+    options: &[Given],
+    base: &Process,
+    command: Vec<String>,
+    around: &Surroundings,
+) -> Result<(Process, Sources), Failure> {
+    let mut builder = Builder::new(options, Vec::new(), around);
+    builder.process =
+        Process { args: command, terminal: false, console_size: None, ..base.clone() };
+    builder.sources = Sources::default();
+    if options.iter().any(|given| given.opt.id == OptId::User) {
+        builder.process.env.retain(|variable| variable.name != "HOME");
+    }
+    for given in options {
+        match builder.take_process(given) {
+            Ok(true) => {}
+            // Standard input is always passed on.
+            Ok(false) if given.opt.id == OptId::Interactive => {}
+            Ok(false) => builder.problems.push(Problem::new("has no meaning here").at(given)),
+            Err(problem) => builder.problems.push(problem.at(given)),
+        }
+    }
+    if !builder.added.is_empty() {
+        builder.finish_capabilities();
+    }
+    match builder.problems.is_empty() {
+        true => Ok((builder.process, builder.sources)),
+        false => Err(Failure { exit: EXIT_OWN, problems: builder.problems }),
+    }
+}
+
 /// A config on its way.
 struct Builder<'a> {
     around: &'a Surroundings,

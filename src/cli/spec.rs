@@ -141,6 +141,20 @@ pub enum VerbId {
     Config,
     /// `spec`
     Spec,
+    /// `exec`
+    Exec,
+    /// `list`
+    List,
+    /// `state`
+    State,
+    /// `kill`
+    Kill,
+    /// `ps`
+    Ps,
+    /// `pause`
+    Pause,
+    /// `resume`
+    Resume,
     /// `delete`
     Delete,
     /// `help`

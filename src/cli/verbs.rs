@@ -3,8 +3,8 @@
 //! Pure.
 
 use super::options::{
-    BUNDLE, DELETION, FILES, GLOBAL, ISOLATION, LIMITS, PLANNING, PRINTING, PRIVILEGES, PROCESS,
-    TEMPLATE,
+    BUNDLE, DELETION, FILES, GLOBAL, ISOLATION, JOINING, LIFE, LIMITS, LISTING, PLANNING, PRINTING,
+    PRIVILEGES, PROCESS, PROCESSES, SIGNALLING, TEMPLATE,
 };
 use super::spec::{Complete, Operands, Tool, Verb, VerbId};
 
@@ -20,7 +20,7 @@ pub const EXIT_CODES: &[(&str, &str)] = &[
 ];
 
 /// All verbs, in the order of help.
-pub static VERBS: [Verb; 10] = [
+pub static VERBS: [Verb; 17] = [
     Verb {
         id: VerbId::Do,
         name: "do",
@@ -38,7 +38,7 @@ pub static VERBS: [Verb; 10] = [
             ("do --net host --user 1000 curl example.org", "with the host's network"),
             ("plan -- ls", "every step of `do ls`, not done"),
         ],
-        groups: &[&FILES, &PROCESS, &ISOLATION, &PRIVILEGES, &LIMITS],
+        groups: &[&FILES, &PROCESS, &LIFE, &ISOLATION, &PRIVILEGES, &LIMITS],
         operands: Operands::Command { before: 0, required: true },
         complete: Complete::Files,
     },
@@ -77,7 +77,7 @@ pub static VERBS: [Verb; 10] = [
             ("plan --json -m 1g -- sh", "as JSON"),
             ("plan --config web/container.json --host debian.json", "for another machine"),
         ],
-        groups: &[&PLANNING, &BUNDLE, &FILES, &PROCESS, &ISOLATION, &PRIVILEGES, &LIMITS],
+        groups: &[&PLANNING, &BUNDLE, &FILES, &PROCESS, &LIFE, &ISOLATION, &PRIVILEGES, &LIMITS],
         operands: Operands::Command { before: 0, required: false },
         complete: Complete::Files,
     },
@@ -118,6 +118,96 @@ pub static VERBS: [Verb; 10] = [
         examples: &[("spec -b ./web", "then put a root into ./web/rootfs")],
         groups: &[&TEMPLATE],
         operands: Operands::Words { least: 0, most: 0 },
+        complete: Complete::Nothing,
+    },
+    Verb {
+        id: VerbId::Exec,
+        name: "exec",
+        usage: &["[OPTIONS] ID COMMAND [ARGUMENT…]"],
+        summary: "run a command in a running container",
+        about: &[
+            "Runs COMMAND in every namespace and control group of the container ID. User, capabilities, limits, labels, variables and working directory are those of the container's first process, unless options say otherwise. The exit code is the command's.",
+        ],
+        examples: &[
+            ("exec web1 ps", "its processes"),
+            ("exec -t -u www web1 sh", "a shell as another user"),
+        ],
+        groups: &[&PROCESS, &PRIVILEGES, &JOINING],
+        operands: Operands::Command { before: 1, required: true },
+        complete: Complete::Nothing,
+    },
+    Verb {
+        id: VerbId::List,
+        name: "list",
+        usage: &["[--format table|json] [-q]"],
+        summary: "list containers",
+        about: &[
+            "Lists the containers that the state directory knows of, also those that an interrupted command left.",
+        ],
+        examples: &[("list -q", "names only")],
+        groups: &[&LISTING],
+        operands: Operands::Words { least: 0, most: 0 },
+        complete: Complete::Nothing,
+    },
+    Verb {
+        id: VerbId::State,
+        name: "state",
+        usage: &["ID"],
+        summary: "print the state of a container as JSON",
+        about: &["Prints the state in the form of the OCI runtime specification."],
+        examples: &[("state web1", "id, status, pid, bundle")],
+        groups: &[],
+        operands: Operands::Words { least: 1, most: 1 },
+        complete: Complete::Nothing,
+    },
+    Verb {
+        id: VerbId::Kill,
+        name: "kill",
+        usage: &["[--all] ID [SIGNAL]"],
+        summary: "send a signal to a container",
+        about: &[
+            "Sends SIGNAL, a name or a number, TERM if none is given, to the container's first process. In a pid namespace of its own that process gets only signals it handles, and KILL and STOP.",
+        ],
+        examples: &[("kill web1 HUP", "by name"), ("kill -a web1 9", "every process")],
+        groups: &[&SIGNALLING],
+        operands: Operands::Words { least: 1, most: 2 },
+        complete: Complete::Nothing,
+    },
+    Verb {
+        id: VerbId::Ps,
+        name: "ps",
+        usage: &["[--format table|json] ID"],
+        summary: "list the processes of a container",
+        about: &[
+            "Prints the numbers of the container's processes, as the host sees them. It needs a control group of its own for more than the first.",
+        ],
+        examples: &[("ps -f json web1", "as JSON")],
+        groups: &[&PROCESSES],
+        operands: Operands::Words { least: 1, most: 1 },
+        complete: Complete::Nothing,
+    },
+    Verb {
+        id: VerbId::Pause,
+        name: "pause",
+        usage: &["ID"],
+        summary: "stop all processes of a container",
+        about: &[
+            "Freezes the container's control group: nothing in it runs until `resume`. What it used and holds stays.",
+        ],
+        examples: &[("pause web1", "until `resume web1`")],
+        groups: &[],
+        operands: Operands::Words { least: 1, most: 1 },
+        complete: Complete::Nothing,
+    },
+    Verb {
+        id: VerbId::Resume,
+        name: "resume",
+        usage: &["ID"],
+        summary: "let a paused container go on",
+        about: &["Thaws the container's control group."],
+        examples: &[("resume web1", "after `pause web1`")],
+        groups: &[],
+        operands: Operands::Words { least: 1, most: 1 },
         complete: Complete::Nothing,
     },
     Verb {
@@ -187,11 +277,34 @@ pub static NSPLAN: Tool = Tool {
 };
 
 /// Names of all verbs.
-pub const VERB_NAMES: &[&str] =
-    &["do", "run", "plan", "probe", "config", "spec", "delete", "help", "completions", "man"];
+pub const VERB_NAMES: &[&str] = &[
+    "do",
+    "run",
+    "plan",
+    "probe",
+    "config",
+    "spec",
+    "exec",
+    "list",
+    "state",
+    "kill",
+    "ps",
+    "pause",
+    "resume",
+    "delete",
+    "help",
+    "completions",
+    "man",
+];
 
 /// Other spellings of options.
-pub const ALIASES: &[(&str, &str)] = &[("network", "net")];
+pub const ALIASES: &[(&str, &str)] = &[
+    ("network", "net"),
+    ("cwd", "workdir"),
+    ("cap", "cap-add"),
+    ("additional-gids", "group-add"),
+    ("no-new-privs", "no-new-privileges"),
+];
 
 /// Options of other tools that mean something nsplan does differently or not at all, and what to do instead.
 pub const FOREIGN: &[(&str, &str)] = &[

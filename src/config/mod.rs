@@ -197,7 +197,7 @@ pub enum RootSwitch {
 }
 
 /// Where a namespace comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NamespaceSource {
     /// A new one.

@@ -4,20 +4,20 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::types::{
     CapSet, IoClass, Resource, Rlimit, RootPath, SchedulerFlag, SchedulerPolicy, Signal,
 };
 
 /// The first process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Process {
     /// Program and arguments. A program without a slash is looked up in the `PATH` of `env`, inside.
     pub args: Vec<String>,
     /// The complete environment, in order; `HOME` is added when missing.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<EnvVar>,
     /// Working directory inside.
     pub cwd: RootPath,
@@ -30,41 +30,41 @@ pub struct Process {
     /// Whether it gets a terminal of its own.
     pub terminal: bool,
     /// Size of that terminal.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub console_size: Option<ConsoleSize>,
     /// Capabilities; absent: none at all.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<CapabilitySets>,
     /// Whether `execve` may not grant privileges (`PR_SET_NO_NEW_PRIVS`).
     pub no_new_privileges: bool,
     /// Resource limits; others are inherited.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rlimits: BTreeMap<Resource, Rlimit>,
     /// `/proc/PID/oom_score_adj`, −1000 to 1000.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oom_score_adj: Option<i32>,
     /// AppArmor profile entered at exec.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub apparmor_profile: Option<String>,
     /// SELinux context entered at exec.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selinux_label: Option<String>,
     /// Signal the process gets when the launcher dies; absent: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_death_signal: Option<Signal>,
     /// I/O priority.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub io_priority: Option<IoPriority>,
     /// Scheduling policy.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduler: Option<Scheduler>,
     /// CPUs of a process that joins; without effect on the first process.
-    #[serde(rename = "execCPUAffinity", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "execCPUAffinity", default, skip_serializing_if = "Option::is_none")]
     pub exec_cpu_affinity: Option<ExecCpuAffinity>,
 }
 
 /// One variable of the environment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvVar {
     /// Name, without `=`.
     pub name: String,
@@ -73,22 +73,22 @@ pub struct EnvVar {
 }
 
 /// Who a process runs as.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
     /// User and group.
     #[serde(flatten)]
     pub spec: UserSpec,
     /// Supplementary groups on top of those that `spec` brings.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub additional_gids: Vec<u32>,
     /// File mode creation mask; absent: 022.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub umask: Option<u32>,
 }
 
 /// User and group, by number or by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum UserSpec {
     /// By number, as inside the container; no file is read.
@@ -101,16 +101,16 @@ pub enum UserSpec {
     /// By the container's own `/etc/passwd` and `/etc/group`. A part made of digits only is always a number.
     Named {
         /// User name or number; absent: the user that the container's root would be.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         user: Option<String>,
         /// Group name or number; absent: the user's.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         group: Option<String>,
     },
 }
 
 /// Size of a terminal in characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsoleSize {
     /// Rows.
     pub height: u16,
@@ -122,7 +122,7 @@ pub struct ConsoleSize {
 ///
 /// # References
 /// `capabilities(7)`, "Thread capability sets".
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CapabilitySets {
     /// What `execve` may ever grant.
     pub bounding: CapSet,
@@ -137,7 +137,7 @@ pub struct CapabilitySets {
 }
 
 /// I/O priority.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IoPriority {
     /// Class.
     pub class: IoClass,
@@ -146,7 +146,7 @@ pub struct IoPriority {
 }
 
 /// Scheduling policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scheduler {
     /// Policy.
     pub policy: SchedulerPolicy,
@@ -155,7 +155,7 @@ pub struct Scheduler {
     /// Static priority for `SCHED_FIFO` and `SCHED_RR`.
     pub priority: u32,
     /// Flags.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<SchedulerFlag>,
     /// Nanoseconds of run time a period, `SCHED_DEADLINE`.
     pub runtime: u64,
@@ -166,7 +166,7 @@ pub struct Scheduler {
 }
 
 /// CPUs of a process that joins a container: lists like `0-3,8`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecCpuAffinity {
     /// Until it has entered the cgroup; absent: the launcher's.
     #[serde(skip_serializing_if = "Option::is_none")]

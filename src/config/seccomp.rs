@@ -6,33 +6,33 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A system call filter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Seccomp {
     /// For calls that no rule names.
     pub default_action: SeccompAction,
     /// Architectures beside the native one, which is always meant. Calls of any other kill the thread.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub architectures: Vec<SeccompArch>,
     /// How the kernel takes the filter.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<SeccompFlag>,
     /// Socket of the agent that answers notifications.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listener_path: Option<String>,
     /// Text handed to that agent.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listener_metadata: Option<String>,
     /// Rules.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<SeccompRule>,
 }
 
 /// What happens to a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SeccompAction {
     /// It runs.
@@ -54,19 +54,19 @@ pub enum SeccompAction {
 }
 
 /// One rule: these calls, when every argument condition holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeccompRule {
     /// Names of system calls, at least one. Digits are a number of the native architecture's.
     pub names: Vec<String>,
     /// What happens.
     pub action: SeccompAction,
     /// Conditions, joined by "and"; two on one argument make each of the conditions a rule of its own, as in runc and crun.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<SeccompArg>,
 }
 
 /// A condition on one argument.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeccompArg {
     /// Which argument, 0 to 5.
     pub index: u8,
@@ -79,7 +79,7 @@ pub struct SeccompArg {
 }
 
 /// A comparison of unsigned numbers: of 64 bits, or of the lower 32 on architectures whose calls take 32.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SeccompOperator {
     /// `==`
@@ -126,6 +126,14 @@ macro_rules! words {
         impl Serialize for $Name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.name())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $Name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let word = String::deserialize(deserializer)?;
+                let unknown = || de::Error::custom(alloc::format!("`{word}`: no such word"));
+                Self::from_name(&word).ok_or_else(unknown)
             }
         }
     };

@@ -69,6 +69,7 @@ fn v2(
     scope.check(draft, &settings, &unified.mount_point);
     let parts = scope.parts.iter().map(String::as_str);
     let found = Directories::new(&unified.mount_point, start, parts);
+    cgroups.own.v2 = Some(found.own().clone());
     let steps = &mut cgroups.after_clone;
     steps.push(scope.step(resources, Some(found.own().clone())));
     cgroups::enable(steps, &found, &wanted);
@@ -113,6 +114,8 @@ fn v1(
         let found = Directories::new(&hierarchy.mount_point, start, parts);
         cgroups::make(steps, &found, true);
         cgroups::limit_v1(steps, &found, hierarchy, &settings);
+        let named = hierarchy.controllers.iter().map(|name| (name.clone(), found.own().clone()));
+        cgroups.own.v1.extend(named);
         let place = CgroupOp::Place { file: found.own().child("cgroup.procs") };
         steps.push(step(Op::Cgroup(place), &at("/cgroup")));
         if hierarchy.controllers.contains("freezer") || own.is_none() {

@@ -8,6 +8,7 @@ use super::draft::{Draft, at, step, step_undone};
 use super::error::Refusal;
 use super::model::{Step, Undo};
 use super::op::{CgroupOp, Op, Slot, SyncOp, Token};
+use super::record::CgroupPaths;
 use super::{cgroup_checks, cgroup_systemd, cgroup_v1, cgroup_v2};
 use crate::config::{Cgroup, CgroupBase, CgroupDriver, PathComponent, Resources};
 use crate::facts::{CgroupFacts, CgroupLayout, Feature, Hierarchy, LEAF, Unified};
@@ -26,6 +27,8 @@ pub(super) struct Cgroups {
     pub(super) clone_into: bool,
     /// How everything left in the container's cgroups is killed: needed when no pid namespace does it.
     pub(super) kill: Option<CgroupOp>,
+    /// The directories that are the container's own.
+    pub(super) own: CgroupPaths,
 }
 
 /// One file to be written: name, value, the part of the config.
@@ -253,6 +256,8 @@ fn v1(draft: &mut Draft<'_>, cgroups: &mut Cgroups, cgroup: &Cgroup, facts: &Cgr
         let open = CgroupOp::OpenTasks { file: found.own().child("tasks"), slot };
         steps.push(step(Op::Cgroup(open), &at("/cgroup")));
         cgroups.init.push(step(Op::Cgroup(CgroupOp::Enter { slot }), &at("/cgroup")));
+        let named = hierarchy.controllers.iter().map(|name| (name.clone(), found.own().clone()));
+        cgroups.own.v1.extend(named);
         if hierarchy.controllers.contains("freezer") || cgroups.kill.is_none() {
             cgroups.kill = Some(CgroupOp::Kill { directory: found.own().clone() });
         }
@@ -361,6 +366,7 @@ pub(super) fn enable(steps: &mut Vec<Step>, directories: &Directories, wanted: &
 
 fn enter_v2(draft: &mut Draft<'_>, cgroups: &mut Cgroups, own: &HostPath) {
     let origin = at("/cgroup");
+    cgroups.own.v2 = Some(own.clone());
     if draft.facts.has(Feature::CloneIntoCgroup) && draft.facts.has(Feature::Clone3) {
         let op = CgroupOp::OpenDirectory { directory: own.clone() };
         cgroups.before_clone.push(step(Op::Cgroup(op), &origin));

@@ -67,7 +67,7 @@ pub(super) fn plan(draft: &mut Draft<'_>) -> IdMaps {
     }
 }
 
-fn without_userns(draft: &mut Draft<'_>) -> IdMaps {
+pub(super) fn without_userns(draft: &mut Draft<'_>) -> IdMaps {
     let maps = [
         ("/uidMappings", &draft.config.uid_mappings),
         ("/gidMappings", &draft.config.gid_mappings),

@@ -90,7 +90,7 @@ pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
         super::network_rules::network,
         super::filter_rules::filter,
         super::minimal_init::rule,
-        nul,
+        super::text_rules::nul,
     ];
     let broken: Vec<_> = checks.iter().flat_map(|check| check(plan)).collect();
     if broken.is_empty() { Ok(()) } else { Err(broken) }
@@ -248,7 +248,12 @@ fn makes(op: &Op) -> Option<Slot> {
         Op::Mount(MountOp::CloneTree { slot, .. } | MountOp::CloneDevice { slot, .. })
         | Op::Cgroup(CgroupOp::OpenTasks { slot, .. }) => Some(*slot),
         Op::Cgroup(CgroupOp::OpenDirectory { .. }) => Some(Slot::CgroupDirectory),
-        Op::Namespace(NamespaceOp::Open { kind, .. }) => Some(Slot::Namespace(*kind)),
+        Op::Namespace(NamespaceOp::Open { kind, .. } | NamespaceOp::OpenHeld { kind }) => {
+            Some(Slot::Namespace(*kind))
+        }
+        Op::Namespace(NamespaceOp::Hold { keep: true, .. }) => Some(Slot::Held),
+        Op::Process(ProcessOp::HoldProc) => Some(Slot::Proc),
+        Op::Mount(MountOp::FindDevpts) => Some(Slot::Devpts),
         _ => None,
     }
 }
@@ -257,14 +262,19 @@ fn makes(op: &Op) -> Option<Slot> {
 fn uses(op: &Op) -> Vec<Slot> {
     match op {
         Op::Mount(MountOp::Attach { slot, .. }) => [Slot::Root, *slot].into(),
+        Op::Mount(MountOp::OpenTerminal { console: false, .. }) => [Slot::Devpts].into(),
         Op::Mount(MountOp::OpenTerminal { .. }) => [Slot::Root, Slot::Devpts].into(),
         Op::Mount(
-            MountOp::IsolateTree { .. } | MountOp::PrepareRoot { .. } | MountOp::EmptyRoot { .. },
+            MountOp::IsolateTree { .. }
+            | MountOp::PrepareRoot { .. }
+            | MountOp::EmptyRoot { .. }
+            | MountOp::FindDevpts,
         )
         | Op::Mount(MountOp::CloneTree { .. } | MountOp::CloneDevice { .. }) => Vec::new(),
         Op::Mount(_) => [Slot::Root].into(),
         Op::Cgroup(CgroupOp::Enter { slot }) => [*slot].into(),
         Op::Namespace(NamespaceOp::Join { kind }) => [Slot::Namespace(*kind)].into(),
+        Op::Namespace(NamespaceOp::JoinHeld { .. }) => [Slot::Held].into(),
         Op::Namespace(NamespaceOp::Sysctl { .. })
         | Op::Privilege(PrivilegeOp::ExecLabel { .. }) => [Slot::Proc].into(),
         Op::Process(ProcessOp::Clone { flags, .. })
@@ -302,7 +312,11 @@ fn mount_order(plan: &Plan) -> Vec<Broken> {
         |op: &Op| matches!(op, Op::Mount(MountOp::ReadonlyRoot | MountOp::Propagate { .. }));
     let inner =
         |op: &Op| matches!(op, Op::Mount(_)) && !isolates(op) && !switches(op) && !after(op);
-    let mounts = |op: &Op| matches!(op, Op::Mount(_)) && !isolates(op);
+    // A terminal that is bound nowhere changes no mount.
+    let looks = |op: &Op| {
+        matches!(op, Op::Mount(MountOp::FindDevpts | MountOp::OpenTerminal { console: false, .. }))
+    };
+    let mounts = |op: &Op| matches!(op, Op::Mount(_)) && !isolates(op) && !looks(op);
     let script = &plan.init;
     let has_mounts = first(script, mounts).is_some();
     let count = |wanted: &dyn Fn(&Op) -> bool| script.iter().filter(|s| wanted(&s.op)).count();
@@ -337,7 +351,9 @@ fn privilege_order(plan: &Plan) -> Vec<Broken> {
 }
 
 fn join_order(plan: &Plan) -> Vec<Broken> {
-    let joins = |op: &Op| matches!(op, Op::Namespace(NamespaceOp::Join { .. }));
+    let joins = |op: &Op| {
+        matches!(op, Op::Namespace(NamespaceOp::Join { .. } | NamespaceOp::JoinHeld { .. }))
+    };
     let opens = |op: &Op| matches!(op, Op::Namespace(NamespaceOp::Open { .. }));
     let of = |kind| move |op: &Op| matches!(op, Op::Namespace(NamespaceOp::Join { kind: k }) if *k == kind);
     let others = |op: &Op| joins(op) && !of(NamespaceKind::User)(op);
@@ -348,24 +364,4 @@ fn join_order(plan: &Plan) -> Vec<Broken> {
             && ordered(script, before_mnt, of(NamespaceKind::Mnt))
     });
     fault(Rule::JoinOrder, !holds).into_iter().collect()
-}
-
-fn nul(plan: &Plan) -> Vec<Broken> {
-    // Paths cannot hold one by type; what is left are texts.
-    let has_nul = |op: &Op| match op {
-        Op::Mount(MountOp::Filesystem { fstype, source, data, .. }) => {
-            fstype.contains('\0') || source.iter().chain(data).any(|text| text.contains('\0'))
-        }
-        Op::Mount(MountOp::Symlink { target, .. }) => target.contains('\0'),
-        Op::Namespace(NamespaceOp::SetHostname { name } | NamespaceOp::SetDomainname { name }) => {
-            name.contains('\0')
-        }
-        Op::Namespace(NamespaceOp::Sysctl { path, .. }) => path.contains('\0'),
-        Op::Process(ProcessOp::Execute { candidates, args, env }) => {
-            candidates.iter().chain(args).chain(env).any(|text| text.contains('\0'))
-        }
-        _ => false,
-    };
-    let broken = plan.steps().filter(|(_, step)| has_nul(&step.op));
-    broken.map(|(id, _)| Broken { rule: Rule::Nul, step: Some(id) }).collect()
 }

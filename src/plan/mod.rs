@@ -26,6 +26,7 @@ mod hint;
 mod idmap;
 mod ignored;
 mod invariants;
+mod join;
 mod labels;
 mod minimal_init;
 mod model;
@@ -37,9 +38,11 @@ mod network_rules;
 mod op;
 mod privileges;
 mod program;
+mod record;
 mod render;
 mod root_entries;
 pub mod seccomp;
+mod text_rules;
 mod undo_rules;
 
 use alloc::vec::Vec;
@@ -51,12 +54,14 @@ pub use fuzz::{plan_bytes as fuzz_plan, plan_json as fuzz_plan_json};
 pub use hint::{apply_hint, plan_hint};
 pub use idmap::map_with_subids;
 pub use invariants::{Broken, Rule, invariants};
+pub use join::{join, join_needs};
 pub use model::{Actor, MountApi, Plan, PlanTextError, Resolver, Step, StepId, Topology, Undo};
 pub use op::{
     CgroupOp, IdKind, InterfaceName, LabelModule, Link, MountOp, NamespaceOp, NetworkOp, Op,
     PrivilegeOp, ProcessOp, PropertyValue, RANDOM_DIGITS, Slot, StateOp, SyncOp, Token,
     UnitProperty, UserOp,
 };
+pub use record::{CgroupPaths, Planned, Record, RecordError, is_container_id};
 
 use cgroups::Cgroups;
 use draft::{Draft, at, step, step_undone};
@@ -97,8 +102,9 @@ pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> 
     let networks = network::plan(&mut draft);
     let filter = seccomp::plan(&mut draft);
     let init = init(&mut draft, &namespaces, &maps, &cgroups, mounts, &networks, &filter);
-    let made = (relabels, cgroups, networks);
-    let (parent, intermediate) = outside(&draft, &namespaces, &maps, made, filter);
+    let record = record::steps(&draft, &maps, &cgroups);
+    let outer = Outer { relabels, cgroups, networks, filter, record };
+    let (parent, intermediate) = outside(&draft, &namespaces, &maps, outer);
     if !draft.errors.is_empty() {
         return Err(draft.errors);
     }
@@ -229,6 +235,8 @@ fn init(
     steps.extend(names(draft));
     steps.extend(privileges::limits(draft, process));
     networks.wait_in(&mut steps);
+    // No program runs that a later command would not find.
+    steps.push(step(Op::Sync(SyncOp::Await(Token::Recorded)), &at("/process")));
     steps.extend(last_steps(draft, process, maps, proc_kept, filter));
     steps
 }
@@ -287,26 +295,28 @@ fn last_steps(
     steps
 }
 
+/// What the rooms decided for the parent.
+struct Outer {
+    relabels: Vec<Step>,
+    cgroups: Cgroups,
+    networks: Networks,
+    filter: Placed,
+    record: Vec<Step>,
+}
+
 /// The scripts of the parent and of the process in between.
 fn outside(
     draft: &Draft<'_>,
     namespaces: &Namespaces,
     maps: &IdMaps,
-    (relabels, cgroups, networks): (Vec<Step>, Cgroups, Networks),
-    filter: Placed,
+    outer: Outer,
 ) -> (Vec<Step>, Vec<Step>) {
+    let Outer { relabels, cgroups, networks, filter, record } = outer;
     let everyone = at("/process");
     let sync = |op| step(Op::Sync(op), &everyone);
     let mut parent = Vec::from_iter(filter.connect);
-    let makes_cgroups = [&cgroups.before_clone, &cgroups.after_clone]
-        .into_iter()
-        .flatten()
-        .any(|step| step.undo != Undo::Nothing);
-    let leavers = [(makes_cgroups, "/cgroup"), (!networks.parent.is_empty(), "/networks")];
-    if let Some((_, origin)) = leavers.into_iter().find(|(leaves_something, _)| *leaves_something) {
-        let undo = Undo::by(Op::State(StateOp::CloseJournal));
-        parent.push(step_undone(Op::State(StateOp::OpenJournal), &at(origin), undo));
-    }
+    let undo = Undo::by(Op::State(StateOp::CloseJournal));
+    parent.push(step_undone(Op::State(StateOp::OpenJournal), &everyone, undo));
     parent.extend(relabels);
     parent.extend(cgroups.before_clone);
     let kill = cgroups.kill.filter(|_| !draft.config.creates(NamespaceKind::Pid));
@@ -336,6 +346,7 @@ fn outside(
         parent.push(step(Op::Sync(op), &at("/uidMappings")));
     }
     parent.extend(networks.of_parent());
+    parent.extend(record);
     if draft.config.process.as_ref().is_some_and(|process| process.terminal) {
         parent.push(step(Op::Sync(SyncOp::Await(Token::Terminal)), &at("/process/terminal")));
     }

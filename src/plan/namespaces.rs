@@ -12,7 +12,7 @@ use crate::types::{Capability, CloneFlags, NamespaceKind, Pointer};
 
 /// Joining order: the user namespace first, since it brings the rights for the others; the mount namespace last, since
 /// paths mean something else afterwards.
-const JOIN_ORDER: [NamespaceKind; 8] = [
+pub(super) const JOIN_ORDER: [NamespaceKind; 8] = [
     NamespaceKind::User,
     NamespaceKind::Cgroup,
     NamespaceKind::Ipc,
@@ -120,7 +120,7 @@ fn check_time_offsets(draft: &mut Draft<'_>) {
 
 /// An intermediate is needed where an effect counts for children only, and where rights must be taken from a namespace
 /// before others are made: `setns(2)`, `pid_namespaces(7)`, `time_namespaces(7)`.
-fn topology(draft: &Draft<'_>) -> Topology {
+pub(super) fn topology(draft: &Draft<'_>) -> Topology {
     let config = draft.config;
     let is_joined = |kind| matches!(config.namespaces.get(&kind), Some(NamespaceSource::Join(_)));
     let counts_for_children =

@@ -4,6 +4,7 @@
 //! "Resolved" means: from the root's descriptor with the plan's [`Resolver`](super::Resolver), used through that
 //! descriptor and never walked again.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -11,6 +12,7 @@ use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::bpf::Instruction;
+use super::record::Planned;
 use super::seccomp::FilterInstruction;
 use crate::config::{Clock, Interface};
 use crate::types::{
@@ -60,6 +62,8 @@ pub enum Slot {
     CgroupDirectory,
     /// A namespace file, opened before anything is joined.
     Namespace(NamespaceKind),
+    /// The first process of a running container: its pidfd.
+    Held,
 }
 
 /// Operations on control groups.
@@ -359,6 +363,9 @@ pub enum MountOp {
     MoveRoot,
     /// Makes the mount of `/` read-only: `mount_setattr` or a remount.
     ReadonlyRoot,
+    /// `open("/dev/pts", O_PATH)` inside a container that was joined, without links of procfs; it must be a devpts. Fills
+    /// [`Slot::Devpts`].
+    FindDevpts,
     /// Opens a terminal in the container's devpts, gives the master to the parent, makes the other end descriptors 0, 1
     /// and 2 and the controlling terminal, and binds it on `/dev/console`.
     OpenTerminal {
@@ -380,6 +387,30 @@ pub enum NamespaceOp {
         kind: NamespaceKind,
         /// The namespace file.
         path: HostPath,
+    },
+    /// Takes hold of the first process of a running container: `pidfd_open`, `open("/proc/PID", O_PATH)`; then its start
+    /// time is read through that directory and compared, so a number that another process got since is noticed
+    /// (`ESRCH`), and nothing that is opened through it later can be of another process. By the parent.
+    Hold {
+        /// Its pid, in the launcher's pid namespace.
+        pid: u32,
+        /// When it started, in clock ticks after boot: field 22 of `/proc/PID/stat`, `proc(5)`.
+        start_time: u64,
+        /// Whether its pidfd is kept, for `JoinHeld` (Linux 5.3).
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        keep: bool,
+    },
+    /// `openat(/proc/PID, "ns/KIND")` of the process that is held. By the parent.
+    OpenHeld {
+        /// Kind.
+        kind: NamespaceKind,
+    },
+    /// `prctl(PR_SET_DUMPABLE, 0)`, so that no process of the container can trace this one before its `execve`
+    /// (CVE-2016-9962), then `setns(pidfd, flags)`: all of these namespaces of the process that is held, or none (Linux
+    /// 5.8). Needs `CAP_SYS_ADMIN` over each, which the user namespace brings if it is among them.
+    JoinHeld {
+        /// Kinds.
+        kinds: Vec<NamespaceKind>,
     },
     /// `setns(fd, flag)`, then the descriptor is closed.
     Join {
@@ -535,6 +566,9 @@ pub enum NetworkOp {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum ProcessOp {
+    /// `open("/proc", O_PATH)` of the host, for labels that are written once another `/proc` is there. Fills
+    /// [`Slot::Proc`]. By the parent.
+    HoldProc,
     /// `clone3` (or `clone`): the next actor begins its script.
     Clone {
         /// Flags; `CLONE_PIDFD` and the like are the applier's to add as they change nothing.
@@ -606,6 +640,15 @@ pub enum StateOp {
     OpenJournal,
     /// Removes both. Only an undo.
     CloseJournal,
+    /// Writes what the container is into its state directory, together with what only the launcher knows: init's pid and
+    /// start time, the names of links. A file of another name, mode 0600, takes the place of `state.json` by
+    /// `renameat(2)`, so that a reader finds all of it or nothing.
+    WriteRecord {
+        /// What is known before.
+        planned: Box<Planned>,
+    },
+    /// Removes it. Only an undo.
+    RemoveRecord,
 }
 
 /// What one actor tells another.
@@ -618,6 +661,8 @@ pub enum Token {
     Placed,
     /// Parent to init: links, addresses and routes are made.
     NetworkReady,
+    /// Parent to init: what the container is has been written down.
+    Recorded,
     /// Intermediate to parent: init's pid.
     InitPid,
     /// Init to parent: the master of the terminal.

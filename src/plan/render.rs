@@ -82,6 +82,8 @@ impl fmt::Display for Op {
             Self::Process(op) => op.fmt(f),
             Self::State(StateOp::OpenJournal) => f.write_str("open the journal"),
             Self::State(StateOp::CloseJournal) => f.write_str("remove the journal"),
+            Self::State(StateOp::WriteRecord { .. }) => f.write_str("write the record"),
+            Self::State(StateOp::RemoveRecord) => f.write_str("remove the record"),
             Self::Sync(op) => op.fmt(f),
             Self::User(op) => op.fmt(f),
             Self::Privilege(op) => op.fmt(f),
@@ -99,6 +101,7 @@ impl fmt::Display for Slot {
             Self::Tasks(n) => write!(f, "tasks {n}"),
             Self::CgroupDirectory => f.write_str("cgroup directory"),
             Self::Namespace(kind) => write!(f, "{kind} namespace"),
+            Self::Held => f.write_str("held process"),
         }
     }
 }
@@ -265,6 +268,7 @@ impl MountOp {
             Self::PivotRoot => f.write_str("pivot the root, detach the old one"),
             Self::MoveRoot => f.write_str("move the root over /, chroot"),
             Self::ReadonlyRoot => f.write_str("make / read-only"),
+            Self::FindDevpts => f.write_str("find the container's devpts"),
             Self::OpenTerminal { console, .. } => {
                 f.write_str("open a terminal as stdin, stdout, stderr")?;
                 f.write_str(if *console { " and /dev/console" } else { "" })
@@ -290,6 +294,14 @@ impl fmt::Display for NamespaceOp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Open { kind, path } => write!(f, "open {path} as {kind} namespace"),
+            Self::Hold { pid, start_time, .. } => {
+                write!(f, "take hold of process {pid}, started {start_time} ticks after boot")
+            }
+            Self::OpenHeld { kind } => write!(f, "open its {kind} namespace"),
+            Self::JoinHeld { kinds } => {
+                f.write_str("join its namespaces")?;
+                kinds.iter().try_for_each(|kind| write!(f, " {kind}"))
+            }
             Self::Join { kind } => write!(f, "join the {kind} namespace"),
             Self::Unshare { kind } => write!(f, "unshare the {kind} namespace"),
             Self::SetTimeOffset { clock, secs, nanosecs } => {
@@ -365,6 +377,7 @@ impl fmt::Display for ProcessOp {
                 Ok(())
             }
             Self::DieWithParent { signal } => write!(f, "get {signal} when the parent dies"),
+            Self::HoldProc => f.write_str("keep the host's /proc open"),
             Self::NewSession => f.write_str("begin a new session"),
             Self::Umask { mask } => write!(f, "set the umask {mask:04o}"),
             Self::SetRlimit { resource, limit } => {
@@ -393,6 +406,7 @@ impl fmt::Display for Token {
             Self::MapsWritten => "the id maps are written",
             Self::Placed => "init is in its cgroup",
             Self::NetworkReady => "the network is complete",
+            Self::Recorded => "the record is written",
             Self::InitPid => "init's pid",
             Self::Terminal => "the terminal",
             Self::Ready => "everything is ready to execute",

@@ -17,7 +17,7 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
                     | CgroupOp::StopScope { .. }
                     | CgroupOp::ReturnFromLeaf { .. }
             ) | Op::Network(NetworkOp::RemoveLink { .. })
-                | Op::State(StateOp::CloseJournal)
+                | Op::State(StateOp::CloseJournal | StateOp::RemoveRecord)
         )
     };
     let is_broken = |step: &Step| match (&step.op, &step.undo) {
@@ -32,6 +32,9 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
         (Op::Cgroup(CgroupOp::MoveToLeaf { directory }), Undo::Op(undo)) => {
             !matches!(&**undo, Op::Cgroup(CgroupOp::ReturnFromLeaf { directory: back }) if back == directory)
         }
+        (Op::State(StateOp::WriteRecord { .. }), Undo::Op(undo)) => {
+            !matches!(&**undo, Op::State(StateOp::RemoveRecord))
+        }
         (Op::Cgroup(CgroupOp::StartScope { unit, .. }), Undo::Op(undo)) => {
             !matches!(&**undo, Op::Cgroup(CgroupOp::StopScope { unit: ended, .. }) if ended == unit)
         }
@@ -41,7 +44,8 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
                 | CgroupOp::MoveToLeaf { .. }
                 | CgroupOp::StartScope { .. },
             )
-            | Op::Network(NetworkOp::MakeVeth { .. }),
+            | Op::Network(NetworkOp::MakeVeth { .. })
+            | Op::State(StateOp::WriteRecord { .. }),
             _,
         ) => true,
         _ => false,

@@ -80,6 +80,11 @@ impl FileKind {
         self.file_type() == abi::S_IFDIR
     }
 
+    /// Whether it is a regular file.
+    pub(crate) const fn is_regular(self) -> bool {
+        self.file_type() == abi::S_IFREG
+    }
+
     /// Whether it is a symbolic link.
     pub(crate) const fn is_symlink(self) -> bool {
         self.file_type() == abi::S_IFLNK

@@ -25,6 +25,12 @@ pub(crate) fn symlinkat(text: &CStr, dir: Fd, name: &CStr) -> Outcome {
     unsafe { call!(symlinkat, text, dir, name) }.map(drop)
 }
 
+/// `renameat2(2)` within a directory, without flags: what had the new name is gone in the same moment.
+pub(crate) fn rename(dir: Fd, from: &CStr, to: &CStr) -> Outcome {
+    // SAFETY: both names are NUL-terminated and borrowed for the call; they are only read.
+    unsafe { call!(renameat2, dir, from, dir, to, 0_u32) }.map(drop)
+}
+
 /// `unlinkat(2)` of something that is not a directory.
 pub(crate) fn unlinkat(dir: Fd, name: &CStr) -> Outcome {
     // SAFETY: `name` is NUL-terminated and borrowed for the call; it is only read.

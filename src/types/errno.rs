@@ -51,6 +51,8 @@ impl Errno {
     pub const ENOSPC: Self = Self(28);
     /// Read-only file system.
     pub const EROFS: Self = Self(30);
+    /// Broken pipe.
+    pub const EPIPE: Self = Self(32);
     /// Numerical argument out of domain or range.
     pub const ERANGE: Self = Self(34);
     /// File name too long.

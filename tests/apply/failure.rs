@@ -140,9 +140,11 @@ fn a_process_killed_before_its_program_runs_is_an_error_that_says_so() {
     use nsplan::plan::{Step, SyncOp, Token};
     let rootfs = Rootfs::alone();
     let mut plan = stage::plan(&rootfs.shell("exit 0"));
-    // It waits for what nobody says.
+    // After all that it is told it waits for what nobody says.
+    let told = Op::Sync(SyncOp::Await(Token::Recorded));
+    let last = plan.init.iter().position(|step| step.op == told).unwrap();
     let op = Op::Sync(SyncOp::Await(Token::Placed));
-    plan.init[3] = Step { op, origin: nsplan::types::Pointer::root(), undo: Undo::Nothing };
+    plan.init[last + 1] = Step { op, origin: nsplan::types::Pointer::root(), undo: Undo::Nothing };
     let error = std::thread::scope(|scope| {
         scope.spawn(|| {
             while children().is_empty() {

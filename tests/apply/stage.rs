@@ -193,7 +193,7 @@ pub(crate) fn start_in(
     let (read, write) = std::io::pipe().unwrap();
     let copy = write.try_clone().unwrap();
     let (out, err) = (Stdio::Fd(OwnedFd::from(write)), Stdio::Fd(OwnedFd::from(copy)));
-    let io = Io { stdio: [Stdio::Null, out, err], passed: Vec::new(), state };
+    let io = Io { stdio: [Stdio::Null, out, err], state, ..Io::default() };
     apply::spawn(plan, io).map(|container| (container, File::from(OwnedFd::from(read))))
 }
 

@@ -64,7 +64,7 @@ fn what_is_refused_is_said_in_the_user_s_words() {
         &["exec", "--func", "fly"],
         &["exec", "--func", "mknod", "/dev/x", "c", "1", "3"],
         &["exec", "--func", "setup"],
-        &["exec", "--func", "ip", "x"],
+        &["exec", "--func", "ip"],
         &["exec", "--config", "nowhere.json", "sh"],
         &["exec", "--config", "x.json", "--hostname", "x", "sh"],
         &["exec", "--user", "", "sh"],

@@ -234,3 +234,173 @@ fn trap_30_the_launcher_s_own_signals_stay_its_own_and_nothing_is_lost() {
         "{rest:?}"
     );
 }
+
+/// Of a running container, what a verb prints as JSON.
+#[track_caller]
+fn asked(place: &Place, verb: &str) -> serde_json::Value {
+    let output = place.run(verb, &[]);
+    assert!(output.status.success(), "{verb}: {}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+#[test]
+fn a_running_container_is_described_and_measured() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new("measured");
+    let mut child = place.started(&["--init", "sh", "-c", "echo ready; exec sleep 1000"]);
+    let state = asked(&place, "state");
+    assert_eq!(state["id"], place.id);
+    let pid = state["init_process_pid"].as_u64().expect("a pid");
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let start = nsplan::facts::parse_stat(&stat).unwrap().start_time;
+    assert_eq!(state["init_process_start"], start.to_string());
+    for (word, kind) in [("NEWNS", "mnt"), ("NEWNET", "net"), ("NEWPID", "pid")] {
+        let path = state["namespace_paths"][word].as_str().expect(word);
+        let own = fs::read_link(format!("/proc/self/ns/{kind}")).unwrap();
+        assert_ne!(fs::read_link(path).unwrap(), own, "{word}");
+    }
+    let groups = state["cgroup_paths"].as_object().expect("paths");
+    assert!(!groups.is_empty());
+    for path in groups.values() {
+        let processes = format!("{}/cgroup.procs", path.as_str().unwrap());
+        assert!(fs::read_to_string(&processes).unwrap().lines().count() >= 2, "{processes}");
+    }
+
+    let stats = asked(&place, "stats");
+    let keys: Vec<_> = stats.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["cgroup_stats", "network_stats"]);
+    let network = stats["network_stats"].as_object().unwrap();
+    for way in ["rx", "tx"] {
+        for what in ["bytes", "packets", "errors", "dropped"] {
+            assert_eq!(network[&format!("{way}_{what}")], 0, "no interface of the host's");
+        }
+    }
+    let usage = stats["cgroup_stats"]["memory_stats"]["usage"].as_u64();
+    assert!(usage.is_some_and(|usage| usage > 0), "{stats}");
+    // A container of that name is not started twice.
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_paused_container_stops_and_goes_on() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new("paused");
+    let script = "trap 'exit 9' USR1; echo ready; while :; do sleep 0.02; done";
+    let mut child = place.started(&["--init", "sh", "-c", script]);
+    let state = || asked(&place, "state");
+    let pid = state()["init_process_pid"].as_u64().unwrap();
+    let frozen = |path: &serde_json::Value| {
+        let file = format!("{}/freezer.state", path["freezer"].as_str().unwrap_or_default());
+        fs::read_to_string(file).unwrap_or_default()
+    };
+    let output = place.run("pause", &[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let paths = state()["cgroup_paths"].clone();
+    if paths.get("freezer").is_some() {
+        assert_eq!(frozen(&paths), "FROZEN\n");
+    }
+    // What it is sent waits with it.
+    signal(&child, "-USR1");
+    assert!(child.try_wait().unwrap().is_none());
+    assert!(fs::exists(format!("/proc/{pid}")).unwrap());
+    let output = place.run("unpause", &[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(child.wait().unwrap().code(), Some(9));
+}
+
+#[test]
+fn out_of_memory_is_a_line_until_the_container_is_gone() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new("oom");
+    let script = "echo ready; read go </tmp/go; n=$(head -c 64m /dev/zero | tr '\\0' x); echo $?";
+    let script = format!("mkfifo /tmp/go; {script}");
+    let args = ["--memory-limit", "24m", "--memory-swap", "24m", "sh", "-c", &script];
+    let mut child = place.started(&args);
+    let mut watcher = place.command("oom", &[]).stdout(Stdio::piped()).spawn().unwrap();
+    // It watches once it waits for the events.
+    let wchan = format!("/proc/{}/syscall", watcher.id());
+    let polls = ["7 ", "271 ", "73 "];
+    while !fs::read_to_string(&wchan).is_ok_and(|call| polls.iter().any(|n| call.starts_with(n))) {
+        assert!(watcher.try_wait().unwrap().is_none(), "it watches");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    fs::write(place.root.path().join("tmp/go"), "go\n").unwrap();
+    child.wait().unwrap();
+    let mut said = String::new();
+    std::io::Read::read_to_string(watcher.stdout.as_mut().unwrap(), &mut said).unwrap();
+    assert!(watcher.wait().unwrap().success());
+    let expected = format!("{}: out of memory", place.id);
+    assert!(!said.is_empty() && said.lines().all(|line| line == expected), "{said:?}");
+}
+
+#[test]
+fn what_is_asked_of_a_container_that_does_not_run_is_refused() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new("absent");
+    for verb in ["state", "stats", "oom", "pause", "unpause"] {
+        let output = place.run(verb, &[]);
+        assert_eq!(output.status.code(), Some(125), "{verb}");
+        let err = text(&output.stderr);
+        assert!(err.contains(&format!("{}: no such container runs", place.id)), "{verb}: {err}");
+    }
+}
+
+#[test]
+fn a_program_joins_the_container_of_that_name_while_it_runs() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new("joined");
+    let args = ["--env", "A=first", "--hostname", "web", "sh", "-c", "echo ready; exec sleep 1000"];
+    let mut child = place.started(&args);
+    let state = asked(&place, "state");
+    let init = format!("/proc/{}", state["init_process_pid"]);
+    for kind in ["mnt", "net", "pid", "ipc", "uts"] {
+        let seen = place.says(&["readlink", &format!("/proc/self/ns/{kind}")]);
+        let own = fs::read_link(format!("{init}/ns/{kind}")).unwrap();
+        assert_eq!(seen.trim(), own.to_str().unwrap(), "{kind}");
+    }
+    let seen = place.says(&["sh", "-c", "hostname; echo $A; grep CapEff /proc/self/status"]);
+    assert_eq!(seen, "web\nfirst\nCapEff:\t00000000a80425fb\n");
+    let options = ["--env", "A=second", "--user", "daemon", "--cwd", "/tmp"];
+    let script = ["sh", "-c", "echo $A; id -u; pwd"];
+    assert_eq!(place.says(&[&options[..], &script].concat()), "second\n1\n/tmp\n");
+    // The container's cgroup is the program's too.
+    let group = fs::read_to_string(format!("{init}/cgroup")).unwrap();
+    let memory = group.lines().find(|line| line.contains(":memory:")).unwrap_or_default();
+    if !memory.is_empty() {
+        assert!(place.says(&["cat", "/proc/self/cgroup"]).contains(memory));
+    }
+    for (script, code) in [("exit 7", 7), ("kill -9 $$", 137), ("kill -TERM $$", 143)] {
+        let output = place.run("exec", &["sh", "-c", script]);
+        assert_eq!(output.status.code(), Some(code), "{script}: {}", text(&output.stderr));
+    }
+    for (program, code) in [("nowhere", 127), ("/etc/passwd", 126)] {
+        assert_eq!(place.run("exec", &[program]).status.code(), Some(code), "{program}");
+    }
+    // What it is cannot be said any more.
+    for option in [&["--hostname", "x"][..], &["--config", "x.json"], &["--init"]] {
+        let output = place.run("exec", &[option, &["true"]].concat());
+        let err = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(125), "{option:?}");
+        assert!(err.contains(option[0]) && err.contains("runs already"), "{err}");
+    }
+    // It ends with the first program, and what joined it too.
+    let mut joined = place.command("exec", &["sh", "-c", "echo ready; exec sleep 1000"]);
+    let mut joined = joined.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(joined.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    signal(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert_eq!(joined.wait().unwrap().code(), Some(137));
+}

@@ -92,3 +92,19 @@ fn keys_are_the_container_s() {
         assert_eq!(seen.matches("interrupted").count(), 1, "{seen}");
     }
 }
+
+#[test]
+fn a_program_that_joins_has_a_terminal_of_its_own() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new("joined-terminal");
+    let mut child = place.started(&["sh", "-c", "echo ready; exec sleep 1000"]);
+    let script = "stty size; test -t 0 && echo terminal; n=0; while [ $n -lt 500 ]; do echo $n; n=$((n+1)); done; exit 6";
+    let (seen, code) = on_a_terminal(&place, &["-t", "sh", "-c", script], "");
+    assert_eq!(code, Some(6), "{seen}");
+    assert!(seen.starts_with("40 100\r\nterminal\r\n0\r\n"), "{seen}");
+    assert!(seen.ends_with("\r\n499\r\n"), "{seen}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -284,6 +284,9 @@ impl Process<'_> {
             "mkdirat" => format!("mkdir {} {}", self.at(arg(0), arg(1)), arg(2)),
             "unlinkat" if arg(2) == "AT_REMOVEDIR" => format!("rmdir {}", self.at(arg(0), arg(1))),
             "unlinkat" => format!("unlink {}", self.at(arg(0), arg(1))),
+            "renameat2" => {
+                format!("rename {} to {}", self.at(arg(0), arg(1)), self.at(arg(2), arg(3)))
+            }
             "ftruncate" => format!("ftruncate {} {}", self.of(arg(0)), arg(1)),
             "flock" => format!("flock {} {}", self.of(arg(0)), arg(1)),
             "symlinkat" => format!("symlink {} {}", said(0), self.at(arg(1), arg(2))),
@@ -369,6 +372,10 @@ impl Process<'_> {
     fn write(&self, call: &Call) -> Option<String> {
         let label = self.of(call.arg(0));
         let content = text(call.arg(1)).unwrap_or_default();
+        if label.ends_with("/state.json.new") {
+            let record: serde_json::Value = serde_json::from_str(&content).unwrap_or_default();
+            return Some(format!("write {label} a record of {}", record["planned"]));
+        }
         let is_own = label == "eventfd" || matches!(call.arg(0), "1" | "2");
         (!is_own).then(|| format!("write {label} {:?}", rtnl::without_drawn_names(&content)))
     }

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use nsplan::plan::{
-    Actor, CgroupOp, IdKind, InterfaceName, Link, MountApi, NetworkOp, Op, Plan, ProcessOp,
-    Resolver, Slot, StateOp, Step, StepId, SyncOp, Token, Topology, Undo, UserOp,
+    Actor, CgroupOp, IdKind, InterfaceName, Link, MountApi, NetworkOp, Op, Plan, Planned,
+    ProcessOp, Resolver, Slot, StateOp, Step, StepId, SyncOp, Token, Topology, Undo, UserOp,
 };
 use nsplan::types::RootPath;
 
@@ -118,6 +118,7 @@ impl Table {
         match &step.op {
             Op::Cgroup(op) => self.cgroup(id, op, &step.undo),
             Op::State(StateOp::OpenJournal) => self.open_journal(),
+            Op::State(StateOp::WriteRecord { planned }) => self.write_record(planned),
             Op::Process(ProcessOp::Clone { flags, .. }) if id.actor == Actor::Parent => {
                 let flags = flags.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join("|");
                 let flags = crate::strace::words(&flags).join("|");
@@ -157,6 +158,24 @@ impl Table {
             Item::Do(format!("flock {directory}/journal LOCK_EX|LOCK_NB")),
             Item::Do(format!("ftruncate {directory}/journal 0")),
         ]
+    }
+
+    fn write_record(&self, planned: &Planned) -> Vec<Item> {
+        let Some((root, name)) = &self.state else { return Vec::new() };
+        let record = format!("host:{root}/{name}/state.json");
+        let planned = serde_json::to_value(planned).expect("JSON");
+        vec![
+            Item::Do(format!("create {record}.new 0600")),
+            Item::Do(format!("write {record}.new a record of {planned}")),
+            Item::Do(format!("rename {record}.new to {record}")),
+        ]
+    }
+
+    fn remove_record(&self) -> Vec<Item> {
+        let Some((root, name)) = &self.state else { return Vec::new() };
+        let record = format!("host:{root}/{name}/state.json");
+        let unfinished = Item::Try(format!("unlink {record}.new"), &["ENOENT"]);
+        vec![Item::Do(format!("unlink {record}")), unfinished]
     }
 
     fn cgroup(&mut self, id: StepId, op: &CgroupOp, undo: &Undo) -> Vec<Item> {
@@ -270,6 +289,7 @@ impl Table {
                     vec![Item::May("RTM_DELLINK host".into())]
                 }
                 Op::State(StateOp::CloseJournal) => self.close_journal(),
+                Op::State(StateOp::RemoveRecord) => self.remove_record(),
                 undo => vec![Item::Do(format!("not in the table: {undo:?}"))],
             },
             _ => Vec::new(),
@@ -290,7 +310,7 @@ fn is_noted_first(actor: Actor, op: &Op) -> bool {
         op,
         Op::Cgroup(CgroupOp::MakeDirectory { .. })
             | Op::Network(NetworkOp::MakeVeth { .. })
-            | Op::State(_)
+            | Op::State(StateOp::OpenJournal)
     );
     actor == Actor::Parent && !by_itself
 }
@@ -311,7 +331,8 @@ fn tell(token: Token) -> String {
         Token::Ready => "tell 4".into(),
         Token::InitPid => "tell 5".into(),
         Token::NetworkReady => "tell 6".into(),
-        Token::Listener => "tell 7 with a descriptor".into(),
+        Token::Recorded => "tell 7".into(),
+        Token::Listener => "tell 8 with a descriptor".into(),
     }
 }
 

@@ -291,6 +291,8 @@ fn process(op: &ProcessOp) -> Vec<Item> {
             let flags = flags.join("|");
             one(format!("clone {}", crate::strace::words(&flags).join("|")))
         }
+        // To open is no change.
+        ProcessOp::HoldProc => Vec::new(),
         ProcessOp::DieWithParent { .. } => one("prctl PR_SET_PDEATHSIG SIGKILL"),
         // No arguments, no blank.
         ProcessOp::NewSession => one("setsid"),

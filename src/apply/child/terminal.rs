@@ -4,15 +4,30 @@ use super::Child;
 use super::path::Links;
 use crate::apply::message::Message;
 use crate::apply::program::Place;
-use crate::plan::MountApi;
-use crate::plan::Token;
+use crate::plan::{MountApi, Resolver, Token};
 use crate::sys::abi::{
-    self, O_CREAT, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_PATH, O_RDWR, O_WRONLY, WinSize,
+    self, O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_PATH, O_RDWR, O_WRONLY, WinSize,
 };
 use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, channel, fd, mount, terminal};
 use crate::types::Errno;
 
 impl Child<'_> {
+    /// Of a container that was joined: its root is this process's own by now.
+    pub(super) fn find_devpts(self, place: Place) -> Outcome {
+        let flags = O_PATH | O_DIRECTORY;
+        let found = match self.program.resolver {
+            Resolver::Openat2 => {
+                fd::openat2(Fd::CWD, c"/dev/pts", flags, abi::RESOLVE_NO_MAGICLINKS)?
+            }
+            Resolver::PartByPart => fd::openat(Fd::CWD, c"/dev/pts", flags | O_NOFOLLOW, 0)?,
+        };
+        if fd::fstatfs(found.fd())?.magic != abi::DEVPTS_SUPER_MAGIC {
+            return Err(Fault::new(Sysno::fstatfs, Errno::ENODEV));
+        }
+        self.keep(place, found);
+        Ok(())
+    }
+
     pub(super) fn open_terminal(
         self,
         devpts: Place,

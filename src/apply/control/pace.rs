@@ -8,14 +8,14 @@ const LONGEST: Duration = Duration::from_millis(10);
 
 /// What is left of a time limit.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(in crate::apply) struct Pace {
     end: Option<Instant>,
     pause: Duration,
 }
 
 impl Pace {
     /// From now on; a limit that no clock can hold is none.
-    pub(super) fn until(limit: Duration) -> Self {
+    pub(in crate::apply) fn until(limit: Duration) -> Self {
         Self { end: Instant::now().checked_add(limit), pause: FIRST }
     }
 
@@ -26,7 +26,7 @@ impl Pace {
 
     /// Pauses, longer each time, but not beyond the end; `false` when that has come.
     #[must_use]
-    pub(super) fn rest(&mut self) -> bool {
+    pub(in crate::apply) fn rest(&mut self) -> bool {
         let left = self.left();
         if left.is_zero() {
             return false;

@@ -52,6 +52,7 @@ impl Lowering<'_> {
             MountOp::PivotRoot => Act::PivotRoot,
             MountOp::MoveRoot => Act::MoveRoot,
             MountOp::ReadonlyRoot => Act::ReadonlyRoot,
+            MountOp::FindDevpts => Act::FindDevpts { place: self.place(Slot::Devpts) },
             MountOp::OpenTerminal { size, console } => Act::OpenTerminal {
                 devpts: self.place(Slot::Devpts),
                 size: size.map(|(rows, columns)| WinSize { rows, columns, ..WinSize::default() }),

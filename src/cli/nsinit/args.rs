@@ -4,13 +4,12 @@
 
 use std::ffi::OsString;
 
-use super::super::args::{
-    ContainerId, Given, check_count, container_id, shell, sort, take, take_switch, usage,
-};
+use super::super::args::{ContainerId, Given, container_id, usage};
 use super::super::lookup::find_verb;
 use super::super::options::OptId;
 use super::super::report::Failure;
 use super::super::spec::Verb;
+use super::super::words::{check_count, shell, sort, take, take_switch};
 use super::functions::Function;
 use super::table::{Command, DEFAULT_ID, NSINIT};
 
@@ -48,9 +47,7 @@ pub enum Action {
         process: Vec<Given>,
         /// Options that a container without a configuration is made of, in order.
         template: Vec<Given>,
-        /// What to do in it.
-        function: &'static Function,
-        /// The program with its arguments, or the function's.
+        /// The program with its arguments, at least one.
         words: Vec<String>,
     },
     /// List the functions.
@@ -137,7 +134,7 @@ fn exec(
         options.contains(&given.opt.id)
     };
     let (process, template) = given.into_iter().partition(is_process);
-    Ok(Action::Exec { id, config, process, template, function, words })
+    Ok(Action::Exec { id, config, process, template, words })
 }
 
 fn id(given: &mut Vec<Given>) -> Result<ContainerId, Failure> {

@@ -100,13 +100,12 @@ pub(super) fn document(
 
 /// Adds the program, and what the options say of its process.
 pub(super) fn process(
-    config: &mut Config,
+    process: &mut Process,
     sources: &mut Sources,
     options: &[Given],
     words: &[String],
     around: &Around,
 ) -> Result<(), Failure> {
-    let process = config.process.get_or_insert_with(|| Process::sandbox(Vec::new()));
     process.args = words.to_vec();
     if process.env.is_empty() {
         // Version 2 of the format has no words for it.

@@ -21,8 +21,6 @@ pub struct Function {
 pub enum FunctionId {
     /// Run a program.
     Exec,
-    /// List the interfaces inside.
-    Ip,
     /// Not done any more, and why.
     Gone(&'static str),
 }
@@ -37,7 +35,11 @@ pub static FUNCTIONS: [Function; 4] = [
             "a node made from outside would not be in the plan; bind the host's (--bind /dev/NAME:/dev/NAME), or list it in a container.json",
         ),
     },
-    Function { name: "ip", usage: "list the network interfaces inside", id: FunctionId::Ip },
+    Function {
+        name: "ip",
+        usage: "not done any more, `nsinit exec ip address` asks the container's own program",
+        id: FunctionId::Gone("run the container's own program: nsinit exec ip address"),
+    },
     Function {
         name: "setup",
         usage: "not done any more, the container's first process makes its own mounts",
@@ -58,20 +60,17 @@ impl Function {
         })?;
         match found.id {
             FunctionId::Gone(why) => Err(usage(format!("--func {name}: not done any more"), why)),
-            _ => Ok(found),
+            FunctionId::Exec => Ok(found),
         }
     }
 
     /// Checks the words after the options.
     ///
     /// # Errors
-    /// When one is missing or too many.
+    /// When the program is missing.
     pub(super) fn check(&self, words: &[String], form: impl Fn() -> String) -> Result<(), Failure> {
         match (self.id, words) {
             (FunctionId::Exec, []) => Err(usage("exec: a program is missing".into(), form())),
-            (FunctionId::Ip, [extra, ..]) => {
-                Err(usage(format!("`{extra}`: one word too many"), "nsinit exec --func ip"))
-            }
             _ => Ok(()),
         }
     }

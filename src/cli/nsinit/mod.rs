@@ -6,6 +6,7 @@
 pub mod args;
 mod configure;
 pub mod functions;
+mod join;
 mod running;
 pub mod table;
 pub mod template;
@@ -22,11 +23,13 @@ use super::man::man;
 use super::report::{Failure, Problem, speak_as};
 use super::run::{Job, print, start};
 use super::state;
+use crate::config::Process;
 use crate::plan::Plan;
 use crate::types::HostPath;
 use args::{Action, Request, parse};
-use functions::{FunctionId, list};
-use table::{Command, NSINIT};
+use functions::list;
+use join::{join, refuse_making};
+use table::NSINIT;
 
 /// Does what the words after the program's name ask for. What goes wrong is said on standard error, or in the log file.
 #[must_use]
@@ -76,29 +79,31 @@ fn carry_out(request: &Request) -> Result<u8, Failure> {
 }
 
 fn exec(request: &Request) -> Result<u8, Failure> {
-    let Action::Exec { id, config, process, template, function, words } = &request.action else {
+    let Action::Exec { id, config, process, template, words } = &request.action else {
         return Err(Problem::new("not `exec`").into());
     };
     let root = state_root(request)?;
-    if function.id != FunctionId::Exec {
-        return running::about(Command::State, &root, id);
-    }
     let log = request.log_file.as_deref();
     let around = configure::around()?;
-    let (mut config, mut sources) = configure::config(config.as_deref(), template, id, &around)?;
-    configure::process(&mut config, &mut sources, process, words, &around)?;
-    if let Some(warning) = configure::warning(&config, &sources) {
-        tell(log, &warning);
-    }
     let explain = |plan: &Plan| {
         if request.debug {
             tell(log, &plan.to_string());
         }
     };
+    if let Some(running) = running::find(&root, id)? {
+        refuse_making(&running, config.as_deref(), template)?;
+        return join(&running, process, words, &around, &explain);
+    }
+    let (mut config, mut sources) = configure::config(config.as_deref(), template, id, &around)?;
+    let first = config.process.get_or_insert_with(|| Process::sandbox(Vec::new()));
+    configure::process(first, &mut sources, process, words, &around)?;
+    if let Some(warning) = configure::warning(&config, &sources) {
+        tell(log, &warning);
+    }
     start(
         &root,
         &explain,
-        Job { config: &config, sources: &sources, id: id.clone(), timeout: None },
+        Job { config: &config, sources: &sources, id: id.clone(), timeout: None, bundle: None },
     )
 }
 

@@ -74,7 +74,7 @@ group! {
     }
     /// What is done in a container.
     FUNCTION "Functions" {
-        Func "func" _ Takes::words("NAME", &["exec", "ip"]), "Do this instead of running a program; `exec` runs one.";
+        Func "func" _ Takes::words("NAME", &["exec"]), "What is done: `exec`, run a program. The original's other functions are not done any more; --list says what to do instead.";
         ListFunctions "list" _ FLAG, "List the functions.";
     }
     /// The container that is made without a configuration.
@@ -130,7 +130,7 @@ pub static VERBS: [Verb<Command>; 12] = [
     Verb {
         id: Command::Exec,
         name: "exec",
-        usage: &["[OPTIONS] PROGRAM [ARGUMENT…]", "--func NAME [ARGUMENT…]", "--list"],
+        usage: &["[OPTIONS] PROGRAM [ARGUMENT…]", "--list"],
         summary: "run a program in a new container, or in a running one",
         about: &[
             "Runs PROGRAM and waits for its end. If a container of this name runs, the program joins it; else one is started for it, as the configuration says, or the options below where there is none.",

@@ -1,0 +1,56 @@
+//! The words of the verbs about running containers, understood.
+//!
+//! Pure.
+
+use super::super::exec::Exec;
+use super::super::options::OptId;
+use super::super::report::Failure;
+use super::super::running::Query;
+use super::{Action, Given, container_id, take, usage};
+use crate::types::Signal;
+
+pub(super) fn exec(mut given: Vec<Given>, mut words: Vec<String>) -> Result<Action, Failure> {
+    let pid_file = take(&mut given, OptId::PidFile);
+    let preserve_fds = match take(&mut given, OptId::PreserveFds) {
+        None => 0,
+        Some(text) => text.parse().map_err(|_| {
+            let text = format!("--preserve-fds {text}: no such number of descriptors");
+            usage(text, "expected a number from 0 to 65535")
+        })?,
+    };
+    let count = given.len();
+    given.retain(|given| given.opt.id != OptId::Detach);
+    let detach = given.len() < count;
+    let id = container_id(&words.remove(0))?;
+    Ok(Action::Exec(Exec { id, options: given, command: words, detach, pid_file, preserve_fds }))
+}
+
+pub(super) fn kill(given: &[Given], words: &[String]) -> Result<Query, Failure> {
+    let signal = match words.get(1) {
+        None => Signal::TERM,
+        Some(text) => signal(text).ok_or_else(|| {
+            let hint = "a name such as TERM or SIGTERM, or a number; see signal(7)";
+            usage(format!("`{text}`: no such signal"), hint)
+        })?,
+    };
+    let all = given.iter().any(|given| given.opt.id == OptId::KillAll);
+    Ok(Query::Kill { id: container_id(&words[0])?, signal, all })
+}
+
+fn signal(text: &str) -> Option<Signal> {
+    match text.parse() {
+        Ok(number) => Signal::from_number(number),
+        Err(_) => Signal::from_name(&text.to_ascii_uppercase()),
+    }
+}
+
+pub(super) fn is_json(given: &[Given], id: OptId) -> Result<bool, Failure> {
+    match given.iter().rev().find(|given| given.opt.id == id) {
+        None => Ok(false),
+        Some(format) => match format.text() {
+            "table" => Ok(false),
+            "json" => Ok(true),
+            _ => Err(usage(format!("{format}: unknown form"), "there are `table` and `json`")),
+        },
+    }
+}

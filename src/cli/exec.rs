@@ -1,0 +1,125 @@
+//! Joins a running container: from options to the exit code of a process in it.
+
+use std::io::Write as _;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
+
+use super::args::{ContainerId, Given, Request};
+use super::attend::attend;
+use super::bundle::absolute;
+use super::report::{Failure, Problem, Sources};
+use super::run::{Attempt, failed, is_exposed, seal, state_root};
+use super::sandbox::{Surroundings, joining};
+use super::signals::Signals;
+use crate::apply::probe::probe;
+use crate::apply::{Io, Running, inherited, spawn};
+use crate::config::{NamespaceSource, Process};
+use crate::plan::{Plan, Record, join, join_needs, plan_hint};
+use crate::types::NamespaceKind;
+
+/// What `exec` was asked for.
+#[derive(Debug)]
+pub struct Exec {
+    /// The container.
+    pub id: ContainerId,
+    /// Options of the process, in order.
+    pub options: Vec<Given>,
+    /// Program and arguments, at least one.
+    pub command: Vec<String>,
+    /// Do not wait for its end.
+    pub detach: bool,
+    /// Where its pid is written.
+    pub pid_file: Option<String>,
+    /// How many descriptors from 3 on are passed to it.
+    pub preserve_fds: u16,
+}
+
+/// Runs a command in a running container; its exit code.
+///
+/// # Errors
+/// When the container does not run, and for every reason a start has.
+pub fn exec(request: &Request, exec: &Exec) -> Result<u8, Failure> {
+    let root = state_root(request)?;
+    let running = Running::open(Path::new(root.as_str()), exec.id.as_str()).map_err(|error| {
+        Failure::from(Problem::of(&error).hint(format!("state is looked for in {root}")))
+    })?;
+    let record = running.record();
+    let (process, sources) = process(exec, record)?;
+    if is_exposed(creates_user_namespace(record), &record.planned.uid_mappings) {
+        seal()?;
+    }
+    let plan = plan_join(&process, record, &sources)?;
+    if request.debug {
+        let _ = write!(std::io::stderr().lock(), "{plan}");
+    }
+    let signals = Signals::block()
+        .map_err(|errno| Failure::from(Problem::new(format!("signalfd = {errno}"))))?;
+    let io = Io { passed: passed(exec.preserve_fds)?, ..Io::default() };
+    let attempt = Attempt { plan: &plan, program: process.args.first(), sources: &sources };
+    let joined = spawn(&plan, io).map_err(|error| failed(&attempt, &error))?;
+    if let Some(file) = &exec.pid_file {
+        write_pid(file, joined.pid())?;
+    }
+    if exec.detach {
+        return Ok(0);
+    }
+    attend(joined, &signals, None)
+}
+
+/// What the options make of the container's own first process.
+fn process(exec: &Exec, record: &Record) -> Result<(Process, Sources), Failure> {
+    let around = Surroundings {
+        is_root: nix::unistd::geteuid().is_root(),
+        root: Vec::new(),
+        cwd: absolute(".")?,
+        env: std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect(),
+        id: exec.id.clone(),
+        window: crate::apply::window_size(std::io::stdin().as_fd()),
+        last_capability: None,
+    };
+    let base = &record.planned.process;
+    let (mut process, sources) = joining(&exec.options, base, exec.command.clone(), &around)?;
+    if exec.detach {
+        if process.terminal {
+            let hint = "a terminal is copied by the command that opened it";
+            return Err(Problem::new("--tty and --detach exclude each other").hint(hint).into());
+        }
+        process.parent_death_signal = None;
+    }
+    Ok((process, sources))
+}
+
+/// Plans it with the facts of this host.
+pub(super) fn plan_join(
+    process: &Process,
+    record: &Record,
+    sources: &Sources,
+) -> Result<Plan, Failure> {
+    let facts = probe(&join_needs(process, record));
+    let facts = facts.map_err(|error| Problem::of(&error).at("probe"))?;
+    join(process, record, &facts)
+        .map_err(|errors| sources.refusals(&errors, |error| plan_hint(&error.refusal)))
+}
+
+pub(super) fn creates_user_namespace(record: &Record) -> bool {
+    let user = record.planned.namespaces.get(&NamespaceKind::User);
+    matches!(user, Some(NamespaceSource::Create))
+}
+
+/// Descriptors 3, 4, 5… of this process.
+fn passed(count: u16) -> Result<Vec<OwnedFd>, Failure> {
+    inherited(count).map_err(|fault| {
+        let text = format!("--preserve-fds {count}: {fault}");
+        Problem::new(text).hint("that many descriptors from 3 on must be open").into()
+    })
+}
+
+/// The pid as text, in a file that appears whole.
+fn write_pid(file: &str, pid: u32) -> Result<(), Failure> {
+    let fresh = format!("{file}.{}", std::process::id());
+    std::fs::write(&fresh, pid.to_string())
+        .and_then(|()| std::fs::rename(&fresh, file))
+        .map_err(|error| Problem::of(&error).at(file).into())
+}

@@ -1,0 +1,195 @@
+//! What is known of containers, and what can be done to a running one: lists, states, signals, freezing.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::args::{ContainerId, Request};
+use super::report::{Failure, Problem};
+use super::run::{pretty, print, state_root};
+use crate::apply::{CgroupHandle, Listed, Running, Status, records};
+use crate::plan::Record;
+use crate::types::Signal;
+
+/// How long freezing and thawing may take.
+const FREEZE: Duration = Duration::from_secs(10);
+
+/// What is asked about running containers.
+#[derive(Debug)]
+pub enum Query {
+    /// All of them.
+    List {
+        /// As JSON.
+        json: bool,
+        /// Names only.
+        quiet: bool,
+    },
+    /// The state of one, as the OCI runtime-spec has it.
+    State(ContainerId),
+    /// A signal to one.
+    Kill {
+        /// Which.
+        id: ContainerId,
+        /// The signal.
+        signal: Signal,
+        /// To every process of it.
+        all: bool,
+    },
+    /// Its processes.
+    Ps {
+        /// Which.
+        id: ContainerId,
+        /// As JSON.
+        json: bool,
+    },
+    /// All its processes are stopped.
+    Pause(ContainerId),
+    /// And go on.
+    Resume(ContainerId),
+}
+
+/// Answers it; the exit code.
+///
+/// # Errors
+/// When there is no such container, or it does not let itself be asked.
+pub fn answer(request: &Request, query: &Query) -> Result<u8, Failure> {
+    let root = state_root(request)?;
+    let root = Path::new(root.as_str());
+    match query {
+        Query::List { json, quiet } => {
+            let all = records(root).map_err(|error| Problem::of(&error))?;
+            print(&list(&all, *json, *quiet)?)
+        }
+        Query::State(id) => state(root, id),
+        Query::Kill { id, signal, all } => kill(&open(root, id)?, *signal, *all),
+        Query::Ps { id, json } => {
+            let pids = pids(&open(root, id)?)?;
+            let text = if *json {
+                pretty(&pids)?
+            } else {
+                pids.iter().fold(String::from("PID\n"), |text, pid| text + &format!("{pid}\n"))
+            };
+            print(&text)
+        }
+        Query::Pause(id) => {
+            let running = open(root, id)?;
+            let cgroup = cgroup(&running)?;
+            cgroup.freeze(FREEZE).map_err(|error| Problem::of(&error).at(id))?;
+            Ok(0)
+        }
+        Query::Resume(id) => {
+            let running = open(root, id)?;
+            let cgroup = cgroup(&running)?;
+            cgroup.thaw(FREEZE).map_err(|error| Problem::of(&error).at(id))?;
+            Ok(0)
+        }
+    }
+}
+
+fn open(root: &Path, id: &ContainerId) -> Result<Running, Failure> {
+    Running::open(root, id.as_str()).map_err(|error| {
+        let hint =
+            format!("state is looked for in {}; --root DIR says another place", root.display());
+        Problem::of(&error).hint(hint).into()
+    })
+}
+
+fn cgroup(running: &Running) -> Result<CgroupHandle, Failure> {
+    running.cgroup().ok_or_else(|| {
+        let text = format!("{}: has no cgroup of its own", running.record().id);
+        Problem::new(text).hint("a limit such as --pids-limit gives it one").into()
+    })
+}
+
+fn list(all: &[Listed], json: bool, quiet: bool) -> Result<String, Failure> {
+    if quiet {
+        return Ok(all.iter().fold(String::new(), |text, one| text + &one.id + "\n"));
+    }
+    if json {
+        let states: Vec<Value> = all
+            .iter()
+            .map(|one| match &one.record {
+                Some(record) => oci_state(record, one.status),
+                None => json!({"ociVersion": OCI_VERSION, "id": one.id, "status": one.status.to_string()}),
+            })
+            .collect();
+        return pretty(&states);
+    }
+    let mut text = format!("{:<24} {:>8}  {:<8}  BUNDLE\n", "ID", "PID", "STATUS");
+    for one in all {
+        let pid = one.record.as_ref().filter(|_| one.status != Status::Stopped);
+        let pid = pid.map_or_else(|| "-".to_owned(), |record| record.pid.to_string());
+        let bundle = one.record.as_ref().and_then(|record| record.bundle.as_ref());
+        let bundle = bundle.map_or("-", |bundle| bundle.as_str());
+        let _ = writeln!(text, "{:<24} {pid:>8}  {:<8}  {bundle}", one.id, one.status.to_string());
+        if let Some(problem) = &one.problem {
+            let _ = writeln!(text, "  {problem}");
+        }
+    }
+    Ok(text)
+}
+
+fn state(root: &Path, id: &ContainerId) -> Result<u8, Failure> {
+    let all = records(root).map_err(|error| Problem::of(&error))?;
+    let found = all.into_iter().find(|listed| listed.id == id.as_str());
+    let listed = found.ok_or_else(|| Problem::new(format!("{id}: no such container")))?;
+    if let Some(problem) = &listed.problem {
+        return Err(Problem::of(problem).into());
+    }
+    let Some(record) = &listed.record else {
+        return Err(Problem::new(format!("{id}: not started yet")).into());
+    };
+    print(&pretty(&oci_state(record, listed.status))?)
+}
+
+/// The version of the specification that states and configurations are written in.
+const OCI_VERSION: &str = "1.3.0";
+
+/// The state of a container, OCI runtime-spec, `runtime.md`, "State"; the pid only while there is a process.
+pub(super) fn oci_state(record: &Record, status: Status) -> Value {
+    let mut state = json!({
+        "ociVersion": OCI_VERSION,
+        "id": record.id,
+        "status": status.to_string(),
+    });
+    if status != Status::Stopped {
+        state["pid"] = record.pid.into();
+    }
+    let bundle = record.bundle.as_ref().unwrap_or(&record.planned.rootfs);
+    state["bundle"] = bundle.as_str().into();
+    if !record.planned.annotations.is_empty() {
+        state["annotations"] = json!(record.planned.annotations);
+    }
+    state
+}
+
+fn kill(running: &Running, signal: Signal, all: bool) -> Result<u8, Failure> {
+    let id = &running.record().id;
+    match (all, running.cgroup()) {
+        (false, _) | (true, None) => {
+            running.signal(signal).map_err(|error| Problem::of(&error).at(id))?;
+        }
+        (true, Some(cgroup)) if signal == Signal::KILL => {
+            cgroup.kill(FREEZE).map_err(|error| Problem::of(&error).at(id))?;
+        }
+        (true, Some(_)) => {
+            for pid in pids(running)? {
+                let pid = nix::unistd::Pid::from_raw(pid.cast_signed());
+                let signal = nix::sys::signal::Signal::try_from(i32::from(signal.number()));
+                // One that is gone by now needs no signal any more.
+                let _ = signal.and_then(|signal| nix::sys::signal::kill(pid, signal));
+            }
+        }
+    }
+    Ok(0)
+}
+
+/// Its processes by their numbers here; without a cgroup only the first is known.
+fn pids(running: &Running) -> Result<Vec<u32>, Failure> {
+    match running.cgroup() {
+        Some(cgroup) => Ok(cgroup.pids(true).map_err(|error| Problem::of(&error))?),
+        None => Ok(vec![running.record().pid]),
+    }
+}
