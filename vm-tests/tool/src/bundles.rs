@@ -1,5 +1,5 @@
-//! Four descriptions of a container become bundles: the same for OCI runtimes (`config.json`) and for us (`container.json`),
-//! with a root file system of a few empty directories and one program of three instructions.
+//! Four descriptions of a container become OCI bundles, which we and the peers read alike, with a root file system of a few
+//! empty directories and one program of a few instructions.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 #[derive(Clone, Copy, Debug)]
 pub struct Configuration {
     pub name: &'static str,
-    /// Proc, dev, devpts, shm, mqueue, sysfs, six nodes, masked and read-only paths, a control group with device rules.
+    /// Not only a dev with six nodes: proc, devpts, shm, mqueue, sysfs, masked and read-only paths, a control group with
+    /// device rules.
     pub mounts: bool,
     pub userns: bool,
     pub limits: bool,
@@ -46,16 +47,8 @@ pub const CAPABILITIES: [&str; 14] = [
 ];
 pub const MASKED: [&str; 4] = ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"];
 pub const READONLY: [&str; 4] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"];
-/// Name, major, minor; all are character devices of mode 0666.
-pub const NODES: [(&str, u32, u32); 6] = [
-    ("null", 1, 3),
-    ("zero", 1, 5),
-    ("full", 1, 7),
-    ("tty", 5, 0),
-    ("urandom", 1, 9),
-    ("random", 1, 8),
-];
 pub const MEMORY: u64 = 64 << 20;
+pub const PIDS: u64 = 100;
 pub const QUOTA: (u64, u64) = (50_000, 100_000);
 
 const NOSUID: u64 = libc::MS_NOSUID;
@@ -73,7 +66,7 @@ pub const MOUNTS: [(&str, &str, u64, &str); 6] = [
     ("/sys", "sysfs", NOSUID | NODEV | NOEXEC | RDONLY, ""),
 ];
 
-/// Writes `DIR/NAME/{config.json,container.json,rootfs/}` for every configuration.
+/// Writes `DIR/NAME/{config.json,rootfs/}` for every configuration.
 pub fn write(dir: &str) -> Result<(), String> {
     for configuration in ALL {
         let bundle = Path::new(dir).join(configuration.name);
@@ -85,7 +78,6 @@ pub fn write(dir: &str) -> Result<(), String> {
         root_file_system(&root, &configuration)
             .map_err(|error| format!("{}: {error}", root.display()))?;
         put("config.json", &oci(&configuration))?;
-        put("container.json", &libcontainer(&configuration, &root.to_string_lossy()))?;
     }
     Ok(())
 }
@@ -110,17 +102,15 @@ fn oci(configuration: &Configuration) -> Value {
     let capabilities = CAPABILITIES.map(|name| format!("CAP_{name}"));
     let mut linux = json!({
         "namespaces": kinds.iter().map(|kind| json!({"type": kind})).collect::<Vec<_>>(),
-        "cgroupsPath": format!("/bench-{}", configuration.name),
     });
-    let mut mounts = Vec::new();
+    let mounts = MOUNTS.iter().filter(|(to, ..)| configuration.mounts || *to == "/dev");
+    let mounts: Vec<Value> =
+        mounts.map(|&(to, kind, flags, data)| oci_mount(to, kind, flags, data)).collect();
     if configuration.mounts {
+        linux["cgroupsPath"] = json!(format!("/bench-{}", configuration.name));
         linux["maskedPaths"] = json!(MASKED);
         linux["readonlyPaths"] = json!(READONLY);
         linux["resources"] = json!({"devices": [{"allow": false, "access": "rwm"}]});
-        mounts = MOUNTS
-            .iter()
-            .map(|&(to, kind, flags, data)| oci_mount(to, kind, flags, data))
-            .collect();
     }
     if configuration.userns {
         linux["uidMappings"] = map();
@@ -128,6 +118,7 @@ fn oci(configuration: &Configuration) -> Value {
     }
     if configuration.limits {
         linux["resources"]["memory"] = json!({"limit": MEMORY});
+        linux["resources"]["pids"] = json!({"limit": PIDS});
         linux["resources"]["cpu"] = json!({"quota": QUOTA.0, "period": QUOTA.1});
     }
     json!({
@@ -151,45 +142,4 @@ fn oci_mount(to: &str, kind: &str, flags: u64, data: &str) -> Value {
     let words = words.iter().filter(|(flag, _)| flags & flag != 0).map(|(_, word)| *word);
     let options: Vec<&str> = words.chain(data.split(',').filter(|word| !word.is_empty())).collect();
     json!({"destination": to, "type": kind, "source": kind, "options": options})
-}
-
-fn libcontainer(configuration: &Configuration, root: &str) -> Value {
-    let mut kinds = vec!["NEWPID", "NEWNET", "NEWIPC", "NEWUTS", "NEWNS"];
-    kinds.extend(configuration.userns.then_some("NEWUSER"));
-    let node = |&(name, major, minor): &(&str, u32, u32)| {
-        json!({"type": 99, "path": format!("/dev/{name}"), "major": major, "minor": minor, "permissions": "rwm",
-            "file_mode": 0o666, "uid": 0, "gid": 0})
-    };
-    let nodes: Vec<Value> = NODES.iter().map(node).collect();
-    let mut value = json!({
-        "no_pivot_root": false,
-        "rootfs": root,
-        "readonlyfs": false,
-        "hostname": "bench",
-        "namespaces": kinds.iter().map(|kind| json!({"type": kind, "path": ""})).collect::<Vec<_>>(),
-        "capabilities": CAPABILITIES,
-        "networks": [{"type": "loopback", "address": "127.0.0.1/0", "gateway": "localhost"}],
-    });
-    if configuration.mounts {
-        let mount = |&(to, kind, flags, data): &(&str, &str, u64, &str)| json!({"source": kind, "destination": to, "device": kind, "flags": flags, "data": data, "relabel": ""});
-        value["mounts"] = MOUNTS.iter().map(mount).collect();
-        value["mask_paths"] = json!(MASKED);
-        value["readonly_paths"] = json!(READONLY);
-        value["devices"] = json!(nodes);
-        value["cgroups"] = json!({
-            "name": format!("bench-{}", configuration.name), "parent": "", "allow_all_devices": false,
-            "allowed_devices": nodes,
-        });
-    }
-    if configuration.userns {
-        let map = json!([{"container_id": 0, "host_id": FIRST_ID, "size": IDS}]);
-        value["uid_mappings"] = map.clone();
-        value["gid_mappings"] = map;
-    }
-    if configuration.limits {
-        value["cgroups"]["memory"] = json!(MEMORY);
-        value["cgroups"]["cpu_quota"] = json!(QUOTA.0);
-        value["cgroups"]["cpu_period"] = json!(QUOTA.1);
-    }
-    value
 }

@@ -113,13 +113,13 @@ Each start: from the spawn of the program to its reaped end, for a program insid
 one. The first ten do not count. \"ran\" is what its processes ran of the median; the rest is waited for or run by the kernel's \
 own threads.
 
-- `namespaces`: pid, net, ipc, uts and mount namespace, another root; no mount inside, no control group \
+- `namespaces`: pid, net, ipc, uts and mount namespace, another root with a dev of six nodes; no control group \
 (runc does not work without a proc inside, so it has no line).
 - `default`: proc, dev with six nodes, devpts, shm, mqueue, sys; four masked and four read-only paths; a control group with \
 device rules.
-- `userns`: the same in a user namespace. `limits`: the same with a memory limit and a CPU quota.
+- `userns`: the same in a user namespace. `limits`: the same with limits of memory, tasks and CPU.
 
 The floor is a program of the bare system calls of our plan, each answer known before: it reads no config and no fact, \
-checks nothing and journals nothing. All are given the same root. crun and runc read an OCI bundle, we libcontainer's container.json with the same content. \
+checks nothing and journals nothing. We, crun and runc read the same OCI bundle. \
 bubblewrap makes no control group, masks nothing and reads no file: its line is for the order of magnitude.
 ";
