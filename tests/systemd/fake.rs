@@ -150,6 +150,9 @@ impl Actor {
         if message.kind != 1 {
             return true;
         }
+        // Whoever asks what was heard waits until this is written down, though it is answered before.
+        let list = Arc::clone(&self.heard);
+        let mut list = list.lock().unwrap();
         let mut heard =
             Heard { member: message.member.clone(), texts: Vec::new(), properties: Vec::new() };
         match &*message.member {
@@ -180,7 +183,7 @@ impl Actor {
             }
             _ => self.wire.reply(&message, "", &()),
         }
-        self.heard.lock().unwrap().push(heard);
+        list.push(heard);
         true
     }
 
