@@ -10,7 +10,9 @@ mod cgroup;
 mod child;
 mod container;
 mod control;
+mod death_signal;
 mod dumpable;
+mod environment;
 mod error;
 mod fuzz;
 mod hold;
@@ -26,13 +28,16 @@ mod network;
 #[cfg(not(feature = "net"))]
 #[path = "network_absent.rs"]
 mod network;
+mod outside;
 mod parent;
 mod program;
+mod reexec;
 mod relabel;
 mod root_entries;
 mod running;
 mod seal;
 mod spawn;
+mod stage;
 mod state;
 mod statistics;
 mod systemd;
@@ -41,18 +46,25 @@ mod window;
 pub use bus::BusError;
 pub use container::{Container, ExitStatus, WaitError};
 pub use control::{CgroupHandle, CgroupVersion, ControlError, OomEvent, OomEvents};
+pub use death_signal::DeathSignal;
+pub use environment::replace_environment;
 pub use error::{ApplyError, Cause, Leftover};
 #[doc(hidden)]
 pub use fuzz::fuzz_lower;
 pub use io::{Io, Stdio, inherited};
 pub use journal::{StateDir, Swept, sweep};
 pub use lower::{LowerError, LowerReason, lower};
+pub use outside::{Outside, enter_cgroup};
 pub use program::Program;
+pub use reexec::InitProgram;
 pub use root_entries::root_entries;
 pub use running::{Listed, Running, StateError, Status, records};
 pub use seal::seal_program;
-pub use spawn::spawn;
+pub use spawn::{spawn, spawn_through};
+pub use stage::{Stage, StageError, init_pipe};
 pub use statistics::{LinkStatistics, Traffic, link_statistics};
 pub use window::{set_window_size, window_size};
 
 pub use crate::sys::Fault;
+#[doc(hidden)]
+pub use crate::sys::heap::Heap;

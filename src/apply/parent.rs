@@ -8,7 +8,7 @@ use super::error::Cause;
 use super::hold::Hold;
 use super::network::Network;
 use super::spawn::{Failure, Launcher, Started};
-use super::{cgroup, hold, idmap, leaf, relabel, running, systemd};
+use super::{cgroup, hold, idmap, leaf, reexec, relabel, running, systemd};
 use crate::apply::message::Message;
 use crate::plan::{
     Actor, CgroupOp, NamespaceOp, NetworkOp, Op, Planned, PrivilegeOp, ProcessOp, Record, Slot,
@@ -229,10 +229,13 @@ impl Launcher<'_> {
     fn tell(&mut self, token: Token) -> Result<(), Failed> {
         let channel = self.channels.init.as_ref().ok_or(Cause::Protocol)?;
         match channel::send(host::number(channel), &Message::Token(token).encode(), None) {
-            Err(fault) if fault.is(Errno::EPIPE) => match self.receive(Actor::Init, true)? {
-                None => Err(Cause::ENDED.into()),
-                Some(_) => Err(Cause::Protocol.into()),
-            },
+            // Reset: it is gone, and something it was told is unread.
+            Err(fault) if fault.is(Errno::EPIPE) || fault.is(Errno::ECONNRESET) => {
+                match self.receive(Actor::Init, true)? {
+                    None => Err(Cause::ENDED.into()),
+                    Some(_) => Err(Cause::Protocol.into()),
+                }
+            }
             answer => Ok(answer?),
         }
     }
@@ -301,6 +304,9 @@ impl Launcher<'_> {
                 None => return Ok(None),
             },
         };
+        if message == Some(Message::GivenUp) {
+            return Err(Cause::GivenUp { words: reexec::words_of(fd) }.into());
+        }
         if let Some(fd) = fd.map(host::owned) {
             match message {
                 Some(Message::Token(Token::Listener)) => self.agent.listener = Some(fd),
@@ -312,6 +318,7 @@ impl Launcher<'_> {
                 let at = Some(StepId { actor: from, index: step });
                 Err(Failed { at, cause: fault.into() })
             }
+            Message::NotBegun(fault) => Err(Cause::NotBegun(fault).into()),
             message => Ok(Some(message)),
         }
     }
@@ -332,6 +339,7 @@ impl Launcher<'_> {
             loop {
                 match self.receive(from, false) {
                     Err(Failed { at: Some(at), cause }) => return (at, cause),
+                    Err(Failed { cause, .. }) if cause.is_told() => return (id, cause),
                     Ok(Some(Message::InitPid(number))) => self.begin_init(number),
                     Ok(Some(_)) => {}
                     Ok(None) | Err(_) => break,
@@ -350,6 +358,13 @@ const MOST_RACES: u8 = 16;
 pub(super) struct Failed {
     at: Option<StepId>,
     cause: Cause,
+}
+
+impl Failed {
+    /// Why, whoever's step it was.
+    pub(super) fn into_cause(self) -> Cause {
+        self.cause
+    }
 }
 
 impl<C: Into<Cause>> From<C> for Failed {

@@ -75,6 +75,8 @@ impl Errno {
     pub const EAFNOSUPPORT: Self = Self(97);
     /// Network is unreachable.
     pub const ENETUNREACH: Self = Self(101);
+    /// Connection reset by peer.
+    pub const ECONNRESET: Self = Self(104);
     /// No answer in time.
     pub const ETIMEDOUT: Self = Self(110);
     /// No route to host.
