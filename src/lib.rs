@@ -22,6 +22,8 @@
 //! assert!(plan.to_string().contains("mount proc on /proc nosuid,nodev,noexec"));
 //! ```
 //!
+//! The original's own functions, from `Exec` to `SetupUser`, are in [`namespaces`].
+//!
 //! # Features
 //!
 //! - `cli` (default): the `nsplan` command; turns `apply` on.
@@ -44,6 +46,7 @@ pub mod apply;
 pub mod cli;
 pub mod config;
 pub mod facts;
+pub mod namespaces;
 pub mod plan;
 #[cfg(feature = "apply")]
 mod sys;

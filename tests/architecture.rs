@@ -4,13 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Room → rooms it may name.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("types", &[]),
     ("config", &["types"]),
     ("facts", &["types"]),
     ("plan", &["types", "config", "facts"]),
     ("sys", &["types"]),
     ("apply", &["types", "config", "facts", "plan", "sys"]),
+    ("namespaces", &["types", "config", "facts", "plan", "apply"]),
     ("cli", &["types", "config", "facts", "plan", "apply"]),
 ];
 

@@ -10,17 +10,19 @@ use core::sync::atomic::{AtomicI32, Ordering};
 use super::mark;
 use super::message::Message;
 use super::program::{Act, Execute, Place, Program};
+use super::reexec::Reexec;
 use crate::plan::{Actor, Token};
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::{self, Request, Stack};
 use crate::sys::shared::LastWords;
 use crate::sys::words::Words;
 use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, file, mount, privilege, process, signal};
-use crate::types::{CapSet, Errno};
+use crate::types::Errno;
 
 mod files;
 mod filter;
 mod hidden;
+mod identity;
 mod mounts;
 mod path;
 mod procfs;
@@ -50,6 +52,10 @@ pub(crate) struct Launch {
     pub(crate) untold: AtomicI32,
     /// Descriptors below this may be open: for kernels without `close_range`.
     pub(crate) descriptors: u32,
+    /// Whether descriptors are marked to be closed by `execve` instead of closed: they have owners in this program.
+    pub(crate) marks: bool,
+    /// The program that init becomes before it begins its script, if it is to.
+    pub(crate) reexec: Option<Reexec>,
     /// Where the launcher's arguments and environment are, for an init that stays.
     pub(crate) words: Option<Words>,
 }
@@ -73,6 +79,12 @@ impl Launch {
         self.intermediate.as_ref().map_or(&self.init.stack, |seat| &seat.stack)
     }
 
+    /// The descriptor kept at `place`, if there is one.
+    pub(crate) fn at(&self, place: Place) -> Option<Fd> {
+        let number = self.table.get(place.0)?.load(Ordering::Relaxed);
+        (number >= 0).then_some(Fd(number))
+    }
+
     pub(crate) fn set(&self, place: Place, fd: Fd) {
         if let Some(entry) = self.table.get(place.0) {
             entry.store(fd.0, Ordering::Relaxed);
@@ -84,10 +96,29 @@ impl Launch {
 pub(crate) extern "C" fn begin_init(launch: &Launch) -> ! {
     let child = Child { launch, program: &launch.program, channel: launch.init.channel };
     child.settle(&launch.init);
-    if let Err(fault) = child.place_descriptors() {
+    if let Err(fault) = child.place_stdio().and_then(|()| child.place_descriptors()) {
         child.fail(0, fault);
     }
+    if let Some(reexec) = &launch.reexec {
+        let fault = reexec.begin(launch);
+        child.report(&Message::NotBegun(fault))
+    }
     child.walk(Actor::Init)
+}
+
+/// One step of init's in the calling process, which has become init already.
+pub(super) fn step(launch: &Launch, step: u16) -> Outcome {
+    let child = Child { launch, program: &launch.program, channel: launch.init.channel };
+    match launch.program.script(Actor::Init).get(usize::from(step)) {
+        Some(act) => child.act(act),
+        None => Ok(()),
+    }
+}
+
+/// Puts what is passed on to the program in its place, in a process that has become init already.
+pub(super) fn place_passed(launch: &Launch) -> Outcome {
+    let child = Child { launch, program: &launch.program, channel: launch.init.channel };
+    child.place_descriptors()
 }
 
 /// The intermediate begins.
@@ -120,11 +151,19 @@ impl Child<'_> {
     }
 
     /// The launcher has put all sources above the places they go to, so none is overwritten.
-    fn place_descriptors(self) -> Outcome {
+    fn place_stdio(self) -> Outcome {
         for (number, &source) in (0..).zip(&self.launch.stdio) {
             if let Some(source) = source {
                 fd::dup3(source, Fd(number))?;
             }
+        }
+        Ok(())
+    }
+
+    /// What the program is given beside; on the way through another program it goes elsewhere.
+    fn place_descriptors(self) -> Outcome {
+        if self.launch.reexec.is_some() {
+            return Ok(());
         }
         for (number, &source) in (3..).zip(&self.launch.passed) {
             fd::dup3(source, Fd(number))?;
@@ -145,8 +184,12 @@ impl Child<'_> {
     /// An init that nobody knows of could never be waited for: it is told first.
     fn fail(self, step: u16, fault: Fault) -> ! {
         let _ = self.tell_init();
-        let message = Message::Failed { step, fault }.encode();
-        // A filter may keep the message from being sent, or this process from ending by a call.
+        self.report(&Message::Failed { step, fault })
+    }
+
+    /// A filter may keep the message from being sent, or this process from ending by a call.
+    fn report(self, message: &Message) -> ! {
+        let message = message.encode();
         if let Some(words) = &self.launch.last_words {
             words.leave(message);
         }
@@ -188,7 +231,7 @@ impl Child<'_> {
             | Act::KeepCapabilities
             | Act::SetCapabilities { .. }
             | Act::SetAmbient(_)
-            | Act::NoNewPrivileges => identity(act),
+            | Act::NoNewPrivileges => identity::act(act),
             Act::Seccomp { flags, program } => self.filter(*flags, program),
             _ => self.mount(act),
         }
@@ -231,8 +274,7 @@ impl Child<'_> {
 
     /// The descriptor kept at `place`.
     fn at(self, place: Place) -> Outcome<Fd> {
-        let number = self.launch.table.get(place.0).map_or(-1, |fd| fd.load(Ordering::Relaxed));
-        if number < 0 { Err(Fault::new(Sysno::fcntl, Errno::EBADF)) } else { Ok(Fd(number)) }
+        self.launch.at(place).ok_or(Fault::new(Sysno::fcntl, Errno::EBADF))
     }
 
     /// The same, to be closed after its last use.
@@ -306,19 +348,23 @@ impl Child<'_> {
     }
 
     fn close_descriptors(self) -> Outcome {
-        let channel = self.channel.0.unsigned_abs();
         let first = u32::try_from(self.launch.passed.len()).map_or(u32::MAX, |passed| 3 + passed);
+        // Without a launcher there is no channel to step around.
+        let channel = u32::try_from(self.channel.0).unwrap_or(first - 1);
         for entry in &self.launch.table {
             entry.store(-1, Ordering::Relaxed);
         }
+        let marks = self.launch.marks;
+        let close = if marks { fd::mark_range } else { fd::close_range };
         let below = match channel.checked_sub(1) {
-            Some(last) if last >= first => fd::close_range(first, last),
+            Some(last) if last >= first => close(first, last),
             _ => Ok(()),
         };
-        match below.and_then(|()| fd::close_range(channel + 1, crate::sys::abi::LAST_FD)) {
-            Err(fault) if fault.is(Errno::ENOSYS) => {
+        match below.and_then(|()| close(channel.saturating_add(1), crate::sys::abi::LAST_FD)) {
+            Err(fault) if fault.is(Errno::ENOSYS) || marks && fault.is(Errno::EINVAL) => {
                 for number in (first..self.launch.descriptors).filter(|&n| n != channel) {
-                    let _ = fd::close(Fd(number.cast_signed()));
+                    let number = Fd(number.cast_signed());
+                    let _ = if marks { fd::close_on_exec(number) } else { fd::close(number) };
                 }
                 Ok(())
             }
@@ -347,50 +393,4 @@ fn search(execute: &Execute) -> Fault {
         }
     }
     last
-}
-
-fn identity(act: &Act) -> Outcome {
-    match act {
-        Act::BecomeRoot { clear_groups } => {
-            if *clear_groups {
-                privilege::setgroups(&[])?;
-            }
-            set_ids(0, 0)
-        }
-        Act::SetGroups(gids) => privilege::setgroups(gids),
-        Act::SetIds { uid, gid } => set_ids(*uid, *gid),
-        Act::DropBounding { keep, last } => drop_bounding(*keep, *last),
-        Act::KeepCapabilities => privilege::keep_capabilities(),
-        Act::SetCapabilities { effective, permitted, inheritable } => {
-            privilege::capset(*effective, *permitted, *inheritable)
-        }
-        Act::SetAmbient(set) => {
-            privilege::clear_ambient()?;
-            set.iter().try_for_each(|capability| privilege::raise_ambient(capability.number()))
-        }
-        Act::NoNewPrivileges => privilege::no_new_privileges(),
-        _ => Err(Fault::new(Sysno::exit, Errno::ENOSYS)),
-    }
-}
-
-/// The group first: it cannot be changed any more once the user has been.
-fn set_ids(uid: u32, gid: u32) -> Outcome {
-    privilege::setresgid(gid)?;
-    privilege::setresuid(uid)
-}
-
-/// Beyond the last capability that the plan knows of, until the kernel says that there is none: a set that stops short
-/// would give the rest back at `execve`.
-fn drop_bounding(keep: CapSet, last: u8) -> Outcome {
-    let kept = |number| {
-        crate::types::Capability::from_number(number)
-            .is_some_and(|capability| keep.contains(capability))
-    };
-    for number in (0..64).filter(|&number| !kept(number)) {
-        match privilege::drop_bounding(number) {
-            Err(fault) if fault.is(Errno::EINVAL) && number > last => return Ok(()),
-            answer => answer?,
-        }
-    }
-    Ok(())
 }

@@ -41,7 +41,7 @@ impl ExitStatus {
     pub const fn code(self) -> u8 {
         match self {
             Self::Exited(code) => code,
-            Self::Signaled(signal) => 128 + signal.number(),
+            Self::Signaled(signal) => Signal::EXIT_OFFSET + signal.number(),
         }
     }
 }

@@ -45,6 +45,13 @@ pub enum Cause {
         /// How, if it could be waited for.
         status: Option<ExitStatus>,
     },
+    /// The program that init was to become first could not be executed.
+    NotBegun(Fault),
+    /// The program that init has become first gave up.
+    GivenUp {
+        /// Why, in its own words.
+        words: String,
+    },
     /// A process said something that the plan does not expect.
     Protocol,
     /// A helper program failed.
@@ -77,6 +84,11 @@ pub struct Leftover {
 
 impl Cause {
     pub(super) const ENDED: Self = Self::Ended { status: None };
+
+    /// Whether it is what init's own program has said, no step of the plan's.
+    pub(super) const fn is_told(&self) -> bool {
+        matches!(self, Self::NotBegun(_) | Self::GivenUp { .. })
+    }
 
     pub(super) fn ended_so(&mut self, how: ExitStatus) {
         if let Self::Ended { status } = self {
@@ -111,7 +123,7 @@ impl ApplyError {
     #[must_use]
     pub fn call(&self) -> Option<&'static str> {
         match &self.cause {
-            Cause::Kernel(fault) => Some(fault.call()),
+            Cause::Kernel(fault) | Cause::NotBegun(fault) => Some(fault.call()),
             Cause::Netlink { request, .. } => Some(request),
             _ => None,
         }
@@ -121,7 +133,7 @@ impl ApplyError {
     #[must_use]
     pub fn errno(&self) -> Option<Errno> {
         match &self.cause {
-            Cause::Kernel(fault) => Some(fault.errno),
+            Cause::Kernel(fault) | Cause::NotBegun(fault) => Some(fault.errno),
             Cause::Netlink { errno, .. } => Some(*errno),
             _ => None,
         }
@@ -147,6 +159,8 @@ impl fmt::Display for Cause {
                 write!(f, "the process ended before its program ran: killed by {signal}")
             }
             Self::Ended { .. } => f.write_str("the process ended before its program ran"),
+            Self::NotBegun(fault) => write!(f, "init's own program cannot be executed: {fault}"),
+            Self::GivenUp { words } => write!(f, "init's own program gave up: {words}"),
             Self::Protocol => f.write_str("the process said something unexpected"),
             Self::Helper { message } => f.write_str(message),
             Self::InUse { id } => write!(f, "`{id}` is in use"),

@@ -40,12 +40,13 @@ pub(crate) struct Sources {
     pub(crate) stdio: [Option<Handle>; 3],
     pub(crate) passed: Vec<Handle>,
     /// The lowest number that no descriptor of the program's takes.
-    least: i32,
+    pub(crate) least: i32,
 }
 
 impl Sources {
-    pub(crate) fn new(stdio: [Stdio; 3], passed: Vec<OwnedFd>) -> Outcome<Self> {
-        let count = i32::try_from(passed.len()).unwrap_or(i32::MAX - 3);
+    /// With room for `more` descriptors above those that are passed on.
+    pub(crate) fn new(stdio: [Stdio; 3], passed: Vec<OwnedFd>, more: usize) -> Outcome<Self> {
+        let count = i32::try_from(passed.len() + more).unwrap_or(i32::MAX - 3);
         let mut sources = Self { stdio: [None, None, None], passed: Vec::new(), least: 3 + count };
         for (number, (place, source)) in (0..).zip(sources.stdio.iter_mut().zip(stdio)) {
             let opened = match source {

@@ -278,6 +278,11 @@ pub fn sweep(root: &Path) -> Vec<Swept> {
     for entry in entries.flatten() {
         let Ok(id) = entry.file_name().into_string() else { continue };
         let is_container = entry.path().join(super::state::JOURNAL).exists();
+        if !is_container {
+            // A launcher that was killed before it had a journal has done nothing but this. Whoever makes it anew meanwhile
+            // looks whether it is still there; one that others keep files in is not empty.
+            let _ = std::fs::remove_dir(entry.path());
+        }
         let Some(mut directory) = is_container.then(|| Directory::open(root, &id).ok()).flatten()
         else {
             continue;

@@ -1,4 +1,6 @@
 //! Eight bytes become what one process tells another: a token, init's pid, or which step failed and how.
+//!
+//! What is longer comes in a file in memory, whose descriptor the message carries.
 
 use crate::plan::Token;
 use crate::sys::channel::MESSAGE;
@@ -10,7 +12,16 @@ use crate::types::Errno;
 pub(crate) enum Message {
     Token(Token),
     InitPid(u32),
-    Failed { step: u16, fault: Fault },
+    Failed {
+        step: u16,
+        fault: Fault,
+    },
+    /// The program that init was to become first could not be executed.
+    NotBegun(Fault),
+    /// To init's own program: the plan comes along.
+    Letter,
+    /// From init's own program: it gives up, in its own words, which come along.
+    GivenUp,
 }
 
 const TOKENS: [Token; 8] = [
@@ -24,6 +35,9 @@ const TOKENS: [Token; 8] = [
     Token::Listener,
 ];
 const FAILED: u16 = 0x100;
+const NOT_BEGUN: u16 = 0x101;
+const LETTER: u16 = 0x102;
+const GIVEN_UP: u16 = 0x103;
 
 impl Message {
     pub(crate) fn encode(self) -> [u8; MESSAGE] {
@@ -37,6 +51,9 @@ impl Message {
             Self::Failed { step, fault } => {
                 (FAILED, [step, number(fault.call), errno(fault.errno)])
             }
+            Self::NotBegun(fault) => (NOT_BEGUN, [0, number(fault.call), errno(fault.errno)]),
+            Self::Letter => (LETTER, [0; 3]),
+            Self::GivenUp => (GIVEN_UP, [0; 3]),
         };
         let [k, a, b, c] = [kind, a, b, c].map(u16::to_le_bytes);
         [k[0], k[1], a[0], a[1], b[0], b[1], c[0], c[1]]
@@ -45,11 +62,18 @@ impl Message {
     pub(crate) fn decode(bytes: [u8; MESSAGE]) -> Option<Self> {
         let [k0, k1, a0, a1, b0, b1, c0, c1] = bytes;
         let kind = u16::from_le_bytes([k0, k1]);
-        if kind == FAILED {
+        if matches!(kind, FAILED | NOT_BEGUN) {
             let call = Sysno::new(usize::from(u16::from_le_bytes([b0, b1])))?;
             let errno = Errno(i32::from(u16::from_le_bytes([c0, c1])));
             let step = u16::from_le_bytes([a0, a1]);
-            return Some(Self::Failed { step, fault: Fault::new(call, errno) });
+            let fault = Fault::new(call, errno);
+            let begun = Self::Failed { step, fault };
+            return Some(if kind == FAILED { begun } else { Self::NotBegun(fault) });
+        }
+        match kind {
+            LETTER => return Some(Self::Letter),
+            GIVEN_UP => return Some(Self::GivenUp),
+            _ => {}
         }
         match TOKENS.get(usize::from(kind).checked_sub(1)?)? {
             Token::InitPid => Some(Self::InitPid(u32::from_le_bytes([b0, b1, c0, c1]))),
@@ -89,7 +113,9 @@ mod tests {
         let fault = Fault::new(Sysno::move_mount, Errno::EPERM);
         let failed = Message::Failed { step: 517, fault };
         let tokens = TOKENS.into_iter().filter(|token| *token != Token::InitPid);
-        let all = tokens.map(Message::Token).chain([Message::InitPid(4_194_304), failed]);
+        let whole = [Message::InitPid(4_194_304), failed, Message::NotBegun(fault)];
+        let all = tokens.map(Message::Token).chain(whole);
+        let all = all.chain([Message::Letter, Message::GivenUp]);
         for message in all {
             assert_eq!(Message::decode(message.encode()), Some(message));
         }

@@ -9,7 +9,9 @@ mod cgroup;
 mod child;
 mod container;
 mod control;
+mod death_signal;
 mod dumpable;
+mod environment;
 mod error;
 mod fuzz;
 mod hold;
@@ -25,29 +27,37 @@ mod network;
 #[cfg(not(feature = "net"))]
 #[path = "network_absent.rs"]
 mod network;
+mod outside;
 mod parent;
 mod program;
+mod reexec;
 mod root_entries;
 mod running;
 mod seal;
 mod spawn;
+mod stage;
 mod state;
 mod statistics;
 mod window;
 
 pub use container::{Container, ExitStatus, WaitError};
 pub use control::{CgroupHandle, CgroupVersion, ControlError, OomEvent, OomEvents};
+pub use death_signal::DeathSignal;
+pub use environment::replace_environment;
 pub use error::{ApplyError, Cause, Leftover};
 #[doc(hidden)]
 pub use fuzz::fuzz_lower;
 pub use io::{Io, Stdio, inherited};
 pub use journal::{StateDir, Swept, sweep};
 pub use lower::{LowerError, LowerReason, lower};
+pub use outside::{Outside, enter_cgroup};
 pub use program::Program;
+pub use reexec::InitProgram;
 pub use root_entries::root_entries;
 pub use running::{Listed, Running, StateError, Status, records};
 pub use seal::seal_program;
-pub use spawn::spawn;
+pub use spawn::{spawn, spawn_through};
+pub use stage::{Stage, StageError, init_pipe};
 pub use statistics::{LinkStatistics, Traffic, link_statistics};
 pub use window::{set_window_size, window_size};
 

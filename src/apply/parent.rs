@@ -8,7 +8,7 @@ use super::error::Cause;
 use super::hold::Hold;
 use super::network::Network;
 use super::spawn::{Failure, Launcher, Started};
-use super::{cgroup, hold, idmap, leaf, running};
+use super::{cgroup, hold, idmap, leaf, reexec, running};
 use crate::apply::message::Message;
 use crate::plan::{
     Actor, CgroupOp, NamespaceOp, NetworkOp, Op, Planned, PrivilegeOp, ProcessOp, Record, Slot,
@@ -295,6 +295,9 @@ impl Launcher<'_> {
                 None => return Ok(None),
             },
         };
+        if message == Some(Message::GivenUp) {
+            return Err(Cause::GivenUp { words: reexec::words_of(fd) }.into());
+        }
         if let Some(fd) = fd.map(host::owned) {
             match message {
                 Some(Message::Token(Token::Listener)) => self.agent.listener = Some(fd),
@@ -306,6 +309,7 @@ impl Launcher<'_> {
                 let at = Some(StepId { actor: from, index: step });
                 Err(Failed { at, cause: fault.into() })
             }
+            Message::NotBegun(fault) => Err(Cause::NotBegun(fault).into()),
             message => Ok(Some(message)),
         }
     }
@@ -326,6 +330,7 @@ impl Launcher<'_> {
             loop {
                 match self.receive(from, false) {
                     Err(Failed { at: Some(at), cause }) => return (at, cause),
+                    Err(Failed { cause, .. }) if cause.is_told() => return (id, cause),
                     Ok(Some(Message::InitPid(number))) => self.begin_init(number),
                     Ok(Some(_)) => {}
                     Ok(None) | Err(_) => break,
@@ -344,6 +349,13 @@ const MOST_RACES: u8 = 16;
 pub(super) struct Failed {
     at: Option<StepId>,
     cause: Cause,
+}
+
+impl Failed {
+    /// Why, whoever's step it was.
+    pub(super) fn into_cause(self) -> Cause {
+        self.cause
+    }
 }
 
 impl<C: Into<Cause>> From<C> for Failed {

@@ -8,17 +8,17 @@ use std::env;
 use std::ffi::{CStr, CString, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::child::read_only;
-use crate::sys::abi::{self, O_PATH};
+use super::journal::io_fault;
+use crate::sys::abi::{self, O_PATH, O_RDONLY};
 use crate::sys::process::{self, StringTable};
 use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, host, mount};
-use crate::types::Errno;
+use crate::types::{Errno, HostPath};
 
 /// The program that a process runs.
 const OWN: &CStr = c"/proc/self/exe";
@@ -41,7 +41,9 @@ pub fn seal_program() -> Result<(), Fault> {
         return Ok(());
     }
     let copy = match read_only_mount(&own) {
-        Err(fault) if is_missing(fault) => sealed_copy()?,
+        Err(fault) if is_missing(fault) => {
+            sealed_copy(open().map_err(|error| io_fault(Sysno::openat, &error))?)?
+        }
         answer => answer?,
     };
     let args = table(env::args_os())?;
@@ -55,7 +57,7 @@ pub fn seal_program() -> Result<(), Fault> {
 
 /// On a read-only mount, or a file in memory that is sealed: `nsplan` was here before.
 fn is_out_of_reach(own: &Handle) -> Outcome<bool> {
-    if fd::fstatfs(own.fd())?.flags & abi::MOUNT_ATTR_RDONLY != 0 {
+    if is_on_read_only_mount(own)? {
         return Ok(true);
     }
     // Only a file in memory has seals; any other answers EINVAL.
@@ -66,6 +68,25 @@ fn is_out_of_reach(own: &Handle) -> Outcome<bool> {
 
 fn open() -> io::Result<File> {
     File::open("/proc/self/exe")
+}
+
+/// A program's file, opened once, in a form that nothing can write to: on a read-only copy of its mount, or as a sealed
+/// copy in memory. The calling program's own without a path.
+pub(crate) fn sealed(program: Option<&HostPath>) -> Outcome<Handle> {
+    let path = program.map_or_else(|| Ok(OWN.into()), super::cgroup::c_path)?;
+    let file = fd::openat(Fd::CWD, &path, O_RDONLY, 0)?;
+    let is_own = program.is_none();
+    if is_own && is_out_of_reach(&file)? || is_on_read_only_mount(&file)? {
+        return Ok(file);
+    }
+    match read_only_mount(&file) {
+        Err(fault) if is_missing(fault) => sealed_copy(File::from(host::owned(file))),
+        answer => answer,
+    }
+}
+
+fn is_on_read_only_mount(file: &Handle) -> Outcome<bool> {
+    Ok(fd::fstatfs(file.fd())?.flags & abi::MOUNT_ATTR_RDONLY != 0)
 }
 
 /// Linux before 5.12, or a file system that lets nobody copy its mount.
@@ -79,24 +100,30 @@ fn read_only_mount(own: &Handle) -> Outcome<Handle> {
     Ok(copy)
 }
 
-fn sealed_copy() -> Outcome<Handle> {
-    let copy = copy_in_memory().map_err(|error| {
-        let errno = error.raw_os_error().map_or(Errno::EIO, Errno);
-        Fault::new(Sysno::memfd_create, errno)
-    })?;
-    Ok(host::handle(copy))
+fn sealed_copy(mut original: File) -> Outcome<Handle> {
+    let mut copy = memory_file()?;
+    io::copy(&mut original, &mut copy).map_err(|error| io_fault(Sysno::write, &error))?;
+    seal(&copy)?;
+    Ok(host::handle(copy.into()))
 }
 
-fn copy_in_memory() -> io::Result<OwnedFd> {
+/// An empty file in memory that can be sealed.
+pub(crate) fn memory_file() -> Outcome<File> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    let mut copy = File::from(memfd_create(c"nsplan", flags)?);
-    io::copy(&mut open()?, &mut copy)?;
+    let file = memfd_create(c"nsplan", flags)
+        .map_err(|errno| Fault::new(Sysno::memfd_create, Errno(errno as i32)))?;
+    Ok(file.into())
+}
+
+/// From here on nothing can change the file.
+pub(crate) fn seal(file: &File) -> Outcome {
     let seals = SealFlag::F_SEAL_SEAL
         | SealFlag::F_SEAL_SHRINK
         | SealFlag::F_SEAL_GROW
         | SealFlag::F_SEAL_WRITE;
-    fcntl(&copy, FcntlArg::F_ADD_SEALS(seals))?;
-    Ok(copy.into())
+    fcntl(file, FcntlArg::F_ADD_SEALS(seals))
+        .map(drop)
+        .map_err(|errno| Fault::new(Sysno::fcntl, Errno(errno as i32)))
 }
 
 fn table(strings: impl Iterator<Item = OsString>) -> Outcome<StringTable> {

@@ -16,14 +16,16 @@ use super::io::{Io, Sources};
 use super::journal::{Journal, StateDir};
 use super::lower::lower;
 use super::mark;
+use super::message::Message;
 use super::network::Network;
 use super::program::{Act, Program};
-use crate::plan::{Actor, Plan, Slot, StepId, Topology, Undo};
+use super::reexec::{self, InitProgram, Letter, Reexec};
+use crate::plan::{Actor, Op, Plan, PrivilegeOp, Slot, StepId, Topology, Undo};
 use crate::sys::clone::{Child, Gone, Nursery, Request, Stack};
 use crate::sys::process::Pid;
 use crate::sys::shared::LastWords;
 use crate::sys::words::Words;
-use crate::sys::{Handle, Outcome, Sysno, host, process, signal};
+use crate::sys::{Handle, Outcome, Sysno, channel, host, process, signal};
 use crate::types::{CloneFlags, HostPath, Signal};
 
 /// Starts the container of a plan; returns when its program runs.
@@ -46,33 +48,26 @@ use crate::types::{CloneFlags, HostPath, Signal};
 /// # Ok::<(), apply::ApplyError>(())
 /// ```
 pub fn spawn(plan: &Plan, io: Io) -> Result<Container, ApplyError> {
+    launch(plan, io, None)
+}
+
+/// Starts the container of a plan by way of a program of the embedder's own, which carries out init's steps: it is to
+/// hand the pipe it has as descriptor 3 to [`Stage::receive`](super::Stage::receive).
+///
+/// # Errors
+/// As [`spawn`]; also when that program cannot be opened, sealed or executed, or gives up, and for a plan with a system
+/// call filter: below it a program could no longer say that the container's could not be executed.
+pub fn spawn_through(plan: &Plan, io: Io, init: &InitProgram) -> Result<Container, ApplyError> {
+    launch(plan, io, Some(init))
+}
+
+fn launch(plan: &Plan, io: Io, through: Option<&InitProgram>) -> Result<Container, ApplyError> {
     let program =
         lower(plan).map_err(|error| ApplyError::new(plan, Some(error.step), Cause::Plan(error)))?;
-    let Io { stdio, passed, state, bundle } = io;
-    let sources = Sources::new(stdio, passed)
-        .map_err(|fault| ApplyError::new(plan, None, Cause::Kernel(fault)))?;
-    let mut launcher = Launcher {
-        plan,
-        state,
-        bundle,
-        sources,
-        program: Some(program),
-        slots: Vec::new(),
-        journal: Journal::default(),
-        held: None,
-        network: None,
-        leaf: None,
-        nursery: None,
-        dumpable: None,
-        intermediate: None,
-        init: None,
-        channels: Channels::default(),
-        terminal: None,
-        agent: Agent::default(),
-        last_words: None,
-        ready: false,
-        gone: None,
-    };
+    let mut launcher = Launcher::new(plan, io, Some(program))?;
+    if let Some(through) = through {
+        launcher.go_through(through).map_err(|fault| ApplyError::new(plan, None, fault.into()))?;
+    }
     match launcher.carry_out() {
         Ok(()) => launcher.hand_over(),
         Err((step, cause)) => Err(launcher.take_back(step, cause)),
@@ -101,12 +96,14 @@ pub(super) struct Started {
 }
 
 /// The launcher at work on one plan.
+#[derive(Debug)]
 pub(super) struct Launcher<'a> {
     pub(super) plan: &'a Plan,
     pub(super) state: Option<StateDir>,
     pub(super) bundle: Option<HostPath>,
     pub(super) sources: Sources,
     program: Option<Program>,
+    reexec: Option<(Reexec, Handle)>,
     pub(super) slots: Vec<(Slot, Handle)>,
     pub(super) journal: Journal,
     pub(super) held: Option<Hold>,
@@ -123,6 +120,58 @@ pub(super) struct Launcher<'a> {
     pub(super) last_words: Option<Arc<LastWords>>,
     pub(super) ready: bool,
     pub(super) gone: Option<Gone>,
+}
+
+impl<'a> Launcher<'a> {
+    pub(super) fn new(
+        plan: &'a Plan,
+        io: Io,
+        program: Option<Program>,
+    ) -> Result<Self, ApplyError> {
+        let Io { stdio, passed, state, bundle } = io;
+        let more = program.as_ref().map_or(0, reexec::room);
+        let sources = Sources::new(stdio, passed, more)
+            .map_err(|fault| ApplyError::new(plan, None, Cause::Kernel(fault)))?;
+        Ok(Self {
+            plan,
+            state,
+            bundle,
+            sources,
+            program,
+            reexec: None,
+            slots: Vec::new(),
+            journal: Journal::default(),
+            held: None,
+            network: None,
+            leaf: None,
+            nursery: None,
+            dumpable: None,
+            intermediate: None,
+            init: None,
+            channels: Channels::default(),
+            terminal: None,
+            agent: Agent::default(),
+            last_words: None,
+            ready: false,
+            gone: None,
+        })
+    }
+
+    /// Init shall become that program first, which is opened now.
+    fn go_through(&mut self, through: &InitProgram) -> Outcome {
+        if self.plan.init.iter().any(|step| is_filter(&step.op)) {
+            return Err(crate::sys::Fault::new(Sysno::seccomp, crate::types::Errno::EOPNOTSUPP));
+        }
+        let given = self.program.as_ref().map(|program| program.given.clone()).unwrap_or_default();
+        let passed = self.sources.passed.len();
+        let slots: Vec<_> = given.iter().map(|(slot, _)| *slot).collect();
+        let is_host_root = host::effective_uid() == 0;
+        let letter = Letter::new(self.plan, &slots, passed, is_host_root).post()?;
+        let places = given.into_iter().map(|(_, place)| place).collect();
+        let program = Reexec::prepare(through, places, self.sources.least)?;
+        self.reexec = Some((program, letter));
+        Ok(())
+    }
 }
 
 impl Launcher<'_> {
@@ -195,6 +244,14 @@ impl Launcher<'_> {
         let (mine, end) = self.channel(&mut theirs)?;
         let mut init =
             Seat { stack: Stack::new()?, channel: end, not_mine: [number(&mine)].into() };
+        let reexec = match self.reexec.take() {
+            Some((program, letter)) => {
+                let message = Message::Letter.encode();
+                channel::send(number(&mine), &message, Some(letter.fd()))?;
+                Some(program)
+            }
+            None => None,
+        };
         self.channels.init = Some(mine);
         let intermediate = if self.plan.topology == Topology::Intermediate {
             let (mine_too, end) = self.channel(&mut theirs)?;
@@ -219,6 +276,8 @@ impl Launcher<'_> {
             last_words: self.last_words.clone(),
             untold: AtomicI32::new(0),
             descriptors: process::descriptor_limit()?,
+            reexec,
+            marks: false,
             words: if program.has_supervisor() { Some(Words::own()?) } else { None },
             program,
         };
@@ -283,6 +342,10 @@ impl Launcher<'_> {
             dumpable.restore();
         }
     }
+}
+
+fn is_filter(op: &Op) -> bool {
+    matches!(op, Op::Privilege(PrivilegeOp::Seccomp { .. }))
 }
 
 fn number(fd: &OwnedFd) -> crate::sys::Fd {

@@ -95,6 +95,11 @@ impl FileKind {
         self.file_type() == abi::S_IFCHR && self.device == DeviceNumber { major: 1, minor: 3 }
     }
 
+    /// Whether it is a socket.
+    pub(crate) fn is_socket(self) -> bool {
+        self.file_type() == abi::S_IFSOCK
+    }
+
     /// Permission bits.
     pub(crate) const fn permissions(self) -> u32 {
         self.mode & 0o7777
@@ -137,6 +142,18 @@ pub(crate) fn close_range(first: u32, last: u32) -> Outcome {
     // SAFETY: takes numbers; called by the child on its own copy of the descriptor table, where no `OwnedFd` of the
     // launcher's is ever used.
     unsafe { call!(close_range, first, last, 0_u32) }.map(drop)
+}
+
+/// `close_range(CLOSE_RANGE_CLOEXEC)` (Linux 5.11): marks every descriptor from `first` to `last`.
+pub(crate) fn mark_range(first: u32, last: u32) -> Outcome {
+    // SAFETY: takes numbers; descriptors stay open, so every owner of one keeps it.
+    unsafe { call!(close_range, first, last, abi::CLOSE_RANGE_CLOEXEC) }.map(drop)
+}
+
+/// `fcntl(F_SETFD, FD_CLOEXEC)`.
+pub(crate) fn close_on_exec(fd: Fd) -> Outcome {
+    // SAFETY: takes numbers; the descriptor stays open, so its owner keeps it.
+    unsafe { call!(fcntl, fd, abi::F_SETFD, abi::FD_CLOEXEC) }.map(drop)
 }
 
 /// `dup3(2)`: makes `to` another name of `from` that stays open over `execve`.

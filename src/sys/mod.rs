@@ -8,6 +8,7 @@ pub(crate) mod abi;
 pub(crate) mod bpf;
 pub(crate) mod channel;
 pub(crate) mod clone;
+pub(crate) mod environment;
 pub(crate) mod fd;
 pub(crate) mod file;
 pub(crate) mod host;

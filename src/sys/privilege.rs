@@ -39,6 +39,17 @@ pub(crate) fn capset(effective: CapSet, permitted: CapSet, inheritable: CapSet) 
     unsafe { call!(capset, &raw const header, data.as_ptr()) }.map(drop)
 }
 
+/// `capget(2)`, version 3: the permitted set.
+pub(crate) fn permitted() -> Outcome<CapSet> {
+    let header = CapHeader { version: abi::LINUX_CAPABILITY_VERSION_3, pid: 0 };
+    let half = || CapData { effective: 0, permitted: 0, inheritable: 0 };
+    let mut data = [half(), half()];
+    // SAFETY: version 3 reads one header, which is not written as the version is known, and fills two data structures;
+    // all are ours for the call.
+    unsafe { call!(capget, &raw const header, data.as_mut_ptr()) }?;
+    Ok(CapSet::from_bits(u64::from(data[1].permitted) << 32 | u64::from(data[0].permitted)))
+}
+
 fn word(set: CapSet, shift: u32) -> u32 {
     let bytes = (set.bits() >> shift).to_le_bytes();
     u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
@@ -78,6 +89,14 @@ pub(crate) fn no_new_privileges() -> Outcome {
 /// `prctl(PR_SET_PDEATHSIG)`: the signal this process gets when the *thread* that cloned it ends.
 pub(crate) fn set_death_signal(signal: u8) -> Outcome {
     prctl(abi::PR_SET_PDEATHSIG, u32::from(signal), 0).map(drop)
+}
+
+/// `prctl(PR_GET_PDEATHSIG)`: 0 for none.
+pub(crate) fn death_signal() -> Outcome<u8> {
+    let mut signal = 0_i32;
+    // SAFETY: the kernel writes one `int` to the address given, which is a local of this function.
+    unsafe { call!(prctl, abi::PR_GET_PDEATHSIG, &raw mut signal, 0_u32, 0_u32, 0_u32) }?;
+    Ok(u8::try_from(signal).unwrap_or(0))
 }
 
 /// `prctl(PR_GET_DUMPABLE)`.

@@ -97,6 +97,9 @@ impl Signal {
     /// `SIGTERM`.
     pub const TERM: Self = Self(15);
 
+    /// What a shell adds to the number of the signal that has ended a program, to make an exit code of it.
+    pub const EXIT_OFFSET: u8 = 128;
+
     /// The signal of that number.
     #[must_use]
     pub const fn from_number(number: u8) -> Option<Self> {

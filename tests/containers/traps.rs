@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::time::{Duration, Instant};
 
 use nsplan::config::{
     BindSource, Config, Mount, MountKind, NamespaceSource, Problem, RootSwitch, UserSpec,
@@ -15,7 +14,7 @@ use nsplan::types::{
     PropagationKind, RootPath,
 };
 
-use crate::support::{Scratch, is_root, planned, rootfs, run, run_plan, shell};
+use crate::support::{Scratch, is_root, planned, rootfs, run, run_plan, shell, wait_for};
 
 fn map(host_id: u32) -> IdMap {
     IdMap::new(vec![IdMapping { container_id: 0, host_id, size: 1000 }]).unwrap()
@@ -93,18 +92,6 @@ fn is_waiting(pid: i32) -> bool {
     fs::metadata(format!("/proc/{pid}/root/trap03")).is_ok()
         && fs::read_to_string(format!("/proc/{pid}/status"))
             .is_ok_and(|status| status.contains("NoNewPrivs:\t1"))
-}
-
-#[track_caller]
-fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "it did not come");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]

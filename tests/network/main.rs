@@ -9,6 +9,8 @@ mod refused;
 #[cfg(all(feature = "apply", not(feature = "net")))]
 mod absent;
 #[cfg(feature = "net")]
+mod duties;
+#[cfg(feature = "net")]
 mod failures;
 #[cfg(feature = "net")]
 mod island;

@@ -119,6 +119,14 @@ pub(crate) fn listing(bundle: &Bundle) -> Vec<String> {
     found
 }
 
+/// The cgroups of a bundle's container.
+pub(crate) fn cgroups_of(bundle: &Bundle) -> Vec<String> {
+    let mut found = Vec::new();
+    cgroups(Path::new("/sys/fs/cgroup"), &bundle.unique(), 4, &mut found);
+    found.retain(|path| !path.ends_with("/escaped"));
+    found
+}
+
 fn list(path: &Path, found: &mut Vec<String>) {
     let Ok(metadata) = fs::symlink_metadata(path) else { return };
     let (size, time) = (metadata.len(), (metadata.mtime(), metadata.mtime_nsec()));

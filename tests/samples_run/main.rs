@@ -3,6 +3,7 @@
 
 mod bundle;
 mod hostile;
+mod leaks;
 
 #[path = "../network/island.rs"]
 #[allow(dead_code, reason = "other test programs use the rest")]

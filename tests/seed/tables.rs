@@ -1,0 +1,94 @@
+//! The pages that map the original to this program name tests that exist.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// The pages.
+const PAGES: [&str; 1] = ["docs/seed.md"];
+
+/// The names of all functions of the tests and of the source's own test modules.
+pub(crate) fn tests_of(top: &Path) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for room in ["tests", "src"] {
+        collect(&top.join(room), &mut names);
+    }
+    names
+}
+
+fn collect(directory: &Path, names: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            collect(&path, names);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).expect("a source file");
+            let functions = text.lines().filter_map(|line| line.trim_start().strip_prefix("fn "));
+            let name = |line: &str| line.split(['(', '<']).next().unwrap_or_default().to_owned();
+            names.extend(functions.map(name));
+        }
+    }
+}
+
+/// The words in backticks of the last column of each table's rows, with the line they stand in.
+fn named(text: &str) -> Vec<(String, String)> {
+    let rows = text.lines().filter(|line| line.starts_with('|') && !line.starts_with("| ---"));
+    let last = rows.filter_map(|row| Some((row, row.trim_end_matches('|').rsplit('|').next()?)));
+    last.flat_map(|(row, cell)| {
+        let words = cell.split('`').skip(1).step_by(2);
+        words.map(|word| (word.to_owned(), row.to_owned())).collect::<Vec<_>>()
+    })
+    .collect()
+}
+
+#[test]
+fn every_test_that_a_page_names_exists() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tests = tests_of(top);
+    for page in PAGES {
+        let text = fs::read_to_string(top.join(page)).unwrap();
+        let named = named(&text);
+        assert!(named.len() > 40, "{page} names {} tests", named.len());
+        let missing: Vec<_> = named.iter().filter(|(name, _)| !tests.contains(name)).collect();
+        assert!(missing.is_empty(), "{page} names tests that do not exist: {missing:#?}");
+    }
+}
+
+#[test]
+fn every_exported_item_of_the_original_is_found_by_its_name() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut code = String::new();
+    for entry in fs::read_dir(top.join("src/namespaces")).unwrap() {
+        code += &fs::read_to_string(entry.unwrap().path()).unwrap();
+    }
+    let page = fs::read_to_string(top.join("docs/seed.md")).unwrap();
+    let items = [
+        "AddUidGidMappings",
+        "CreateCommand",
+        "DefaultCreateCommand",
+        "DefaultSetupCommand",
+        "EXIT_SIGNAL_OFFSET",
+        "EnterCgroups",
+        "Exec",
+        "FinalizeNamespace",
+        "FinalizeSetns",
+        "GetHostRootGid",
+        "GetHostRootUid",
+        "GetNamespaceFlags",
+        "Init",
+        "InitializeNetworking",
+        "LoadContainerEnvironment",
+        "RestoreParentDeathSignal",
+        "SetupCgroups",
+        "SetupCommand",
+        "SetupContainer",
+        "SetupUser",
+    ];
+    for item in items {
+        let by_alias = code.contains(&format!("#[doc(alias = \"{item}\")]"));
+        let by_name =
+            ["type", "const"].iter().any(|kind| code.contains(&format!("pub {kind} {item}")));
+        assert!(by_alias || by_name, "{item} is not found");
+        assert!(page.contains(&format!("`{item}`")), "docs/seed.md does not have {item}");
+    }
+}
