@@ -59,6 +59,8 @@
 
 #[cfg(feature = "apply")]
 mod command;
+#[cfg(feature = "apply")]
+mod join;
 mod pure;
 #[cfg(feature = "apply")]
 mod start;
@@ -74,6 +76,8 @@ pub use pure::{
 pub use command::{
     Command, CreateCommand, SetupCommand, default_create_command, default_setup_command,
 };
+#[cfg(feature = "apply")]
+pub use join::exec_in;
 #[cfg(feature = "apply")]
 pub use start::{ExecError, Start, Started, exec};
 #[cfg(feature = "apply")]

@@ -13,3 +13,4 @@ mod steps;
 mod support;
 mod tables;
 mod traps;
+mod upstream;

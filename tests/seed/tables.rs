@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The pages.
-const PAGES: [&str; 1] = ["docs/seed.md"];
+const PAGES: [&str; 2] = ["docs/seed.md", "docs/upstream-tests.md"];
 
 /// The names of all functions of the tests and of the source's own test modules.
 pub(crate) fn tests_of(top: &Path) -> BTreeSet<String> {
@@ -70,6 +70,7 @@ fn every_exported_item_of_the_original_is_found_by_its_name() {
         "EXIT_SIGNAL_OFFSET",
         "EnterCgroups",
         "Exec",
+        "ExecIn",
         "FinalizeNamespace",
         "FinalizeSetns",
         "GetHostRootGid",
