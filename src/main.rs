@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+#[global_allocator]
+static HEAP: nsplan::apply::Heap = nsplan::apply::Heap::new();
+
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
     let name = words.next().unwrap_or_default();

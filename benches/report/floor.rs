@@ -252,7 +252,9 @@ impl<'a> Floor<'a> {
                 Op::Process(op) => self.process(op).ok_or_else(|| unknown(step))?,
                 Op::Privilege(op) => self.privilege(op).ok_or_else(|| unknown(step))?,
                 Op::Sync(SyncOp::Await(Token::MapsWritten)) => {
-                    let (read, _) = self.pipe.ok_or("nobody writes")?;
+                    let (read, write) = self.pipe.ok_or("nobody writes")?;
+                    // With an end of its own it would wait for ever for a parent that has failed.
+                    self.machine.call(libc::SYS_close, &[Word::Of(write)]);
                     let byte = self.machine.text("");
                     self.machine.call(libc::SYS_read, &[Word::Of(read), byte, 1.into()]);
                 }

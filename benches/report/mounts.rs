@@ -12,6 +12,8 @@ pub(crate) struct Mounts {
     root: Option<String>,
     /// Whether the container has a null device of its own.
     has_null: bool,
+    /// Where new file systems are empty: what is seen on the host is not there.
+    empty_at: Vec<RootPath>,
     /// The masks' empty directory, once there is one.
     empty: Option<Kept>,
 }
@@ -28,7 +30,7 @@ impl Mounts {
             Op::Mount(MountOp::Attach { target, .. }) => is_null(target),
             _ => false,
         });
-        Self { root, has_null, empty: None }
+        Self { root, has_null, empty_at: vec![], empty: None }
     }
 
     /// The path on this host that shows whether `path` will exist inside: procfs and sysfs look the same everywhere.
@@ -65,6 +67,9 @@ impl Floor<'_> {
                 let attributes = attributes(*flags);
                 let mounted = self.new_filesystem(fstype, source.as_deref(), data, attributes);
                 self.attach_inside(mounted, target);
+                if fstype == "tmpfs" {
+                    self.mounts.empty_at.push(target.clone());
+                }
                 keep.map(|slot| self.keep(slot, mounted));
             }
             MountOp::CloneTree { source, recursive, slot } => {
@@ -76,12 +81,11 @@ impl Floor<'_> {
                 self.keep(*slot, tree);
             }
             MountOp::Attach { .. } => self.attach_tree(op)?,
-            MountOp::Propagate { target, propagation } => {
-                let (root, path) = self.inside(target);
-                let attr = self.machine.words(&[0, 0, propagation.kind.bits(), 0]);
-                let flags = if propagation.recursive { libc::AT_RECURSIVE } else { 0 };
-                let args = [root, path, flags.into(), attr, 32.into()];
-                self.machine.call(libc::SYS_mount_setattr, &args);
+            MountOp::Remount { target, set } => {
+                self.change(target, [attributes(*set), 0, 0, 0], false);
+            }
+            MountOp::Propagate { target, propagation: new } => {
+                self.change(target, [0, 0, new.kind.bits(), 0], new.recursive);
             }
             MountOp::MakeNode { .. } | MountOp::Symlink { .. } => self.make_file(op),
             MountOp::Mask { path } => self.mask(path),
@@ -103,6 +107,15 @@ impl Floor<'_> {
         Ok(())
     }
 
+    /// `mount_setattr` of what is mounted there, with a `struct mount_attr`.
+    fn change(&mut self, target: &RootPath, attr: [u64; 4], recursive: bool) {
+        let (root, path) = self.inside(target);
+        let attr = self.machine.words(&attr);
+        let flags = if recursive { libc::AT_RECURSIVE } else { 0 };
+        let args = [root, path, flags.into(), attr, 32.into()];
+        self.machine.call(libc::SYS_mount_setattr, &args);
+    }
+
     fn prepare_root(&mut self, path: &str, readonly_submounts: bool, readonly_now: bool) {
         let tree = self.clone_tree(HERE.into(), path, true);
         if readonly_submounts {
@@ -116,7 +129,9 @@ impl Floor<'_> {
     }
 
     fn mount_point(&mut self, target: &RootPath, directory: bool) {
-        if target.is_root() || self.mounts.root.is_some() && exists(&self.mounts.seen_at(target)) {
+        let is_in_empty = self.mounts.empty_at.iter().any(|top| top.contains(target));
+        let is_seen = self.mounts.root.is_some() && exists(&self.mounts.seen_at(target));
+        if target.is_root() || is_seen && !is_in_empty {
             return;
         }
         let parents: Vec<String> = target

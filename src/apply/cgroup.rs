@@ -92,12 +92,17 @@ pub(crate) fn pauses() -> impl Iterator<Item = Duration> {
 
 /// Removes a directory and what the container made below it.
 pub(crate) fn remove(path: &HostPath) -> Outcome {
-    remove_below(path, 0);
     let name = c_path(path)?;
     let mut pauses = pauses();
+    let mut is_looked_into = false;
     loop {
         match file::rmdir(&name) {
             Err(fault) if fault.is(Errno::ENOENT) => return Ok(()),
+            // Most containers make none, and looking for them takes longer than the removal.
+            Err(fault) if is_busy(fault) && !is_looked_into => {
+                is_looked_into = true;
+                remove_below(path, 0);
+            }
             Err(fault) if is_busy(fault) => match pauses.next() {
                 Some(pause) => thread::sleep(pause),
                 None => return Err(fault),

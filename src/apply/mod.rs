@@ -62,3 +62,5 @@ pub use statistics::{LinkStatistics, Traffic, link_statistics};
 pub use window::{set_window_size, window_size};
 
 pub use crate::sys::Fault;
+#[doc(hidden)]
+pub use crate::sys::heap::Heap;

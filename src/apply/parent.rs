@@ -223,10 +223,13 @@ impl Launcher<'_> {
     fn tell(&mut self, token: Token) -> Result<(), Failed> {
         let channel = self.channels.init.as_ref().ok_or(Cause::Protocol)?;
         match channel::send(host::number(channel), &Message::Token(token).encode(), None) {
-            Err(fault) if fault.is(Errno::EPIPE) => match self.receive(Actor::Init, true)? {
-                None => Err(Cause::ENDED.into()),
-                Some(_) => Err(Cause::Protocol.into()),
-            },
+            // Reset: it is gone, and something it was told is unread.
+            Err(fault) if fault.is(Errno::EPIPE) || fault.is(Errno::ECONNRESET) => {
+                match self.receive(Actor::Init, true)? {
+                    None => Err(Cause::ENDED.into()),
+                    Some(_) => Err(Cause::Protocol.into()),
+                }
+            }
             answer => Ok(answer?),
         }
     }

@@ -91,7 +91,7 @@ pub fn probe(needs: &Needs) -> Result<HostFacts, ProbeError> {
     }
     let mut cgroup = None;
     if needs.cgroup {
-        let found = cgroup::cgroup(&mut reader, mounts.as_deref().unwrap_or_default())?;
+        let found = cgroup::cgroup(&mut reader, mounts.as_deref().unwrap_or_default(), &caller)?;
         features::cgroup_kill(&mut kernel, &found);
         cgroup = Some(found);
     }

@@ -43,6 +43,10 @@ pub fn main(words: Vec<OsString>) -> ExitCode {
 }
 
 fn carry_out(request: &Request) -> Result<u8, Failure> {
+    if starts_containers(&request.action) && is_likely_exposed() {
+        // Before anything is read: it would be read again.
+        seal()?;
+    }
     let explain = |plan: &Plan| {
         if request.debug {
             let _ = write!(std::io::stderr().lock(), "{plan}");
@@ -112,12 +116,21 @@ pub(super) fn start(root: &HostPath, explain: &dyn Fn(&Plan), job: Job<'_>) -> R
     attend(container, &signals, job.timeout)
 }
 
+fn starts_containers(action: &Action) -> bool {
+    matches!(action, Action::Do { .. } | Action::Run { .. } | Action::Exec(_))
+}
+
 /// Runs this program again from where nobody can write to it.
 pub(super) fn seal() -> Result<(), Failure> {
     seal_program().map_err(|fault| {
         let text = format!("the launcher's own program could be overwritten from inside: {fault}");
         Problem::new(text).hint("install it on a read-only file system").into()
     })
+}
+
+/// Whether a container without id maps could write to the file of this program: nearly every container of root's.
+fn is_likely_exposed() -> bool {
+    nix::unistd::geteuid().is_root()
 }
 
 /// Whether some id of the container's may write to the file of this program: see [`seal_program`].

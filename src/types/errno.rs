@@ -73,6 +73,8 @@ impl Errno {
     pub const EAFNOSUPPORT: Self = Self(97);
     /// Network is unreachable.
     pub const ENETUNREACH: Self = Self(101);
+    /// Connection reset by peer.
+    pub const ECONNRESET: Self = Self(104);
     /// No route to host.
     pub const EHOSTUNREACH: Self = Self(113);
 

@@ -20,11 +20,11 @@ use std::fs;
 use std::process::Command;
 
 use nsplan::config::{
-    Cgroup, CgroupBase, CgroupDriver, CgroupPath, Config, Limit, NamespaceSource, PathComponent,
-    Resources,
+    Cgroup, CgroupBase, CgroupDriver, CgroupPath, Config, Limit, Mount, MountKind, NamespaceSource,
+    PathComponent, Resources,
 };
 use nsplan::plan::Plan;
-use nsplan::types::{IdMap, IdMapping, NamespaceKind};
+use nsplan::types::{IdMap, IdMapping, MountFlags, NamespaceKind};
 
 use crate::floor::{Times, floor};
 use crate::support::{Scratch, is_root, planned, rootfs, run_plan, shell};
@@ -132,6 +132,9 @@ fn a_container_with_a_read_only_root_and_limits_is_the_same() {
         let root = rootfs("floor-limits");
         let mut config = shell(&root, VIEW);
         config.root.readonly = true;
+        let readonly = MountFlags::MS_RDONLY | MountFlags::MS_NOSUID | MountFlags::MS_NODEV;
+        let view = Mount::filesystem("/sys/fs/cgroup", "cgroup", readonly, &[]);
+        config.mounts.push(Mount { kind: MountKind::Cgroup, ..view });
         let mut resources = named(&mut config, "limits");
         resources.memory.limit = Some(Limit::At(64 << 20));
         resources.pids = Some(Limit::At(50));

@@ -115,8 +115,7 @@ impl Scene {
     pub(crate) fn check(&self, args: &[&str]) {
         let name = args.iter().skip_while(|arg| **arg != "--name").nth(1).unwrap();
         let plan = self.plan(&args[1..]);
-        let is_exposed = self.user.is_none() && !args.contains(&"--uidmap");
-        let around = self.around(name, is_exposed);
+        let around = self.around(name, self.user.is_none());
         let answer = compare(&expected(&plan, &around), &self.trace(args));
         answer.unwrap_or_else(|why| panic!("{args:?}\n{plan}\n{why}"));
     }
@@ -135,7 +134,7 @@ impl Scene {
         let bundle = root.path().to_str().unwrap();
         let plan = self.plan(&["--bundle", bundle, "--", "true"]);
         let trace = self.trace(&["run", "--bundle", bundle, "one", "--", "true"]);
-        let around = self.around("one", name != "userns");
+        let around = self.around("one", true);
         let answer = compare(&expected(&plan, &around), &trace);
         answer.unwrap_or_else(|why| panic!("{name}\n{plan}\n{why}"));
     }

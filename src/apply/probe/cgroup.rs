@@ -2,16 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use nix::unistd::{AccessFlags, access};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use nix::unistd::{AccessFlags, access, read};
 
 use super::ProbeError;
 use super::read::Reader;
 use crate::facts::{
-    CgroupFacts, LEAF, MountFact, Unified, discover, parse_controllers, parse_proc_cgroup,
+    Caller, CgroupFacts, LEAF, MountFact, Unified, discover, parse_controllers, parse_proc_cgroup,
 };
-use crate::types::HostPath;
+use crate::types::{Capability, HostPath, MountFlags};
 
-pub(super) fn cgroup(reader: &mut Reader, mounts: &[MountFact]) -> Result<CgroupFacts, ProbeError> {
+pub(super) fn cgroup(
+    reader: &mut Reader,
+    mounts: &[MountFact],
+    asking: &Caller,
+) -> Result<CgroupFacts, ProbeError> {
     let caller = parse_proc_cgroup(&reader.own("cgroup")?)?;
     // With `hidepid` the first process is out of sight.
     let init = reader.file("/proc/1/cgroup")?.map(|text| parse_proc_cgroup(&text)).transpose()?;
@@ -19,7 +26,8 @@ pub(super) fn cgroup(reader: &mut Reader, mounts: &[MountFact]) -> Result<Cgroup
     let mut facts = discover(mounts, &caller, init.as_deref(), systemd);
     for hierarchy in &mut facts.hierarchies {
         let dir = hierarchy.directory(&hierarchy.caller);
-        hierarchy.writable = dir.is_some_and(|dir| is_writable(&dir));
+        hierarchy.writable =
+            dir.is_some_and(|dir| is_free(&dir, mounts, asking) || is_writable(&dir));
     }
     if let Some(unified) = &mut facts.unified {
         look_inside(reader, unified)?;
@@ -40,7 +48,7 @@ fn look_inside(reader: &mut Reader, unified: &mut Unified) -> Result<(), ProbeEr
         false => words(reader, &dir, "cgroup.controllers")?,
     };
     unified.caller_subtree = words(reader, &dir, "cgroup.subtree_control")?;
-    unified.caller_populated = is_populated(reader, &dir)?;
+    unified.caller_populated = is_populated(&dir)?;
     unified.bfq = unified.controllers.contains("io") && has_bfq(&unified.mount_point, &dir);
     Ok(())
 }
@@ -74,6 +82,19 @@ fn has_bfq(mount_point: &HostPath, dir: &HostPath) -> bool {
         .any(|name| has(&dir.child(&name)))
 }
 
+/// Whether that is the top of a tree which can be written to, and the caller one whom no permission stops: then nobody need
+/// be asked, twice for each of a dozen trees.
+fn is_free(dir: &HostPath, mounts: &[MountFact], caller: &Caller) -> bool {
+    let overrides = Capability::DAC_OVERRIDE;
+    let is_stopped = !caller.in_initial_userns || !caller.effective.contains(overrides);
+    let top = mounts.iter().rev().find(|mount| mount.mount_point == dir.as_str());
+    !is_stopped
+        && top.is_some_and(|mount| {
+            !mount.flags.contains(MountFlags::MS_RDONLY)
+                && mount.super_options.split(',').next() == Some("rw")
+        })
+}
+
 /// Whether the caller may make directories in a cgroup and move processes into it.
 fn is_writable(dir: &HostPath) -> bool {
     may_write(dir) && may_write(&dir.child("cgroup.procs"))
@@ -89,10 +110,16 @@ fn words(reader: &mut Reader, dir: &HostPath, name: &str) -> Result<BTreeSet<Str
 }
 
 /// Whether a cgroup holds processes. In a threaded one the list cannot be read, and counts as not empty.
-fn is_populated(reader: &mut Reader, dir: &HostPath) -> Result<bool, ProbeError> {
-    match reader.beginning(dir.child("cgroup.procs").as_str()) {
-        Ok(text) => Ok(text.is_none_or(|text| !text.is_empty())),
-        Err(ProbeError::Call { errno, .. }) if errno.0 == libc::EOPNOTSUPP => Ok(true),
-        Err(error) => Err(error),
+///
+/// A few bytes tell: the kernel walks through its processes as far as there is room for.
+fn is_populated(dir: &HostPath) -> Result<bool, ProbeError> {
+    let path = dir.child("cgroup.procs");
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+    let answer = open(path.as_str(), flags, Mode::empty())
+        .and_then(|file| read(&file, &mut [0; 8]).map(|length| length > 0));
+    match answer {
+        // What may not be read is taken for an inner one.
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES | Errno::EOPNOTSUPP) => Ok(true),
+        answer => answer.map_err(|errno| ProbeError::call(format!("read {path}"), errno)),
     }
 }

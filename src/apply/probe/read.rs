@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, openat, readlinkat};
-use nix::sys::stat::Mode;
-use nix::unistd::{AccessFlags, faccessat, read};
+use nix::sys::stat::{Mode, fstatat};
+use nix::unistd::read;
 
 use super::ProbeError;
 
@@ -63,22 +63,14 @@ impl Reader {
         }
     }
 
-    /// Whether the calling thread's directory has `name`.
+    /// Whether the calling thread's directory has `name`. A link is not followed: that takes the kernel twice as long.
     pub(super) fn own_has(&self, name: &str) -> bool {
-        faccessat(&self.own, name, AccessFlags::F_OK, AtFlags::empty()).is_ok()
+        fstatat(&self.own, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
     }
 
     /// Any file by its absolute path; `None` if there is none, or the caller may not read it.
     pub(super) fn file(&mut self, path: &str) -> Result<Option<Cow<'_, str>>, ProbeError> {
-        self.path(path, !path.starts_with("/proc/"))
-    }
-
-    /// As [`file`](Self::file), but no more than one read gives.
-    pub(super) fn beginning(&mut self, path: &str) -> Result<Option<Cow<'_, str>>, ProbeError> {
-        self.path(path, false)
-    }
-
-    fn path(&mut self, path: &str, to_end: bool) -> Result<Option<Cow<'_, str>>, ProbeError> {
+        let to_end = !path.starts_with("/proc/");
         match fill(AT_FDCWD, path, &mut self.buffer, to_end) {
             Ok(length) => Ok(Some(String::from_utf8_lossy(&self.buffer[..length]))),
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => Ok(None),
