@@ -1,39 +1,11 @@
 #!/usr/bin/env bash
-# tests/engines/podman.sh RUNTIME: what a user of podman does with a container → one line a case, and a count.
+# tests/engines/podman.sh RUNTIME [PATTERN]: what a user of podman does with a container → one line a case, and a count.
 #
-# Everything happens in a mount and a network namespace of its own, with a store of its own below a scratch directory.
-# Debian's packages: podman conmon netavark iptables busybox-static uidmap util-linux.
-set -uo pipefail
+# Debian's packages: podman conmon netavark iptables catatonit busybox-static iproute2 util-linux.
+. "$(dirname "$0")/lib.sh"
+scene podman conmon netavark catatonit
 
-runtime=${1:?"usage: podman.sh RUNTIME [PATTERN]"}
-pattern=${2:-}
-case $runtime in */*) runtime=$(realpath "$runtime") ;; *) runtime=$(command -v "$runtime") ;; esac
-[ -x "$runtime" ] || { echo "podman.sh: no runtime \`$1\`" >&2; exit 2; }
-for program in podman conmon netavark busybox unshare script; do
-  command -v "$program" > /dev/null || [ -x "/usr/lib/podman/$program" ] ||
-    { echo "podman.sh: no program \`$program\`" >&2; exit 2; }
-done
-
-if [ -z "${ENGINES_INSIDE:-}" ]; then
-  scratch=$(mktemp -d)
-  ENGINES_INSIDE=$scratch unshare --mount --net --propagation private "$0" "$runtime" "$pattern"
-  status=$?
-  rm -rf --one-file-system "$scratch"
-  exit $status
-fi
-scratch=$ENGINES_INSIDE
-ip link set lo up
-mount -t tmpfs -o mode=755 run /run # podman's, netavark's and the runtime's state; gone with this namespace
-mkdir -p "$scratch"/{root,volume}
-
-# ---- the scene -------------------------------------------------------------------------------------------------------
-
-mkdir -p "$scratch"/root/{bin,etc,proc,sys,dev,tmp,run,var,root,home}
-cp "$(command -v busybox)" "$scratch/root/bin/busybox"
-for name in $(busybox --list | grep -vx busybox); do ln -sf busybox "$scratch/root/bin/$name"; done
-printf 'root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1::/:/bin/sh\nuser:x:1000:1000::/home:/bin/sh\n' > "$scratch/root/etc/passwd"
-printf 'root:x:0:\ndaemon:x:1:\nuser:x:1000:\nplugdev:x:46:user\n' > "$scratch/root/etc/group"
-
+engine_command=podman
 podman() {
   timeout --foreground -k 5 60 podman --root "$scratch/store" --runroot /run/store --tmpdir /run/libpod --runtime "$runtime" \
     --cgroup-manager cgroupfs --events-backend=file "$@"
@@ -54,43 +26,6 @@ remains() {
 before=$(remains)
 tar -C "$scratch/root" -c . | podman import - bb > /dev/null 2>&1 || { echo "podman.sh: no image could be made" >&2; exit 2; }
 
-passed=0 failed=0
-# it SENTENCE COMMAND...: the command says whether; what it printed is shown where it does not hold.
-it() {
-  local sentence=$1 said
-  shift
-  [ -z "$pattern" ] || [[ $sentence =~ $pattern ]] || return 0
-  if said=$("$@" 2>&1); then
-    echo "ok   $sentence"
-    passed=$((passed + 1))
-  else
-    echo "FAIL $sentence"
-    printf '%s\n' "$said" | tail -n 8 | sed 's/^/     /'
-    failed=$((failed + 1))
-  fi
-}
-# is WANTED COMMAND...: the output, carriage returns aside, is this.
-is() {
-  local wanted=$1 got
-  shift
-  got=$("$@" 2>&1 | tr -d '\r')
-  [ "$got" = "$wanted" ] || { printf 'expected: %s\nfound:    %s\n' "$wanted" "$got"; return 1; }
-}
-# has PATTERN COMMAND...: the output matches.
-has() {
-  local wanted=$1 got
-  shift
-  got=$("$@" 2>&1)
-  grep -qE -- "$wanted" <<< "$got" || { printf 'expected: %s\nfound:    %s\n' "$wanted" "$got"; return 1; }
-}
-# ends CODE COMMAND...: the exit code is this.
-ends() {
-  local wanted=$1 got said
-  shift
-  said=$("$@" 2>&1)
-  got=$?
-  [ "$got" = "$wanted" ] || { printf 'expected code %s, found %s: %s\n' "$wanted" "$got" "$said"; return 1; }
-}
 
 # ---- run -------------------------------------------------------------------------------------------------------------
 
@@ -101,14 +36,7 @@ shot() { run -d --name shot bb sleep 100 > /dev/null && podman kill -s KILL shot
 it "a program that a signal ended counts 128 and its number" shot
 it "a program that is not there gives 127" ends 127 run --rm bb no-such-program
 it "a program that cannot be executed gives 126" ends 126 run --rm bb /etc/passwd
-piped() { echo words | "$@"; }
 it "run -i passes standard input" is words piped run --rm -i bb cat
-# in_terminal COMMAND...: with a terminal for its standard streams.
-in_terminal() {
-  export -f podman run
-  export scratch runtime
-  script -qec "bash -c '$*'" /dev/null < <(sleep 5)
-}
 it "run -t gives a terminal" has '^/dev/(pts/0|console)' in_terminal run --rm -t bb tty
 it "variables are passed" is two run --rm -e ONE=two bb sh -c 'echo $ONE'
 it "the working directory is chosen" is /tmp run --rm -w /tmp bb pwd
@@ -154,11 +82,6 @@ it "a device that is not allowed is refused" has 'Operation not permitted' run -
 
 # ---- limits ----------------------------------------------------------------------------------------------------------
 
-cgroup_of() { # cgroup_of PID CONTROLLER: the directory
-  local path
-  path=$(awk -F: -v c="$2" '{ n = split($2, a, ","); for (i = 1; i <= n; i++) if (a[i] == c) print $3 }' "/proc/$1/cgroup")
-  if [ -n "$path" ]; then echo "/sys/fs/cgroup/$2$path"; else awk -F: '$1 == 0 { print "/sys/fs/cgroup" $3 }' "/proc/$1/cgroup"; fi
-}
 pid_of() { podman inspect -f '{{.State.Pid}}' "$1"; }
 limited() { # limited OPTION VALUE CONTROLLER V1-FILE V1-VALUE V2-FILE V2-VALUE
   local id directory found
@@ -267,5 +190,4 @@ it "containers of a pod share namespaces" pod
 podman rm -f -a -t 0 > /dev/null 2>&1
 it "no control group and no state is left" is "$before" remains
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+counted
