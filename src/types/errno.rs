@@ -75,8 +75,12 @@ impl Errno {
     pub const ENETUNREACH: Self = Self(101);
     /// Connection reset by peer.
     pub const ECONNRESET: Self = Self(104);
+    /// A time limit has passed.
+    pub const ETIMEDOUT: Self = Self(110);
     /// No route to host.
     pub const EHOSTUNREACH: Self = Self(113);
+    /// Given up.
+    pub const ECANCELED: Self = Self(125);
 
     /// The symbolic name, `None` for a number no kernel header names.
     #[must_use]
