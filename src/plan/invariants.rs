@@ -8,9 +8,7 @@ use super::filter_rules::filters;
 use super::hook_op::HookKind;
 use super::hook_rules::runs;
 use super::model::{Actor, Plan, Step, StepId, Topology};
-use super::op::{
-    CgroupOp, MountOp, NamespaceOp, Op, PrivilegeOp, ProcessOp, SyncOp, Token, UserOp,
-};
+use super::op::{MountOp, NamespaceOp, Op, PrivilegeOp, ProcessOp, SyncOp, Token, UserOp};
 use crate::types::{CloneFlags, FilterFlags, NamespaceKind};
 
 /// A rule that a plan breaks, and where.
@@ -87,7 +85,7 @@ pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
         deadlock,
         super::slot_rules::slots,
         super::undo_rules::undo,
-        cgroup_order,
+        super::cgroup_rules::order,
         mount_order,
         privilege_order,
         join_order,
@@ -101,7 +99,7 @@ pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
     if broken.is_empty() { Ok(()) } else { Err(broken) }
 }
 
-fn fault(rule: Rule, is_broken: bool) -> Option<Broken> {
+pub(super) fn fault(rule: Rule, is_broken: bool) -> Option<Broken> {
     is_broken.then_some(Broken { rule, step: None })
 }
 
@@ -247,27 +245,6 @@ fn deadlock(plan: &Plan) -> Vec<Broken> {
         (!is_over).then_some(StepId { actor, index })
     });
     stuck.map(|step| Broken { rule: Rule::Deadlock, step: Some(step) }).into_iter().collect()
-}
-
-fn cgroup_order(plan: &Plan) -> Vec<Broken> {
-    let limits = |op: &Op| {
-        matches!(
-            op,
-            Op::Cgroup(
-                CgroupOp::Write { .. }
-                    | CgroupOp::DevicePolicy { .. }
-                    | CgroupOp::InheritCpuset { .. }
-            )
-        )
-    };
-    let clones = |op: &Op| matches!(op, Op::Process(ProcessOp::Clone { .. }));
-    let enters = |op: &Op| {
-        matches!(op, Op::Cgroup(CgroupOp::Enter { .. }) | Op::Sync(SyncOp::Await(Token::Placed)))
-    };
-    let unshares =
-        |op: &Op| matches!(op, Op::Namespace(NamespaceOp::Unshare { kind: NamespaceKind::Cgroup }));
-    let holds = ordered(&plan.parent, limits, clones) && ordered(&plan.init, enters, unshares);
-    fault(Rule::CgroupOrder, !holds).into_iter().collect()
 }
 
 fn mount_order(plan: &Plan) -> Vec<Broken> {

@@ -7,11 +7,15 @@
 
 mod bpf;
 mod cgroup_checks;
+mod cgroup_rules;
+mod cgroup_systemd;
 mod cgroup_v1;
 mod cgroup_v2;
 mod cgroup_view;
 mod cgroup_weights;
 mod cgroups;
+#[doc(hidden)]
+pub mod dbus;
 mod device_rules;
 mod devices;
 mod draft;
@@ -26,6 +30,8 @@ mod idmap;
 mod ignored;
 mod invariants;
 mod join;
+mod labels;
+mod last;
 mod mapped;
 mod minimal_init;
 mod model;
@@ -60,7 +66,8 @@ pub use join::{join, join_needs};
 pub use model::{Actor, MountApi, Plan, PlanTextError, Resolver, Step, StepId, Topology, Undo};
 pub use op::{
     CgroupOp, IdKind, InterfaceName, LabelModule, Link, MountOp, NamespaceOp, NetworkOp, Op,
-    PrivilegeOp, ProcessOp, RANDOM_DIGITS, Slot, StateOp, SyncOp, Token, UserOp,
+    PrivilegeOp, ProcessOp, PropertyValue, RANDOM_DIGITS, Slot, StateOp, SyncOp, Token,
+    UnitProperty, UserOp,
 };
 pub use record::{CgroupPaths, Planned, Record, RecordError, is_container_id};
 
@@ -68,12 +75,13 @@ use cgroups::Cgroups;
 use draft::{Draft, at, step, step_undone};
 use hooks::Hooks;
 use idmap::IdMaps;
+use last::Last;
 use mounts::Mounts;
 use namespaces::Namespaces;
 use network::Networks;
 use seccomp::Placed;
 
-use crate::config::{Config, MountKind, Process, UserSpec};
+use crate::config::{CgroupDriver, Config, MountKind, UserSpec};
 use crate::facts::{Feature, HostFacts, Needs};
 use crate::types::{CloneFlags, NamespaceKind};
 
@@ -100,10 +108,10 @@ pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> 
     let maps = idmap::plan(&mut draft);
     let cgroups = cgroups::plan(&mut draft);
     let mut mounts = mounts::plan(&mut draft, &maps);
-    let mapped = core::mem::take(&mut mounts.mapped);
+    let mut trees = core::mem::take(&mut mounts.outside);
+    trees.append(&mut mounts.mapped);
     let networks = network::plan(&mut draft);
-    let mut hooks = hooks::plan(&mut draft);
-    hooks.before_clone.extend(mapped);
+    let hooks = hooks::plan(&mut draft);
     let filter = seccomp::plan(&mut draft);
     let inside = Inside {
         maps: &maps,
@@ -114,7 +122,7 @@ pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> 
     };
     let init = init(&mut draft, &namespaces, &inside, mounts);
     let record = record::steps(&draft, &maps, &cgroups);
-    let outer = Outside { maps: &maps, cgroups, networks, hooks, filter, record };
+    let outer = Outside { maps: &maps, trees, cgroups, networks, hooks, filter, record };
     let (parent, intermediate) = outside(&draft, &namespaces, outer);
     if !draft.errors.is_empty() {
         return Err(draft.errors);
@@ -153,6 +161,10 @@ pub fn needs(config: &Config) -> Needs {
     Needs {
         subids: creates_userns && idmap::needs_subids(&config.uid_mappings, &config.gid_mappings),
         cgroup: config.cgroup.is_some() || has_cgroup_mount,
+        systemd: config
+            .cgroup
+            .as_ref()
+            .is_some_and(|cgroup| matches!(cgroup.driver, CgroupDriver::Systemd { .. })),
         mounts: config.root.readonly_recursive
             || mounts::binds_hosts_own(config)
             || config.mounts.iter().any(|mount| is_recursive(mount.set_recursive)),
@@ -196,6 +208,7 @@ struct Inside<'a> {
 /// What the rooms decided for the parent.
 struct Outside<'a> {
     maps: &'a IdMaps,
+    trees: Vec<Step>,
     cgroups: Cgroups,
     networks: Networks,
     hooks: Hooks,
@@ -254,7 +267,7 @@ fn init(
         steps.push(recorded());
     }
     let last = Last { maps, proc_kept, filter: inside.filter, hooks: &hooks.start };
-    steps.extend(last_steps(draft, process, &last));
+    steps.extend(last::plan(draft, process, &last));
     steps
 }
 
@@ -288,57 +301,20 @@ fn names(draft: &mut Draft<'_>) -> Vec<Step> {
     steps
 }
 
-/// What the end of a process's script depends on, beside the process.
-struct Last<'a> {
-    maps: &'a IdMaps,
-    /// Whether `/proc` is a proc of the container's own.
-    proc_kept: bool,
-    filter: &'a Placed,
-    /// The `startContainer` hooks.
-    hooks: &'a [Step],
-}
-
-/// From the labels to `execve`: each of these takes a right away, so their order is the order of the rights.
-///
-/// Programs of the container's that are run before its own are under its filter, too: an image that brings a hook's
-/// program would be without it otherwise.
-fn last_steps(draft: &mut Draft<'_>, process: &Process, last: &Last<'_>) -> Vec<Step> {
-    let &Last { maps, proc_kept, filter, hooks } = last;
-    let user = privileges::user(draft, process);
-    let mut steps = privileges::labels(draft, process, proc_kept);
-    steps.extend(privileges::identity(draft, process, &user, maps, filter.needs_admin));
-    steps.extend(process.parent_death_signal.map(privileges::death_signal));
-    let mask = process.user.umask.unwrap_or(0o022);
-    if mask > 0o777 {
-        let expected = "a mask from 0000 to 0777";
-        draft.refuse(&at("/process/user/umask"), Refusal::LimitInvalid { expected });
-    }
-    let everyone = at("/process");
-    steps.push(step(Op::Process(ProcessOp::Umask { mask }), &at("/process/user/umask")));
-    steps.push(step(Op::Process(ProcessOp::CloseDescriptors), &everyone));
-    steps.extend(minimal_init::plan(draft, process));
-    let path = process.cwd.clone();
-    steps.push(step(Op::Process(ProcessOp::ChangeDirectory { path }), &at("/process/cwd")));
-    steps.push(step(Op::Sync(SyncOp::Signal(Token::Ready)), &everyone));
-    steps.extend(filter.install.clone());
-    steps.extend(hooks.iter().cloned());
-    steps.extend(program::execute(draft, process, &user));
-    steps
-}
-
 /// The scripts of the parent and of the process in between.
 fn outside(
     draft: &Draft<'_>,
     namespaces: &Namespaces,
     outer: Outside<'_>,
 ) -> (Vec<Step>, Vec<Step>) {
-    let Outside { maps, cgroups, networks, hooks, filter, record } = outer;
+    let Outside { maps, trees, cgroups, networks, hooks, filter, record } = outer;
     let everyone = at("/process");
     let sync = |op| step(Op::Sync(op), &everyone);
     let mut parent = Vec::from_iter(filter.connect);
     let undo = Undo::by(Op::State(StateOp::CloseJournal));
     parent.push(step_undone(Op::State(StateOp::OpenJournal), &everyone, undo));
     parent.extend(hooks.promise);
+    parent.extend(trees);
     parent.extend(cgroups.before_clone);
     parent.extend(hooks.before_clone);
     let kill = cgroups.kill.filter(|_| !draft.config.creates(NamespaceKind::Pid));

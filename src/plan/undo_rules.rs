@@ -16,6 +16,7 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
             Op::Cgroup(
                 CgroupOp::RemoveDirectory { .. }
                     | CgroupOp::Kill { .. }
+                    | CgroupOp::StopScope { .. }
                     | CgroupOp::ReturnFromLeaf { .. }
             ) | Op::Network(NetworkOp::RemoveLink { .. } | NetworkOp::ReturnLink { .. })
                 | Op::State(StateOp::CloseJournal | StateOp::RemoveRecord)
@@ -40,8 +41,15 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
             !matches!(&**undo, Op::State(StateOp::RemoveRecord))
         }
         (Op::Hook(HookOp::Promise), Undo::Op(undo)) => !runs(undo, HookKind::Poststop),
+        (Op::Cgroup(CgroupOp::StartScope { unit, .. }), Undo::Op(undo)) => {
+            !matches!(&**undo, Op::Cgroup(CgroupOp::StopScope { unit: ended, .. }) if ended == unit)
+        }
         (
-            Op::Cgroup(CgroupOp::MakeDirectory { .. } | CgroupOp::MoveToLeaf { .. })
+            Op::Cgroup(
+                CgroupOp::MakeDirectory { .. }
+                | CgroupOp::MoveToLeaf { .. }
+                | CgroupOp::StartScope { .. },
+            )
             | Op::Network(NetworkOp::MakeVeth { .. } | NetworkOp::MoveLink { .. })
             | Op::State(StateOp::WriteRecord { .. })
             | Op::Hook(HookOp::Promise),
