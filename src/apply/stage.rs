@@ -166,7 +166,7 @@ impl Stage {
             passed: passed.into_iter().map(Handle::keep).collect(),
             is_host_root: host::effective_uid() == 0,
             last_words: None,
-            untold: AtomicI32::new(0),
+            newborn: None,
             descriptors: process::descriptor_limit()?,
             words: if program.has_supervisor() { Some(Words::own()?) } else { None },
             reexec: None,

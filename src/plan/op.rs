@@ -616,7 +616,7 @@ pub enum Token {
     NetworkReady,
     /// Parent to init: what the container is has been written down.
     Recorded,
-    /// Intermediate to parent: init's pid.
+    /// Intermediate to parent: init is cloned, and its pid known.
     InitPid,
     /// Init to parent: the master of the terminal.
     Terminal,
