@@ -16,12 +16,17 @@ use crate::sys::channel::{self, Received};
 use crate::sys::clone::{self, Request, Stack};
 use crate::sys::shared::{LastWords, Newborn};
 use crate::sys::words::Words;
-use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, file, mount, privilege, process, signal};
+use crate::sys::{
+    Fault, Fd, Handle, Outcome, Sysno, fd, file, mount, privilege, process, signal, treatment,
+};
 use crate::types::Errno;
 
+mod copy;
+mod descriptors;
 mod files;
 mod filter;
 mod hidden;
+mod hooks;
 mod identity;
 mod mounts;
 mod path;
@@ -50,6 +55,8 @@ pub(crate) struct Launch {
     pub(crate) last_words: Option<Arc<LastWords>>,
     /// Where the launcher finds init's number when the intermediate has cloned it.
     pub(crate) newborn: Option<Arc<Newborn>>,
+    /// For the hooks that init runs, one after another.
+    pub(crate) hook_stack: Option<Stack>,
     /// Descriptors below this may be open: for kernels without `close_range`.
     pub(crate) descriptors: u32,
     /// Whether descriptors are marked to be closed by `execve` instead of closed: they have owners in this program.
@@ -207,7 +214,7 @@ impl Child<'_> {
             Act::Unshare { flag } => process::unshare(*flag),
             Act::WriteProc { path, value } => self.write_host_proc(path, value),
             Act::Sysctl { proc, path, value } => self.sysctl(*proc, path, value),
-            Act::ExecLabel { proc, paths, value } => self.exec_label(*proc, paths, value),
+            Act::ExecLabel { proc, path, value } => self.exec_label(*proc, path, value),
             Act::SetHostname(name) => process::sethostname(name),
             Act::SetDomainname(name) => process::setdomainname(name),
             Act::LoopbackUp => process::loopback_up(),
@@ -216,7 +223,8 @@ impl Child<'_> {
             Act::NewSession => process::setsid(),
             Act::Umask(mask) => file::umask(*mask),
             Act::SetRlimit { resource, limit } => process::set_rlimit(*resource, *limit),
-            Act::CloseDescriptors => self.close_descriptors(),
+            Act::CloseDescriptors { keep } => self.close_descriptors(*keep),
+            Act::Hook(hook) => self.hook(hook),
             Act::Supervise { terminal } => self.supervise(*terminal),
             Act::ChangeDirectory(path) => change_directory(path),
             Act::Execute(execute) => Err(search(execute)),
@@ -230,6 +238,10 @@ impl Child<'_> {
             | Act::SetCapabilities { .. }
             | Act::SetAmbient(_)
             | Act::NoNewPrivileges => identity::act(act),
+            Act::Personality(word) => treatment::personality(*word),
+            Act::IoPriority(value) => treatment::set_io_priority(*value),
+            Act::Scheduler(attr) => treatment::set_scheduler(attr),
+            Act::MemoryPolicy { mode, nodes } => treatment::set_memory_policy(*mode, nodes),
             Act::Seccomp { flags, program } => self.filter(*flags, program),
             _ => self.mount(act),
         }
@@ -328,31 +340,6 @@ impl Child<'_> {
             privilege::set_dumpable(0)?;
         }
         process::setns(self.take(place)?.fd(), flag)
-    }
-
-    fn close_descriptors(self) -> Outcome {
-        let first = u32::try_from(self.launch.passed.len()).map_or(u32::MAX, |passed| 3 + passed);
-        // Without a launcher there is no channel to step around.
-        let channel = u32::try_from(self.channel.0).unwrap_or(first - 1);
-        for entry in &self.launch.table {
-            entry.store(-1, Ordering::Relaxed);
-        }
-        let marks = self.launch.marks;
-        let close = if marks { fd::mark_range } else { fd::close_range };
-        let below = match channel.checked_sub(1) {
-            Some(last) if last >= first => close(first, last),
-            _ => Ok(()),
-        };
-        match below.and_then(|()| close(channel.saturating_add(1), crate::sys::abi::LAST_FD)) {
-            Err(fault) if fault.is(Errno::ENOSYS) || marks && fault.is(Errno::EINVAL) => {
-                for number in (first..self.launch.descriptors).filter(|&n| n != channel) {
-                    let number = Fd(number.cast_signed());
-                    let _ = if marks { fd::close_on_exec(number) } else { fd::close(number) };
-                }
-                Ok(())
-            }
-            answer => answer,
-        }
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) enum Message {
     GivenUp,
 }
 
-const TOKENS: [Token; 8] = [
+const TOKENS: [Token; 10] = [
     Token::MapsWritten,
     Token::Placed,
     Token::Terminal,
@@ -32,6 +32,8 @@ const TOKENS: [Token; 8] = [
     Token::NetworkReady,
     Token::Recorded,
     Token::Listener,
+    Token::Mounted,
+    Token::HooksRun,
 ];
 const FAILED: u16 = 0x100;
 const NOT_BEGUN: u16 = 0x101;
@@ -84,6 +86,8 @@ fn position(token: Token) -> u16 {
         Token::NetworkReady => 6,
         Token::Recorded => 7,
         Token::Listener => 8,
+        Token::Mounted => 9,
+        Token::HooksRun => 10,
     }
 }
 
@@ -109,6 +113,6 @@ mod tests {
             assert_eq!(Message::decode(message.encode()), Some(message));
         }
         assert_eq!(Message::decode([0; 8]), None);
-        assert_eq!(Message::decode([9, 0, 0, 0, 0, 0, 0, 0]), None);
+        assert_eq!(Message::decode([11, 0, 0, 0, 0, 0, 0, 0]), None);
     }
 }

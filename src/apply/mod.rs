@@ -5,6 +5,7 @@
 pub mod probe;
 
 mod agent;
+mod bus;
 mod cgroup;
 mod child;
 mod container;
@@ -15,11 +16,13 @@ mod environment;
 mod error;
 mod fuzz;
 mod hold;
+mod hooks;
 mod idmap;
 mod io;
 mod journal;
 mod leaf;
 mod lower;
+mod mapped;
 mod mark;
 mod message;
 #[cfg(feature = "net")]
@@ -31,6 +34,7 @@ mod outside;
 mod parent;
 mod program;
 mod reexec;
+mod relabel;
 mod root_entries;
 mod running;
 mod seal;
@@ -38,8 +42,10 @@ mod spawn;
 mod stage;
 mod state;
 mod statistics;
+mod systemd;
 mod window;
 
+pub use bus::BusError;
 pub use container::{Container, ExitStatus, WaitError};
 pub use control::{CgroupHandle, CgroupVersion, ControlError, OomEvent, OomEvents};
 pub use death_signal::DeathSignal;

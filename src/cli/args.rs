@@ -24,6 +24,8 @@ pub struct Request {
     pub root: Option<String>,
     /// `--debug`: say more.
     pub debug: bool,
+    /// `--systemd-cgroup`: control groups are made by systemd.
+    pub systemd_cgroup: bool,
     /// What to do.
     pub action: Action,
 }
@@ -177,7 +179,9 @@ pub fn parse(words: Vec<OsString>) -> Result<Request, Failure> {
     let mut sorted = sort(&NSPLAN, words)?;
     let has = |id: OptId| sorted.given.iter().any(|given| given.opt.id == id);
     let (debug, help) = (has(OptId::Debug), has(OptId::Help));
+    let systemd_cgroup = has(OptId::SystemdCgroup);
     let root = take(&mut sorted.given, OptId::Root);
+    sorted.given.retain(|given| given.opt.id != OptId::SystemdCgroup);
     let action = if help {
         Action::Help(sorted.verb)
     } else if sorted.version {
@@ -189,7 +193,7 @@ pub fn parse(words: Vec<OsString>) -> Result<Request, Failure> {
         sorted.given.retain(|given| given.opt.id != OptId::Debug);
         action(verb, sorted.given, sorted.words)?
     };
-    Ok(Request { root, debug, action })
+    Ok(Request { root, debug, systemd_cgroup, action })
 }
 
 fn action(verb: &'static Verb, given: Vec<Given>, words: Vec<String>) -> Result<Action, Failure> {

@@ -83,6 +83,7 @@ options! {
         Help "help" 'h' FLAG, "Show help, also that of a verb.";
         Root "root" _ DIR, "Keep the state of containers in DIR instead of /run/nsplan, or $XDG_RUNTIME_DIR/nsplan for an ordinary user.";
         Debug "debug" _ FLAG, "Print the plan on standard error before it is carried out, and more about errors.";
+        SystemdCgroup "systemd-cgroup" _ FLAG, "Have systemd make the container's control group: a transient scope, in system.slice or, for an ordinary user, user.slice.";
     }
     /// The root file system and what is mounted in it.
     FILES "Files" {

@@ -60,11 +60,18 @@ fn carry_out(request: &Request) -> Result<u8, Failure> {
         Action::Probe => print(&pretty(&probe_all().map_err(|error| Problem::of(&error))?)?),
         Action::Config { file, libcontainer } => print_config(file, *libcontainer),
         Action::Plan { subject, command, json, host } => {
-            print(&show_plan(subject, command, *json, host.as_deref())?)
+            let (config, sources, facts) = planned_for(subject, command, host.as_deref())?;
+            let config = request.driven(config);
+            let plan = match facts {
+                Some(facts) => plan_for(&config, &sources, &facts)?,
+                None => plan_here(&config, &sources)?,
+            };
+            print(&if *json { plan.to_json() } else { plan.to_string() })
         }
         Action::Do { options, command } => {
             let made = sandbox(options, command.clone(), &surroundings(options, None)?)?;
             let Sandbox { config, sources, id, timeout } = made;
+            let config = request.driven(config);
             let job = Job { config: &config, sources: &sources, id, timeout, bundle: None };
             start(&state_root(request)?, &explain, job)
         }
@@ -72,6 +79,7 @@ fn carry_out(request: &Request) -> Result<u8, Failure> {
             let (document, sources) = read_bundle(bundle)?;
             let is_root = nix::unistd::geteuid().is_root();
             let config = document.config(command, &Owner { id: Some(id), is_root })?;
+            let config = request.driven(config);
             let (id, bundle) = (id.clone(), Some(absolute(bundle)?));
             let job = Job { config: &config, sources: &sources, id, timeout: None, bundle };
             start(&state_root(request)?, &explain, job)
@@ -181,12 +189,12 @@ pub(super) fn state_root(request: &Request) -> Result<HostPath, Failure> {
     state::root(NSPLAN.name, given.as_ref())
 }
 
-fn show_plan(
+/// The config a plan is asked for, and the facts to plan with if not this host's.
+fn planned_for(
     subject: &Subject,
     command: &[String],
-    json: bool,
     host: Option<&str>,
-) -> Result<String, Failure> {
+) -> Result<(Config, Sources, Option<HostFacts>), Failure> {
     let facts = host.map(read_facts).transpose()?;
     let is_root = match &facts {
         Some(facts) => facts.caller.uid == 0,
@@ -208,11 +216,17 @@ fn show_plan(
             (document.config(command, &owner)?, sources)
         }
     };
-    let plan = match facts {
-        Some(facts) => plan_for(&config, &sources, &facts)?,
-        None => plan_here(&config, &sources)?,
-    };
-    Ok(if json { plan.to_json() } else { plan.to_string() })
+    Ok((config, sources, facts))
+}
+
+impl Request {
+    /// The config with the cgroup driver that was asked for.
+    fn driven(&self, mut config: Config) -> Config {
+        if let Some(cgroup) = config.cgroup.as_mut().filter(|_| self.systemd_cgroup) {
+            cgroup.ask_systemd();
+        }
+        config
+    }
 }
 
 fn plan_here(config: &Config, sources: &Sources) -> Result<Plan, Failure> {

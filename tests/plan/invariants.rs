@@ -3,8 +3,8 @@
 use nsplan::config::Config;
 use nsplan::facts::HostFacts;
 use nsplan::plan::{
-    CgroupOp, MountOp, NamespaceOp, Op, Plan, PrivilegeOp, ProcessOp, Rule, Slot, StateOp, SyncOp,
-    Token, Undo, invariants, plan,
+    CgroupOp, HookKind, HookOp, MountOp, NamespaceOp, Op, Plan, PrivilegeOp, ProcessOp, Rule, Slot,
+    StateOp, SyncOp, Token, Undo, invariants, plan,
 };
 use nsplan::types::{CloneFlags, HostPath, NamespaceKind};
 
@@ -185,12 +185,140 @@ fn another_namespace_joined_before_the_user_namespace() {
     });
 }
 
+/// A sound plan with a hook of every kind.
+fn hooked() -> Plan {
+    let root = HostPath::new("/srv/root").unwrap();
+    let mut config = Config::sandbox(root, vec!["sh".into()], false);
+    let hook = || {
+        let (args, env) = (Vec::new(), Vec::new());
+        vec![nsplan::config::Hook { path: "/bin/true".into(), args, env, timeout: None }]
+    };
+    config.hooks = nsplan::config::Hooks {
+        prestart: hook(),
+        create_runtime: hook(),
+        create_container: hook(),
+        start_container: hook(),
+        poststart: hook(),
+        poststop: hook(),
+    };
+    let plan = plan(&config, &HostFacts::example()).expect("the example host can");
+    assert_eq!(invariants(&plan), Ok(()));
+    plan
+}
+
+#[track_caller]
+fn check_hooked(rule: Rule, break_it: impl FnOnce(&mut Plan)) {
+    let mut plan = hooked();
+    break_it(&mut plan);
+    let broken = invariants(&plan).expect_err("a broken plan");
+    assert!(broken.iter().any(|found| found.rule == rule), "{broken:?}");
+}
+
+fn runs(op: &Op, wanted: HookKind) -> bool {
+    matches!(op, Op::Hook(HookOp::Run { kind, .. }) if *kind == wanted)
+}
+
+#[test]
+fn a_hook_at_another_moment_or_by_another() {
+    // After the root was changed.
+    check_hooked(Rule::Hook, |plan| {
+        let hook = find(plan, |op| runs(op, HookKind::CreateContainer));
+        let switch = find(plan, |op| matches!(op, Op::Mount(MountOp::PivotRoot)));
+        plan.init.swap(hook, switch);
+    });
+    // With rights that the program does not have.
+    check_hooked(Rule::Hook, |plan| {
+        let hook = find(plan, |op| runs(op, HookKind::StartContainer));
+        let step = plan.init.remove(hook);
+        plan.init.insert(1, step);
+    });
+    // The container's program by the launcher.
+    check_hooked(Rule::Hook, |plan| {
+        let hook = find(plan, |op| runs(op, HookKind::StartContainer));
+        let step = plan.init.remove(hook);
+        let last = plan.parent.len();
+        plan.parent.insert(last, step);
+    });
+    // In the launcher's memory.
+    check_hooked(Rule::Hook, |plan| {
+        plan.topology = nsplan::plan::Topology::SharedMemory;
+        for step in &mut plan.parent {
+            if let Op::Process(ProcessOp::Clone { flags, .. }) = &mut step.op {
+                *flags |= CloneFlags::CLONE_VM;
+            }
+        }
+    });
+    // Before the program runs.
+    check_hooked(Rule::Hook, |plan| {
+        let step = plan.parent.pop().unwrap();
+        assert!(runs(&step.op, HookKind::Poststart));
+        plan.parent.insert(plan.parent.len() - 1, step);
+    });
+}
+
+#[test]
+fn a_promise_that_nobody_keeps() {
+    check_hooked(Rule::Undo, |plan| {
+        let promise = |step: &&mut nsplan::plan::Step| step.op == Op::Hook(HookOp::Promise);
+        plan.parent.iter_mut().find(promise).unwrap().undo = Undo::Nothing;
+    });
+}
+
 #[test]
 fn a_text_with_a_nul() {
     check(Rule::Nul, |plan| {
         let at = find(plan, |op| matches!(op, Op::Namespace(NamespaceOp::SetHostname { .. })));
         plan.init[at].op = Op::Namespace(NamespaceOp::SetHostname { name: "a\0b".into() });
     });
+}
+
+/// A sound plan whose cgroup is a scope.
+fn scope() -> Plan {
+    let mut facts = HostFacts::example();
+    facts.systemd = Some(nsplan::facts::SystemdFacts {
+        bus: HostPath::new("/run/bus").unwrap(),
+        version: 252,
+        cgroup: "/".into(),
+        controllers: Default::default(),
+    });
+    let root = HostPath::new("/srv/root").unwrap();
+    let mut config = Config::sandbox(root, vec!["sh".into()], false);
+    config.cgroup = Some(nsplan::config::Cgroup {
+        path: nsplan::config::CgroupPath {
+            base: nsplan::config::CgroupBase::Root,
+            parts: Vec::new(),
+        },
+        driver: nsplan::config::CgroupDriver::from_systemd_path("::box").unwrap(),
+        resources: nsplan::config::Resources {
+            pids: Some(nsplan::config::Limit::At(9)),
+            ..Default::default()
+        },
+    });
+    plan(&config, &facts).expect("the example host can")
+}
+
+#[test]
+fn a_scope_that_nobody_ends_or_that_is_limited_too_late() {
+    let is_scope = |op: &Op| matches!(op, Op::Cgroup(CgroupOp::StartScope { .. }));
+    let plan = scope();
+    assert_eq!(invariants(&plan), Ok(()));
+    let at = plan.parent.iter().position(|step| is_scope(&step.op)).expect("a scope");
+    let breaks = |change: &dyn Fn(&mut Plan)| {
+        let mut plan = plan.clone();
+        change(&mut plan);
+        let broken = invariants(&plan).expect_err("a broken plan");
+        broken.into_iter().map(|broken| broken.rule).collect::<Vec<_>>()
+    };
+    let nobody_ends = breaks(&|plan| plan.parent[at].undo = Undo::Nothing);
+    assert_eq!(nobody_ends, [Rule::Undo]);
+    let limited_late = breaks(&|plan| {
+        let write = |op: &Op| matches!(op, Op::Cgroup(CgroupOp::Write { .. }));
+        let from = plan.parent.iter().position(|step| write(&step.op)).expect("a limit");
+        let step = plan.parent.remove(from);
+        let last = plan.parent.len() - 1;
+        plan.parent.insert(last, step);
+    });
+    assert_eq!(limited_late, [Rule::CgroupOrder]);
 }
 
 #[test]
