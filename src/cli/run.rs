@@ -25,7 +25,7 @@ use super::state;
 use super::template::template;
 use super::update::change;
 use super::verbs::NSPLAN;
-use crate::apply::probe::{probe, probe_all};
+use crate::apply::probe::{in_initial_userns, probe, probe_all};
 use crate::apply::{ApplyError, Io, StateDir, seal_program, spawn};
 use crate::config::{Config, Extra, Generation, Parsed, SourceMap, to_libcontainer};
 use crate::facts::HostFacts;
@@ -237,9 +237,11 @@ fn planned_for(
 }
 
 impl Request {
-    /// Whether the container is one of the host's root.
-    fn is_root(&self) -> bool {
-        self.rootless.map_or_else(|| nix::unistd::geteuid().is_root(), |rootless| !rootless)
+    /// Whether the container is one of the host's root: root in a user namespace, which an engine of an ordinary user's is, is
+    /// none.
+    pub(super) fn is_root(&self) -> bool {
+        let is_root = || nix::unistd::geteuid().is_root() && in_initial_userns();
+        self.rootless.map_or_else(is_root, |rootless| !rootless)
     }
 
     /// The config with the cgroup driver that was asked for.

@@ -8,6 +8,7 @@ mod cgroup_fields;
 mod fuzz_regressions;
 mod invariants;
 mod labels;
+mod mounts;
 mod properties;
 mod snapshots;
 mod strategies;
