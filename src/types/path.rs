@@ -87,6 +87,12 @@ impl HostPath {
         Ok(Self(path))
     }
 
+    /// The host's root.
+    #[must_use]
+    pub fn root() -> Self {
+        Self("/".to_owned())
+    }
+
     /// This path with one more part, which must be a plain name.
     #[must_use]
     pub fn child(&self, name: &str) -> Self {
