@@ -14,6 +14,7 @@ use super::namespaces::{self, place};
 use super::op::{CgroupOp, MountOp, NamespaceOp, Op, ProcessOp, Slot, SyncOp, Token, UserOp};
 use super::record::Record;
 use super::seccomp::{self, Placed};
+use super::treatment::{self, Affinity};
 use super::{Actor, mount_api, privileges, resolver};
 use crate::config::{Config, NamespaceSource, Process, UserSpec};
 use crate::facts::{Feature, HostFacts, KernelVersion, Needs};
@@ -48,6 +49,7 @@ pub fn join(process: &Process, record: &Record, facts: &HostFacts) -> Result<Pla
         by_pidfd: facts.has(Feature::Pidfd) && facts.kernel.version >= SETNS_TAKES_PIDFD,
         topology,
         maps: maps(&mut draft, record),
+        affinity: treatment::affinity(&mut draft, process),
     };
     let cgroups = Cgroups::of(record, &draft);
     let filter = seccomp::plan(&mut draft);
@@ -82,6 +84,7 @@ struct Joining {
     by_pidfd: bool,
     topology: Topology,
     maps: IdMaps,
+    affinity: Affinity,
 }
 
 /// The container as a config of one who joins everything: what the other rooms look at.
@@ -193,7 +196,11 @@ fn parent(
     let starts = if is_direct { Actor::Init } else { Actor::Intermediate };
     let mut flags = CloneFlags::empty();
     flags.set(CloneFlags::CLONE_INTO_CGROUP, cgroups.clone_into);
+    let (narrow, back) =
+        joining.affinity.around.clone().map(|[narrow, back]| (narrow, back)).unzip();
+    steps.extend(narrow);
     steps.push(step(Op::Process(ProcessOp::Clone { flags, starts }), &origin));
+    steps.extend(back);
     if !is_direct {
         steps.push(sync(SyncOp::Await(Token::InitPid)));
     }
@@ -248,6 +255,7 @@ fn init(
     let mut steps = Vec::new();
     steps.extend(process.parent_death_signal.map(privileges::death_signal));
     steps.extend(cgroups.init.iter().cloned());
+    steps.extend(joining.affinity.inside.clone());
     if joining.topology != Topology::Intermediate {
         steps.extend(enter(draft, process, joining));
     }
