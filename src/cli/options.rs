@@ -82,7 +82,10 @@ options! {
     GLOBAL "Global options" {
         Help "help" 'h' FLAG, "Show help, also that of a verb.";
         Root "root" _ DIR, "Keep the state of containers in DIR instead of /run/nsplan, or $XDG_RUNTIME_DIR/nsplan for an ordinary user.";
-        Debug "debug" _ FLAG, "Print the plan on standard error before it is carried out, and more about errors.";
+        Debug "debug" _ FLAG, "Print the plan on standard error, or into the log, before it is carried out.";
+        Log "log" _ FILE, "Write what goes wrong to the end of FILE too, one line a failure, as engines read it.";
+        LogFormat "log-format" _ Takes::words("FORMAT", &["text", "json"]), "Form of those lines, and without --log of what is said on standard error: `text` (the default) or `json`.";
+        Rootless "rootless" _ Takes::words("BOOL", &["true", "false", "auto"]), "Whether the caller counts as an ordinary user: a container whose configuration names no cgroup then gets one below the caller's own, and only if something is limited. `auto` (the default) goes by the effective user id.";
         SystemdCgroup "systemd-cgroup" _ FLAG, "Have systemd make the container's control group: a transient scope, in system.slice or, for an ordinary user, user.slice.";
     }
     /// The root file system and what is mounted in it.

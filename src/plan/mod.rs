@@ -20,6 +20,7 @@ mod device_rules;
 mod devices;
 mod draft;
 mod error;
+mod features;
 mod filter_rules;
 mod fuzz;
 mod hint;
@@ -56,6 +57,7 @@ use alloc::vec::Vec;
 
 pub use bpf::Instruction;
 pub use error::{Note, PlanError, Refusal, UsernsBar};
+pub use features::Features;
 #[doc(hidden)]
 pub use fuzz::{plan_bytes as fuzz_plan, plan_json as fuzz_plan_json};
 pub use hint::{apply_hint, plan_hint};

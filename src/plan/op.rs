@@ -770,7 +770,7 @@ pub enum Token {
     Mounted,
     /// Parent to init: the hooks that are the parent's have been run.
     HooksRun,
-    /// Intermediate to parent: init's pid.
+    /// Intermediate to parent: init is cloned, and its pid known.
     InitPid,
     /// Init to parent: the master of the terminal.
     Terminal,

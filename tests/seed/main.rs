@@ -6,6 +6,7 @@
 )]
 
 mod exec;
+mod join;
 mod pure;
 mod steps;
 #[path = "../containers/support.rs"]
