@@ -276,8 +276,8 @@ impl Child<'_> {
             Act::MoveRoot => self.move_root(),
             Act::ReadonlyRoot => self.readonly_root(),
             Act::FindDevpts { place } => self.find_devpts(*place),
-            Act::OpenTerminal { devpts, size, console } => {
-                self.open_terminal(*devpts, *size, *console)
+            Act::OpenTerminal { devpts, size, owner, console } => {
+                self.open_terminal(*devpts, (*size, *owner), *console)
             }
             _ => Err(Fault::new(Sysno::exit, Errno::ENOSYS)),
         }

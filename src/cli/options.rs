@@ -109,7 +109,7 @@ options! {
         Env "env" 'e' Takes::value("NAME[=VALUE]").many(), "Set a variable. Without a value it is copied from the caller. Nothing else is inherited; PATH and HOME have defaults, and TERM is passed with --tty.";
         Workdir "workdir" 'w' Takes::value("DIR"), "Start in DIR, a path inside; `/` without this option.";
         User "user" 'u' Takes::value("USER[:GROUP]"), "Run as USER and GROUP, numbers or names of the container's own /etc/passwd and /etc/group; root without this option.";
-        GroupAdd "group-add" _ Takes::value("GID").many(), "Add a supplementary group, by number.";
+        GroupAdd "group-add" _ Takes::value("GROUP").many(), "Add a supplementary group, a number or a name in the container's `/etc/group`.";
         Umask "umask" _ Takes::value("MODE"), "File mode creation mask, octal; 022 without this option.";
         Ulimit "ulimit" _ Takes::value("NAME=SOFT[:HARD]").many(), "Set a resource limit such as nofile=1024:4096 or core=0; -1 or `unlimited` for none. Others are inherited.";
         OomScoreAdj "oom-score-adj" _ N, "How readily the kernel kills the command when memory runs out: -1000 (never) to 1000.";

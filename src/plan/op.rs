@@ -396,12 +396,15 @@ pub enum MountOp {
     /// `open("/dev/pts", O_PATH)` inside a container that was joined, without links of procfs; it must be a devpts. Fills
     /// [`Slot::Devpts`].
     FindDevpts,
-    /// Opens a terminal in the container's devpts, gives the master to the parent, makes the other end descriptors 0, 1
-    /// and 2 and the controlling terminal, and binds it on `/dev/console`.
+    /// Opens a terminal in the container's devpts, `fchown`s it to the program's user, gives the master to the parent, makes
+    /// the other end descriptors 0, 1 and 2 and the controlling terminal, and binds it on `/dev/console`.
     OpenTerminal {
         /// Rows and columns, if not the launcher's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         size: Option<(u16, u16)>,
+        /// The program's user, if that is not root: whose terminal it is can open it again by its name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<u32>,
         /// Whether there is a `/dev` of the container's own to hold `/dev/console`.
         console: bool,
     },

@@ -172,6 +172,14 @@ fn another_user_is_taken_by_number_and_by_the_containers_own_names() {
     scene.start("users", &[]);
     assert_eq!(scene.text(&["exec", "-u", "5:6", "users", "id", "-u"]), "5\n");
     assert_eq!(scene.text(&["exec", "-u", "daemon", "users", "id", "-un"]), "daemon\n");
+    let also = ["exec", "-u", "5", "--group-add", "daemon", "users", "id", "-Gn"];
+    assert!(scene.text(&also).contains("daemon"));
+    let script = "echo again > $(tty); stat -c %u $(tty)";
+    let terminal = ["exec", "-t", "-u", "daemon", "users", "sh", "-c", script];
+    assert_eq!(scene.text(&terminal), "again\r\n1\r\n");
+    let output = scene.output(&["exec", "--group-add", "nonesuch", "users", "true"]);
+    assert_eq!(output.status.code(), Some(125));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("group `nonesuch`"));
     let output = scene.output(&["exec", "-u", "nonesuch", "users", "true"]);
     assert_eq!(output.status.code(), Some(125));
     assert!(String::from_utf8_lossy(&output.stderr).contains("nonesuch"));

@@ -192,7 +192,8 @@ fn test_additional_groups() {
     let root = rootfs("additional-groups");
     fs::write(root.path().join("etc/group"), "root:x:0:\nplugdev:x:46:\naudio:x:29:\n").unwrap();
     let mut config = template(&root);
-    config.process.as_mut().unwrap().user.additional_gids = vec![46, 29];
+    config.process.as_mut().unwrap().user.additional_groups =
+        ["plugdev", "audio"].map(Into::into).into();
     let seen = said(&config, &["id"]);
     assert!(seen.contains("46(plugdev)") && seen.contains("29(audio)"), "{seen}");
 }

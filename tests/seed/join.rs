@@ -12,14 +12,14 @@ use nsplan::types::{NamespaceKind, Signal};
 use crate::exec::{range_of, template};
 use crate::support::{Scratch, is_root, rootfs};
 
-/// A container `sleep 10` with these limits, and what is looked at in it while it runs.
+/// A container that sleeps, and what is looked at in it while it runs.
 fn beside_a_sleeper(look: impl FnOnce(&Record)) {
     let root = rootfs("exec-in");
     beside(&template(&root), look);
 }
 
 /// The same with another config.
-fn beside(config: &Config, look: impl FnOnce(&Record)) {
+pub(crate) fn beside(config: &Config, look: impl FnOnce(&Record)) {
     let place = Scratch::new("exec-in-state");
     let data_path = place.path().join("one");
     let started = |container: &mut nsplan::apply::Container| {
@@ -33,7 +33,7 @@ fn beside(config: &Config, look: impl FnOnce(&Record)) {
         stdio: [Stdio::Null, Stdio::Null, Stdio::Inherit],
         ..Start::default()
     };
-    assert_eq!(exec(config, &["sleep", "10"], start).unwrap(), 128 + 9);
+    assert_eq!(exec(config, &["sleep", "1000"], start).unwrap(), 128 + 9);
 }
 
 /// Runs a command beside it: its code and what it wrote.

@@ -13,5 +13,6 @@ mod steps;
 #[allow(dead_code, reason = "other test programs use the rest")]
 mod support;
 mod tables;
+mod traced;
 mod traps;
 mod upstream;

@@ -1,7 +1,9 @@
 //! Upstream's tests that have no better home, with their values; docs/upstream-tests.md has them all.
 
-use nsplan::config::Mount;
-use nsplan::plan::Refusal;
+use std::fs;
+
+use nsplan::config::{Mount, from_libcontainer};
+use nsplan::plan::{Op, Refusal, UserOp};
 use nsplan::types::{CapSet, Capability, MountFlags, RootPath};
 
 use crate::support::{planned, rootfs, shell};
@@ -50,4 +52,44 @@ fn test_check_mount_dest_false_positive() {
 #[test]
 fn test_check_mount_root() {
     assert!(is_refused("/"));
+}
+
+#[test]
+fn test_get_additional_groups_path() {
+    if !crate::support::is_root() {
+        return;
+    }
+    let root = rootfs("additional-groups-path");
+    let file = "root:x:0:\nadm:x:43:\ngrp:x:1234:root,adm\nadm:x:4343:root,adm-duplicate\nthis is just some garbage data\n";
+    fs::write(root.path().join("etc/group"), file.replace(":root", ":")).unwrap();
+    let groups = |list: &str| {
+        let text = format!(r#"{{"rootfs": "/", "additional_groups": [{list}]}}"#);
+        let parsed = from_libcontainer(text.as_bytes(), &root.host_path());
+        let asked = parsed.map_err(|errors| errors.to_string())?.config.process.unwrap().user;
+        let mut config = shell(&root, "true");
+        config.process.as_mut().unwrap().user = asked;
+        let plan = planned(&config).map_err(|errors| errors[0].to_string())?;
+        let set = plan.init.into_iter().find_map(|step| match step.op {
+            Op::User(UserOp::SetGroups { mut gids }) => {
+                gids.sort_unstable();
+                Some(gids)
+            }
+            _ => None,
+        });
+        Ok::<_, String>(set.unwrap())
+    };
+    for (list, expected) in [
+        ("", &[][..]),
+        (r#""adm""#, &[43]),
+        (r#""adm", "grp""#, &[43, 1234]),
+        (r#""43""#, &[43]),
+        (r#""adm", "10001""#, &[43, 10001]),
+        (r#""adm", "43""#, &[43]),
+    ] {
+        assert_eq!(groups(list).unwrap(), expected, "{list}");
+    }
+    assert!(groups(r#""grp", "none""#).unwrap_err().contains("group `none` is not in /etc/group"));
+    for list in [r#""-1""#, r#""2147483648""#] {
+        assert!(groups(list).is_err(), "{list}");
+    }
 }

@@ -292,6 +292,7 @@ impl Process<'_> {
             "symlinkat" => format!("symlink {} {}", said(0), self.at(arg(1), arg(2))),
             "mknodat" => format!("mknod {} {} {}", self.at(arg(0), arg(1)), arg(2), arg(3)),
             "fchownat" => format!("chown {} {} {}", self.at(arg(0), arg(1)), arg(2), arg(3)),
+            "fchown" => format!("chown {} {} {}", self.of(arg(0)), arg(1), arg(2)),
             "open_tree" => format!("open_tree {}", self.copy_of(call)),
             "execveat" => format!("execveat {}", self.at(arg(0), arg(1))),
             "execve" => format!("execve {}", said(0)),

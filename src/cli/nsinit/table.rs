@@ -111,7 +111,7 @@ group! {
         Apparmor "apparmor-profile" _ TEXT, "AppArmor profile of the program.";
         ProcessLabel "process-label" _ TEXT, "SELinux context of the program.";
         MountLabel "mount-label" _ TEXT, "SELinux context of the container's file systems.";
-        GroupAdd "groups" _ Takes::value("GID[,GID]").many(), "Supplementary groups, by number.";
+        GroupAdd "groups" _ Takes::value("GROUP[,GROUP]").many(), "Supplementary groups, numbers or names in the container's `/etc/group`.";
     }
     /// Its limits.
     LIMITS "Limits" {
