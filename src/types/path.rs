@@ -70,6 +70,12 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
 }
 
 impl HostPath {
+    /// The root itself.
+    #[must_use]
+    pub fn root() -> Self {
+        Self("/".to_owned())
+    }
+
     /// Checks and tidies a path.
     ///
     /// # Errors
@@ -85,12 +91,6 @@ impl HostPath {
             path.push('/');
         }
         Ok(Self(path))
-    }
-
-    /// The host's root.
-    #[must_use]
-    pub fn root() -> Self {
-        Self("/".to_owned())
     }
 
     /// This path with one more part, which must be a plain name.
