@@ -14,14 +14,19 @@ use super::reexec::Reexec;
 use crate::plan::{Actor, Token};
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::{self, Request, Stack};
-use crate::sys::shared::LastWords;
+use crate::sys::shared::{LastWords, Newborn};
 use crate::sys::words::Words;
-use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, file, mount, privilege, process, signal};
+use crate::sys::{
+    Fault, Fd, Handle, Outcome, Sysno, fd, file, mount, privilege, process, signal, treatment,
+};
 use crate::types::Errno;
 
+mod copy;
+mod descriptors;
 mod files;
 mod filter;
 mod hidden;
+mod hooks;
 mod identity;
 mod mounts;
 mod path;
@@ -48,8 +53,10 @@ pub(crate) struct Launch {
     pub(crate) is_host_root: bool,
     /// Where init says why it failed, when its filter may keep it from telling.
     pub(crate) last_words: Option<Arc<LastWords>>,
-    /// Init's pid, known to the intermediate alone until it has told it; 0 before and after.
-    pub(crate) untold: AtomicI32,
+    /// Where the launcher finds init's number when the intermediate has cloned it.
+    pub(crate) newborn: Option<Arc<Newborn>>,
+    /// For the hooks that init runs, one after another.
+    pub(crate) hook_stack: Option<Stack>,
     /// Descriptors below this may be open: for kernels without `close_range`.
     pub(crate) descriptors: u32,
     /// Whether descriptors are marked to be closed by `execve` instead of closed: they have owners in this program.
@@ -181,9 +188,7 @@ impl Child<'_> {
         process::exit(0)
     }
 
-    /// An init that nobody knows of could never be waited for: it is told first.
     fn fail(self, step: u16, fault: Fault) -> ! {
-        let _ = self.tell_init();
         self.report(&Message::Failed { step, fault })
     }
 
@@ -218,7 +223,8 @@ impl Child<'_> {
             Act::NewSession => process::setsid(),
             Act::Umask(mask) => file::umask(*mask),
             Act::SetRlimit { resource, limit } => process::set_rlimit(*resource, *limit),
-            Act::CloseDescriptors => self.close_descriptors(),
+            Act::CloseDescriptors { keep } => self.close_descriptors(*keep),
+            Act::Hook(hook) => self.hook(hook),
             Act::Supervise { terminal } => self.supervise(*terminal),
             Act::ChangeDirectory(path) => change_directory(path),
             Act::Execute(execute) => Err(search(execute)),
@@ -232,6 +238,10 @@ impl Child<'_> {
             | Act::SetCapabilities { .. }
             | Act::SetAmbient(_)
             | Act::NoNewPrivileges => identity::act(act),
+            Act::Personality(word) => treatment::personality(*word),
+            Act::IoPriority(value) => treatment::set_io_priority(*value),
+            Act::Scheduler(attr) => treatment::set_scheduler(attr),
+            Act::MemoryPolicy { mode, nodes } => treatment::set_memory_policy(*mode, nodes),
             Act::Seccomp { flags, program } => self.filter(*flags, program),
             _ => self.mount(act),
         }
@@ -265,8 +275,8 @@ impl Child<'_> {
             Act::MoveRoot => self.move_root(),
             Act::ReadonlyRoot => self.readonly_root(),
             Act::FindDevpts { place } => self.find_devpts(*place),
-            Act::OpenTerminal { devpts, size, console } => {
-                self.open_terminal(*devpts, *size, *console)
+            Act::OpenTerminal { devpts, size, owner, console } => {
+                self.open_terminal(*devpts, (*size, *owner), *console)
             }
             _ => Err(Fault::new(Sysno::exit, Errno::ENOSYS)),
         }
@@ -289,9 +299,6 @@ impl Child<'_> {
     }
 
     fn signal(self, token: Token) -> Outcome {
-        if token == Token::InitPid {
-            return self.tell_init();
-        }
         channel::send(self.channel, &Message::Token(token).encode(), None)
     }
 
@@ -310,21 +317,9 @@ impl Child<'_> {
 
     /// In a copy of this process's memory, as a child of the launcher's.
     fn clone_init(self, flags: crate::types::CloneFlags) -> Outcome {
-        let request = Request { flags, cgroup: None };
+        let request = Request { flags, cgroup: None, newborn: self.launch.newborn.as_deref() };
         let stack = self.launch.init_stack();
-        let child = clone::clone_copied(&request, stack, begin_init, self.launch)?;
-        self.launch.untold.store(child.pid.number(), Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn tell_init(self) -> Outcome {
-        match self.launch.untold.swap(0, Ordering::Relaxed) {
-            0 => Ok(()),
-            pid => {
-                let message = Message::InitPid(pid.unsigned_abs());
-                channel::send(self.channel, &message.encode(), None)
-            }
-        }
+        clone::clone_copied(&request, stack, begin_init, self.launch).map(drop)
     }
 
     /// The signal comes only from an end that is still to come, so look whether it has come already. `getppid(2)`
@@ -345,31 +340,6 @@ impl Child<'_> {
             privilege::set_dumpable(0)?;
         }
         process::setns(self.take(place)?.fd(), flag)
-    }
-
-    fn close_descriptors(self) -> Outcome {
-        let first = u32::try_from(self.launch.passed.len()).map_or(u32::MAX, |passed| 3 + passed);
-        // Without a launcher there is no channel to step around.
-        let channel = u32::try_from(self.channel.0).unwrap_or(first - 1);
-        for entry in &self.launch.table {
-            entry.store(-1, Ordering::Relaxed);
-        }
-        let marks = self.launch.marks;
-        let close = if marks { fd::mark_range } else { fd::close_range };
-        let below = match channel.checked_sub(1) {
-            Some(last) if last >= first => close(first, last),
-            _ => Ok(()),
-        };
-        match below.and_then(|()| close(channel.saturating_add(1), crate::sys::abi::LAST_FD)) {
-            Err(fault) if fault.is(Errno::ENOSYS) || marks && fault.is(Errno::EINVAL) => {
-                for number in (first..self.launch.descriptors).filter(|&n| n != channel) {
-                    let number = Fd(number.cast_signed());
-                    let _ = if marks { fd::close_on_exec(number) } else { fd::close(number) };
-                }
-                Ok(())
-            }
-            answer => answer,
-        }
     }
 }
 

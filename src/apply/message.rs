@@ -1,4 +1,4 @@
-//! Eight bytes become what one process tells another: a token, init's pid, or which step failed and how.
+//! Eight bytes become what one process tells another: a token, or which step failed and how.
 //!
 //! What is longer comes in a file in memory, whose descriptor the message carries.
 
@@ -7,11 +7,10 @@ use crate::sys::channel::MESSAGE;
 use crate::sys::{Fault, Sysno};
 use crate::types::Errno;
 
-/// One message. In memory: kind (2 bytes), then step, call and errno (2 each), or a pid (4).
+/// One message. In memory: kind (2 bytes), then step, call and errno (2 each).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
     Token(Token),
-    InitPid(u32),
     Failed {
         step: u16,
         fault: Fault,
@@ -24,7 +23,7 @@ pub(crate) enum Message {
     GivenUp,
 }
 
-const TOKENS: [Token; 8] = [
+const TOKENS: [Token; 10] = [
     Token::MapsWritten,
     Token::Placed,
     Token::Terminal,
@@ -33,6 +32,8 @@ const TOKENS: [Token; 8] = [
     Token::NetworkReady,
     Token::Recorded,
     Token::Listener,
+    Token::Mounted,
+    Token::HooksRun,
 ];
 const FAILED: u16 = 0x100;
 const NOT_BEGUN: u16 = 0x101;
@@ -43,11 +44,6 @@ impl Message {
     pub(crate) fn encode(self) -> [u8; MESSAGE] {
         let (kind, [a, b, c]) = match self {
             Self::Token(token) => (position(token), [0; 3]),
-            Self::InitPid(pid) => {
-                let [a, b, c, d] = pid.to_le_bytes();
-                let halves = [u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])];
-                (position(Token::InitPid), [0, halves[0], halves[1]])
-            }
             Self::Failed { step, fault } => {
                 (FAILED, [step, number(fault.call), errno(fault.errno)])
             }
@@ -75,10 +71,7 @@ impl Message {
             GIVEN_UP => return Some(Self::GivenUp),
             _ => {}
         }
-        match TOKENS.get(usize::from(kind).checked_sub(1)?)? {
-            Token::InitPid => Some(Self::InitPid(u32::from_le_bytes([b0, b1, c0, c1]))),
-            token => Some(Self::Token(*token)),
-        }
+        TOKENS.get(usize::from(kind).checked_sub(1)?).copied().map(Self::Token)
     }
 }
 
@@ -93,6 +86,8 @@ fn position(token: Token) -> u16 {
         Token::NetworkReady => 6,
         Token::Recorded => 7,
         Token::Listener => 8,
+        Token::Mounted => 9,
+        Token::HooksRun => 10,
     }
 }
 
@@ -112,14 +107,12 @@ mod tests {
     fn every_message_survives_the_channel() {
         let fault = Fault::new(Sysno::move_mount, Errno::EPERM);
         let failed = Message::Failed { step: 517, fault };
-        let tokens = TOKENS.into_iter().filter(|token| *token != Token::InitPid);
-        let whole = [Message::InitPid(4_194_304), failed, Message::NotBegun(fault)];
-        let all = tokens.map(Message::Token).chain(whole);
-        let all = all.chain([Message::Letter, Message::GivenUp]);
+        let others = [failed, Message::NotBegun(fault), Message::Letter, Message::GivenUp];
+        let all = TOKENS.into_iter().map(Message::Token).chain(others);
         for message in all {
             assert_eq!(Message::decode(message.encode()), Some(message));
         }
         assert_eq!(Message::decode([0; 8]), None);
-        assert_eq!(Message::decode([9, 0, 0, 0, 0, 0, 0, 0]), None);
+        assert_eq!(Message::decode([11, 0, 0, 0, 0, 0, 0, 0]), None);
     }
 }

@@ -8,11 +8,11 @@ use super::error::Cause;
 use super::hold::Hold;
 use super::network::Network;
 use super::spawn::{Failure, Launcher, Started};
-use super::{cgroup, hold, idmap, leaf, reexec, relabel, running, systemd};
+use super::{cgroup, hold, idmap, leaf, mapped, reexec, relabel, running, systemd};
 use crate::apply::message::Message;
 use crate::plan::{
-    Actor, CgroupOp, NamespaceOp, NetworkOp, Op, Planned, PrivilegeOp, ProcessOp, Record, Slot,
-    StateOp, Step, StepId, SyncOp, Token, Undo, UserOp,
+    Actor, CgroupOp, HookOp, MountOp, NamespaceOp, NetworkOp, Op, Planned, PrivilegeOp, ProcessOp,
+    Record, Slot, StateOp, Step, StepId, SyncOp, Token, Undo, UserOp,
 };
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::Gone;
@@ -34,6 +34,10 @@ impl Launcher<'_> {
                 self.record_children()?;
                 Ok(self.clone(flags, starts)?)
             }
+            Op::Mount(MountOp::MapTree { slot, .. }) => {
+                Ok(self.hold(*slot, mapped::tree(&step.op)?)?)
+            }
+            Op::Hook(op) => Ok(self.hook(id, op, &step.undo)?),
             Op::Namespace(op) => Ok(self.namespace(op)?),
             Op::Process(ProcessOp::HoldProc) => Ok(self.hold(Slot::Proc, hold::proc_root()?)?),
             Op::Network(op) => Ok(self.network(id, op)?),
@@ -134,7 +138,7 @@ impl Launcher<'_> {
         }
     }
 
-    fn hold(&mut self, slot: Slot, handle: Handle) -> Result<(), Cause> {
+    pub(super) fn hold(&mut self, slot: Slot, handle: Handle) -> Result<(), Cause> {
         let above = self.sources.above(handle)?;
         self.slots.push((slot, above));
         Ok(())
@@ -203,7 +207,7 @@ impl Launcher<'_> {
         Ok(directory.write_record(record.to_json().as_bytes())?)
     }
 
-    fn init(&self) -> Result<Pid, Cause> {
+    pub(super) fn init(&self) -> Result<Pid, Cause> {
         self.init.as_ref().map(|init| init.pid).ok_or(Cause::Protocol)
     }
 
@@ -257,12 +261,12 @@ impl Launcher<'_> {
         }
     }
 
-    /// The intermediate has told init's pid, has nothing more to do, and is waited for.
+    /// The intermediate has cloned init, has nothing more to do, and is waited for.
     fn await_init(&mut self) -> Result<(), Failed> {
-        let Some(Message::InitPid(number)) = self.receive(Actor::Intermediate, true)? else {
+        let Some(Message::Token(Token::InitPid)) = self.receive(Actor::Intermediate, true)? else {
             return Err(Cause::ENDED.into());
         };
-        self.begin_init(number);
+        self.learn_init();
         if let Some(intermediate) = self.intermediate.take() {
             host::wait(intermediate.pid, true)?;
         }
@@ -273,19 +277,13 @@ impl Launcher<'_> {
         })
     }
 
-    /// Init's number, if the intermediate has told it.
+    /// Who init is, if the intermediate has cloned it. To be asked when that has told so, or is gone: then the number is
+    /// there, whatever has become of it since.
     pub(super) fn learn_init(&mut self) {
-        while let Ok(Some(message)) = self.receive(Actor::Intermediate, false) {
-            if let Message::InitPid(number) = message {
-                self.begin_init(number);
-            }
+        let pid = self.newborn.as_ref().and_then(|newborn| newborn.pid());
+        if let (None, Some(pid)) = (&self.init, pid) {
+            self.init = Some(Started { pid, pidfd: host::pidfd_open(pid).ok(), tick: None });
         }
-    }
-
-    fn begin_init(&mut self, number: u32) {
-        let pid = i32::try_from(number).ok().and_then(Pid::new);
-        self.init =
-            pid.map(|pid| Started { pid, pidfd: host::pidfd_open(pid).ok(), tick: None });
     }
 
     /// The next message of a process, `None` at end of file.
@@ -330,8 +328,7 @@ impl Launcher<'_> {
         words.read()
     }
 
-    /// Who is to blame for a failure at step `id`: a process that has reported its own, or the step. Init's number is
-    /// learnt on the way, if the intermediate has told it.
+    /// Who is to blame for a failure at step `id`: a process that has reported its own, or the step.
     pub(super) fn blame(&mut self, id: StepId, failed: Failed) -> Failure {
         if let Some(at) = failed.at {
             return (at, failed.cause);
@@ -341,7 +338,6 @@ impl Launcher<'_> {
                 match self.receive(from, false) {
                     Err(Failed { at: Some(at), cause }) => return (at, cause),
                     Err(Failed { cause, .. }) if cause.is_told() => return (id, cause),
-                    Ok(Some(Message::InitPid(number))) => self.begin_init(number),
                     Ok(Some(_)) => {}
                     Ok(None) | Err(_) => break,
                 }
@@ -379,7 +375,8 @@ fn decides_itself(op: &Op) -> bool {
     matches!(
         op,
         Op::Cgroup(CgroupOp::MakeDirectory { .. })
-            | Op::Network(NetworkOp::MakeVeth { .. })
+            | Op::Network(NetworkOp::MakeVeth { .. } | NetworkOp::MoveLink { .. })
             | Op::State(StateOp::OpenJournal)
+            | Op::Hook(HookOp::Promise)
     )
 }

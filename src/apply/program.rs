@@ -5,7 +5,7 @@ use alloc::ffi::CString;
 use alloc::vec::Vec;
 
 use crate::plan::{Actor, MountApi, Resolver, Token};
-use crate::sys::abi::{MountAttr, WinSize};
+use crate::sys::abi::{MountAttr, NodeMask, SchedAttr, WinSize};
 use crate::sys::process::StringTable;
 use crate::sys::seccomp::SockFilter;
 use crate::types::{CapSet, CloneFlags, DeviceNumber, FilterFlags, Rlimit};
@@ -136,6 +136,7 @@ pub(crate) enum Act {
     OpenTerminal {
         devpts: Place,
         size: Option<WinSize>,
+        owner: Option<u32>,
         console: bool,
     },
     OpenNamespace {
@@ -175,7 +176,18 @@ pub(crate) enum Act {
         resource: u32,
         limit: Rlimit,
     },
-    CloseDescriptors,
+    Personality(u32),
+    IoPriority(u32),
+    Scheduler(SchedAttr),
+    MemoryPolicy {
+        mode: u32,
+        nodes: Box<NodeMask>,
+    },
+    /// Also what stays open for the hooks that are still to come.
+    CloseDescriptors {
+        keep: Option<Place>,
+    },
+    Hook(Box<HookAct>),
     Supervise {
         terminal: bool,
     },
@@ -236,6 +248,7 @@ pub(crate) struct Filesystem {
     pub(crate) target: Target,
     pub(crate) strict: bool,
     pub(crate) keep: Option<Place>,
+    pub(crate) copy_up: bool,
 }
 
 /// See [`MountOp::Attach`](crate::plan::MountOp::Attach).
@@ -251,6 +264,20 @@ pub(crate) struct Attach {
     pub(crate) clear: u64,
 }
 
+/// A hook that init runs; see [`HookOp::Run`](crate::plan::HookOp::Run).
+#[derive(Debug)]
+pub(crate) struct HookAct {
+    pub(crate) path: CString,
+    pub(crate) args: StringTable,
+    pub(crate) env: StringTable,
+    /// Seconds.
+    pub(crate) timeout: Option<u32>,
+    /// What it is told.
+    pub(crate) state: Place,
+    /// Whether that is closed afterwards.
+    pub(crate) is_last: bool,
+}
+
 /// See [`ProcessOp::Execute`](crate::plan::ProcessOp::Execute).
 #[derive(Debug)]
 pub(crate) struct Execute {
@@ -260,6 +287,11 @@ pub(crate) struct Execute {
 }
 
 impl Program {
+    /// Whether init runs hooks.
+    pub(crate) fn has_hooks(&self) -> bool {
+        self.init.iter().any(|act| matches!(act, Act::Hook(_)))
+    }
+
     /// Whether init stays, as the parent of the program.
     pub(crate) fn has_supervisor(&self) -> bool {
         self.init.iter().any(|act| matches!(act, Act::Supervise { .. }))

@@ -101,11 +101,12 @@ impl fmt::Display for Status {
     }
 }
 
+// Engines look for "does not exist" and "container not running" in what a runtime says.
 impl fmt::Display for StateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Absent { id } => write!(f, "{id}: no such container"),
-            Self::NotRunning { id } => write!(f, "{id}: not running"),
+            Self::Absent { id } => write!(f, "{id}: container does not exist"),
+            Self::NotRunning { id } => write!(f, "{id}: container not running"),
             Self::NoRecord { id } => write!(f, "{id}: not started yet"),
             Self::Record { id, error } => write!(f, "{id}/state.json: {error}"),
             Self::Distrusted { reason } => f.write_str(reason),

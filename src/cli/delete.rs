@@ -24,7 +24,7 @@ pub fn delete(root: &HostPath, id: &ContainerId, force: bool) -> Result<(), Fail
     let directory = Path::new(root.as_str()).join(id.as_str());
     if !directory.is_dir() {
         let hint = format!("state is looked for in {root}; --root DIR says another place");
-        return Err(Problem::new(format!("{id}: no such container")).hint(hint).into());
+        return Err(Problem::new(format!("{id}: container does not exist")).hint(hint).into());
     }
     let journal = directory.join("journal");
     if let Some(launcher) = launcher(&journal) {

@@ -10,6 +10,7 @@ use super::args::{ContainerId, Request};
 use super::report::{Failure, Problem};
 use super::run::{pretty, print, state_root};
 use crate::apply::{CgroupHandle, Listed, Running, Status, records};
+use crate::config::OCI_VERSION;
 use crate::plan::Record;
 use crate::types::Signal;
 
@@ -134,7 +135,7 @@ fn list(all: &[Listed], json: bool, quiet: bool) -> Result<String, Failure> {
 fn state(root: &Path, id: &ContainerId) -> Result<u8, Failure> {
     let all = records(root).map_err(|error| Problem::of(&error))?;
     let found = all.into_iter().find(|listed| listed.id == id.as_str());
-    let listed = found.ok_or_else(|| Problem::new(format!("{id}: no such container")))?;
+    let listed = found.ok_or_else(|| Problem::new(format!("{id}: container does not exist")))?;
     if let Some(problem) = &listed.problem {
         return Err(Problem::of(problem).into());
     }
@@ -143,9 +144,6 @@ fn state(root: &Path, id: &ContainerId) -> Result<u8, Failure> {
     };
     print(&pretty(&oci_state(record, listed.status))?)
 }
-
-/// The version of the specification that states and configurations are written in.
-const OCI_VERSION: &str = "1.3.0";
 
 /// The state of a container, OCI runtime-spec, `runtime.md`, "State"; the pid only while there is a process.
 pub(super) fn oci_state(record: &Record, status: Status) -> Value {

@@ -157,6 +157,8 @@ pub enum VerbId {
     Resume,
     /// `delete`
     Delete,
+    /// `features`
+    Features,
     /// `help`
     Help,
     /// `completions`

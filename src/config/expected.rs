@@ -44,6 +44,7 @@ expected! {
     SeccompArch = "an architecture whose calls are known, like `SCMP_ARCH_X86_64`";
     SeccompFlag = "the name of a flag like `SECCOMP_FILTER_FLAG_LOG`";
     SeccompOperator = "the name of a comparison like `SCMP_CMP_EQ`";
+    SeccompWord = "a name of the spec like `SCMP_ARCH_X86_64` or `SECCOMP_FILTER_FLAG_LOG`";
     SemanticVersion = "a semantic version like `1.3.0`";
     Words = "a text that is not empty";
     Access = "letters of `rwm`, each at most once";
@@ -58,7 +59,7 @@ expected! {
     DeviceRuleKind = "99 (character devices) or 98 (block devices)";
     DeviceLimits = "lines of `major:minor number`";
     Environment = "`NAME=value`";
-    GroupId = "a group id";
+    Group = "a group";
     HostName = "at most 64 bytes";
     InterfaceName = "a name of 1 to 15 bytes without `/`, `:` and white space";
     Ip4 = "an IPv4 address";

@@ -7,6 +7,7 @@
 
 mod bpf;
 mod cgroup_checks;
+mod cgroup_entry;
 mod cgroup_rules;
 mod cgroup_systemd;
 mod cgroup_v1;
@@ -20,14 +21,20 @@ mod device_rules;
 mod devices;
 mod draft;
 mod error;
+mod features;
 mod filter_rules;
 mod fuzz;
 mod hint;
+mod hook_op;
+mod hook_rules;
+mod hooks;
 mod idmap;
 mod ignored;
 mod invariants;
 mod join;
 mod labels;
+mod last;
+mod mapped;
 mod minimal_init;
 mod model;
 mod mount_checks;
@@ -42,16 +49,20 @@ mod record;
 mod render;
 mod root_entries;
 pub mod seccomp;
+mod slot_rules;
 mod text_rules;
+mod treatment;
 mod undo_rules;
 
 use alloc::vec::Vec;
 
 pub use bpf::Instruction;
 pub use error::{Note, PlanError, Refusal, UsernsBar};
+pub use features::Features;
 #[doc(hidden)]
 pub use fuzz::{plan_bytes as fuzz_plan, plan_json as fuzz_plan_json};
 pub use hint::{apply_hint, plan_hint};
+pub use hook_op::{HookCall, HookKind, HookOp, HookState};
 pub use idmap::map_with_subids;
 pub use invariants::{Broken, Rule, invariants};
 pub use join::{join, join_needs};
@@ -65,13 +76,15 @@ pub use record::{CgroupPaths, Planned, Record, RecordError, is_container_id};
 
 use cgroups::Cgroups;
 use draft::{Draft, at, step, step_undone};
+use hooks::Hooks;
 use idmap::IdMaps;
+use last::Last;
 use mounts::Mounts;
 use namespaces::Namespaces;
 use network::Networks;
 use seccomp::Placed;
 
-use crate::config::{CgroupDriver, Config, MountKind, Process, UserSpec};
+use crate::config::{CgroupDriver, Config, MountKind};
 use crate::facts::{Feature, HostFacts, Needs};
 use crate::types::{CloneFlags, NamespaceKind};
 
@@ -98,25 +111,43 @@ pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> 
     let maps = idmap::plan(&mut draft);
     let cgroups = cgroups::plan(&mut draft);
     let mut mounts = mounts::plan(&mut draft, &maps);
-    let relabels = core::mem::take(&mut mounts.outside);
+    let mut trees = core::mem::take(&mut mounts.outside);
+    trees.append(&mut mounts.mapped);
     let networks = network::plan(&mut draft);
+    let hooks = hooks::plan(&mut draft);
     let filter = seccomp::plan(&mut draft);
-    let init = init(&mut draft, &namespaces, &maps, &cgroups, mounts, &networks, &filter);
+    let inside = Inside {
+        maps: &maps,
+        cgroups: &cgroups,
+        networks: &networks,
+        hooks: &hooks,
+        filter: &filter,
+    };
+    let init = init(&mut draft, &namespaces, &inside, mounts);
     let record = record::steps(&draft, &maps, &cgroups);
-    let outer = Outer { relabels, cgroups, networks, filter, record };
-    let (parent, intermediate) = outside(&draft, &namespaces, &maps, outer);
+    let outer = Outside { maps: &maps, trees, cgroups, networks, hooks, filter, record };
+    let (parent, intermediate) = outside(&draft, &namespaces, outer);
+    let intermediate = match namespaces.topology {
+        Topology::Intermediate => intermediate,
+        _ => Vec::new(),
+    };
+    whole(draft, namespaces.topology, [parent, intermediate, init])
+}
+
+/// The plan of these scripts, of the parent, the intermediate and init; or why there is none.
+fn whole(
+    draft: Draft<'_>,
+    topology: Topology,
+    [parent, intermediate, init]: [Vec<Step>; 3],
+) -> Result<Plan, Vec<PlanError>> {
     if !draft.errors.is_empty() {
         return Err(draft.errors);
     }
-    let (init, intermediate) = match namespaces.topology {
-        Topology::Intermediate => (init, intermediate),
-        _ => (init, Vec::new()),
-    };
     Ok(Plan {
         schema: Plan::SCHEMA,
-        topology: namespaces.topology,
-        mount_api: mount_api(facts),
-        resolver: resolver(facts),
+        topology,
+        mount_api: mount_api(draft.facts),
+        resolver: resolver(draft.facts),
         parent,
         intermediate,
         init,
@@ -131,10 +162,7 @@ pub fn needs(config: &Config) -> Needs {
     let has_cgroup_mount =
         config.mounts.iter().any(|mount| matches!(mount.kind, MountKind::Cgroup));
     let is_recursive = |set: crate::types::MountFlags| !set.is_empty();
-    let named = config
-        .process
-        .as_ref()
-        .is_some_and(|process| matches!(process.user.spec, UserSpec::Named { .. }));
+    let named = config.process.as_ref().is_some_and(|process| process.user.is_in_accounts());
     let sources = config.mounts.iter().filter_map(|mount| match &mount.kind {
         MountKind::Bind(bind) => Some(bind.source.clone()),
         _ => None,
@@ -149,6 +177,7 @@ pub fn needs(config: &Config) -> Needs {
         mounts: config.root.readonly_recursive
             || mounts::binds_hosts_own(config)
             || config.mounts.iter().any(|mount| is_recursive(mount.set_recursive)),
+        suid_dumpable: namespaces::joins_pid(config),
         accounts: named.then(|| config.root.path.clone()),
         paths: sources.chain([config.root.path.clone()]).collect(),
     }
@@ -157,23 +186,7 @@ pub fn needs(config: &Config) -> Needs {
 /// What the model has room for and this version does not carry out: refused, never dropped.
 fn refuse_unsupported(draft: &mut Draft<'_>) {
     let config = draft.config;
-    let process = config.process.as_ref();
-    let parts = [
-        ("/hooks", !config.hooks.is_empty(), "hooks"),
-        ("/intelRdt", config.intel_rdt.is_some(), "Intel RDT"),
-        ("/memoryPolicy", config.memory_policy.is_some(), "a memory policy"),
-        ("/personality", config.personality.is_some(), "a personality"),
-        (
-            "/process/ioPriority",
-            process.is_some_and(|p| p.io_priority.is_some()),
-            "an I/O priority",
-        ),
-        (
-            "/process/scheduler",
-            process.is_some_and(|p| p.scheduler.is_some()),
-            "a scheduling policy",
-        ),
-    ];
+    let parts = [("/intelRdt", config.intel_rdt.is_some(), "Intel RDT")];
     for (pointer, is_asked, what) in parts {
         if is_asked {
             draft.refuse(&at(pointer), Refusal::NotSupported { what });
@@ -193,16 +206,34 @@ fn resolver(facts: &HostFacts) -> Resolver {
     if facts.has(Feature::Openat2) { Resolver::Openat2 } else { Resolver::PartByPart }
 }
 
+/// What the rooms decided for init, beside its mounts.
+struct Inside<'a> {
+    maps: &'a IdMaps,
+    cgroups: &'a Cgroups,
+    networks: &'a Networks,
+    hooks: &'a Hooks,
+    filter: &'a Placed,
+}
+
+/// What the rooms decided for the parent.
+struct Outside<'a> {
+    maps: &'a IdMaps,
+    trees: Vec<Step>,
+    cgroups: Cgroups,
+    networks: Networks,
+    hooks: Hooks,
+    filter: Placed,
+    record: Vec<Step>,
+}
+
 /// The script of the process that becomes the container's first.
 fn init(
     draft: &mut Draft<'_>,
     namespaces: &Namespaces,
-    maps: &IdMaps,
-    cgroups: &Cgroups,
+    inside: &Inside<'_>,
     mounts: Mounts,
-    networks: &Networks,
-    filter: &Placed,
 ) -> Vec<Step> {
+    let Inside { maps, cgroups, networks, hooks, .. } = *inside;
     let Some(process) = draft.config.process.as_ref() else {
         draft.refuse(&at("/process"), Refusal::NoProgram);
         return Vec::new();
@@ -231,14 +262,28 @@ fn init(
         steps.push(step(Op::Process(ProcessOp::Umask { mask: 0 }), &root));
     }
     steps.extend(mounts.targets);
+    if !hooks.inside.is_empty() {
+        // What the parent tells comes in the order in which it tells it.
+        networks.wait_in(&mut steps);
+        steps.push(recorded());
+        steps.extend(hooks.inside.iter().cloned());
+    }
     steps.extend(mounts.switch);
     steps.extend(names(draft));
     steps.extend(privileges::limits(draft, process));
-    networks.wait_in(&mut steps);
-    // No program runs that a later command would not find.
-    steps.push(step(Op::Sync(SyncOp::Await(Token::Recorded)), &at("/process")));
-    steps.extend(last_steps(draft, process, maps, proc_kept, filter));
+    steps.extend(treatment::plan(draft, process));
+    if hooks.inside.is_empty() {
+        networks.wait_in(&mut steps);
+        steps.push(recorded());
+    }
+    let last = Last { maps, proc_kept, filter: inside.filter, hooks: &hooks.start };
+    steps.extend(last::plan(draft, process, &last));
     steps
+}
+
+/// No program runs that a later command would not find.
+fn recorded() -> Step {
+    step(Op::Sync(SyncOp::Await(Token::Recorded)), &at("/process"))
 }
 
 /// Host and domain name.
@@ -266,59 +311,22 @@ fn names(draft: &mut Draft<'_>) -> Vec<Step> {
     steps
 }
 
-/// From the labels to `execve`: each of these takes a right away, so their order is the order of the rights.
-fn last_steps(
-    draft: &mut Draft<'_>,
-    process: &Process,
-    maps: &IdMaps,
-    proc_kept: bool,
-    filter: &Placed,
-) -> Vec<Step> {
-    let user = privileges::user(draft, process);
-    let mut steps = privileges::labels(draft, process, proc_kept);
-    steps.extend(privileges::identity(draft, process, &user, maps, filter.needs_admin));
-    steps.extend(process.parent_death_signal.map(privileges::death_signal));
-    let mask = process.user.umask.unwrap_or(0o022);
-    if mask > 0o777 {
-        let expected = "a mask from 0000 to 0777";
-        draft.refuse(&at("/process/user/umask"), Refusal::LimitInvalid { expected });
-    }
-    let everyone = at("/process");
-    steps.push(step(Op::Process(ProcessOp::Umask { mask }), &at("/process/user/umask")));
-    steps.push(step(Op::Process(ProcessOp::CloseDescriptors), &everyone));
-    steps.extend(minimal_init::plan(draft, process));
-    let path = process.cwd.clone();
-    steps.push(step(Op::Process(ProcessOp::ChangeDirectory { path }), &at("/process/cwd")));
-    steps.push(step(Op::Sync(SyncOp::Signal(Token::Ready)), &everyone));
-    steps.extend(filter.install.clone());
-    steps.extend(program::execute(draft, process, &user));
-    steps
-}
-
-/// What the rooms decided for the parent.
-struct Outer {
-    relabels: Vec<Step>,
-    cgroups: Cgroups,
-    networks: Networks,
-    filter: Placed,
-    record: Vec<Step>,
-}
-
 /// The scripts of the parent and of the process in between.
 fn outside(
     draft: &Draft<'_>,
     namespaces: &Namespaces,
-    maps: &IdMaps,
-    outer: Outer,
+    outer: Outside<'_>,
 ) -> (Vec<Step>, Vec<Step>) {
-    let Outer { relabels, cgroups, networks, filter, record } = outer;
+    let Outside { maps, trees, cgroups, networks, hooks, filter, record } = outer;
     let everyone = at("/process");
     let sync = |op| step(Op::Sync(op), &everyone);
     let mut parent = Vec::from_iter(filter.connect);
     let undo = Undo::by(Op::State(StateOp::CloseJournal));
     parent.push(step_undone(Op::State(StateOp::OpenJournal), &everyone, undo));
-    parent.extend(relabels);
+    parent.extend(hooks.promise);
+    parent.extend(trees);
     parent.extend(cgroups.before_clone);
+    parent.extend(hooks.before_clone);
     let kill = cgroups.kill.filter(|_| !draft.config.creates(NamespaceKind::Pid));
     let undo = kill.map_or(Undo::Nothing, |kill| Undo::by(Op::Cgroup(kill)));
     let is_direct = namespaces.topology != Topology::Intermediate;
@@ -350,8 +358,10 @@ fn outside(
     if draft.config.process.as_ref().is_some_and(|process| process.terminal) {
         parent.push(step(Op::Sync(SyncOp::Await(Token::Terminal)), &at("/process/terminal")));
     }
+    parent.extend(hooks.runtime);
     parent.push(sync(SyncOp::Await(Token::Ready)));
     parent.extend(filter.hand_over);
     parent.push(sync(SyncOp::AwaitExec));
+    parent.extend(hooks.poststart);
     (parent, intermediate)
 }

@@ -4,9 +4,10 @@ use alloc::vec::Vec;
 
 use super::draft::{Draft, at, step};
 use super::error::{Refusal, UsernsBar};
+use super::hooks;
 use super::model::{Step, Topology};
 use super::op::{NamespaceOp, Op};
-use crate::config::NamespaceSource;
+use crate::config::{Config, NamespaceSource};
 use crate::facts::{Feature, HostFacts};
 use crate::types::{Capability, CloneFlags, NamespaceKind, Pointer};
 
@@ -40,6 +41,7 @@ pub(super) fn plan(draft: &mut Draft<'_>) -> Namespaces {
     check_support(draft);
     check_rights(draft);
     check_time_offsets(draft);
+    check_tracers(draft);
     let topology = topology(draft);
     let mut created = CloneFlags::empty();
     for kind in NamespaceKind::ALL {
@@ -118,6 +120,19 @@ fn check_time_offsets(draft: &mut Draft<'_>) {
     }
 }
 
+/// Whether others are in the process's pid namespace already, who are of a container.
+pub(super) fn joins_pid(config: &Config) -> bool {
+    matches!(config.namespaces.get(&NamespaceKind::Pid), Some(NamespaceSource::Join(_)))
+}
+
+/// A change of ids takes the dumpable flag away, which keeps them from tracing it; but not everywhere (`proc_sys_fs(5)`).
+pub(super) fn check_tracers(draft: &mut Draft<'_>) {
+    if joins_pid(draft.config) && draft.facts.kernel.suid_dumpable == 1 {
+        let reason = "fs.suid_dumpable is 1, so processes of a pid namespace that is joined could trace one that changes its ids: expected 0 or 2";
+        draft.refuse(&place(NamespaceKind::Pid), Refusal::Contradiction { reason });
+    }
+}
+
 /// An intermediate is needed where an effect counts for children only, and where rights must be taken from a namespace
 /// before others are made: `setns(2)`, `pid_namespaces(7)`, `time_namespaces(7)`.
 pub(super) fn topology(draft: &Draft<'_>) -> Topology {
@@ -130,13 +145,18 @@ pub(super) fn topology(draft: &Draft<'_>) -> Topology {
     let creates_in_joined = is_joined(NamespaceKind::User) && creates_by_clone;
     if counts_for_children || joins_below || creates_in_joined {
         Topology::Intermediate
-    } else if draft.joins_any() || config.process.as_ref().is_some_and(|process| process.init) {
-        // Processes of a joined namespace could trace one that shares memory with its launcher; an init that stays would
-        // share it for good.
+    } else if draft.joins_any() || hooks::run_inside(config) || stays(config) {
+        // Processes of a joined namespace, and hooks in the container's, could trace one that shares memory with its
+        // launcher; an init that stays would share it for good.
         Topology::CopiedMemory
     } else {
         Topology::SharedMemory
     }
+}
+
+/// Whether init stays as the program's parent.
+fn stays(config: &Config) -> bool {
+    config.process.as_ref().is_some_and(|process| process.init)
 }
 
 fn joins(draft: &Draft<'_>) -> Vec<Step> {

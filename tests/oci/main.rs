@@ -4,6 +4,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod conformance;
+mod features;
 mod fixtures;
 mod reading;
 mod refusals;

@@ -88,8 +88,10 @@ impl Table {
             MountOp::CloneDevice { source, slot, .. } => {
                 self.copy(format!("mount(host:{source})"), *slot)
             }
+            // The samples have none.
+            MountOp::MapTree { .. } => one("not in the table"),
             MountOp::Attach { .. } => self.attach(op),
-            MountOp::OpenTerminal { console, .. } => self.open_terminal(*console),
+            MountOp::OpenTerminal { console, owner, .. } => self.open_terminal(*owner, *console),
             MountOp::PivotRoot => {
                 ["fchdir root", "pivot_root . .", "umount2 . MNT_DETACH", "chdir /"]
                     .map(|call| Item::Do(call.into()))
@@ -146,10 +148,11 @@ impl Table {
         calls.into_iter().map(Item::Do).collect()
     }
 
-    fn open_terminal(&self, console: bool) -> Vec<Item> {
+    fn open_terminal(&self, owner: Option<u32>, console: bool) -> Vec<Item> {
         let devpts = &self.slots[&Slot::Devpts];
         let mut items = one(format!("ioctl {devpts}/ptmx TIOCSPTLCK [0]"));
         // As large as the caller's, if that is a terminal: it is none in these tests.
+        items.extend(owner.map(|uid| Item::Do(format!("chown peer {uid} -1"))));
         items.push(Item::Do("tell 3 with a descriptor".into()));
         if console {
             items.push(Item::Try("create root:dev/console 0600".into(), &["EEXIST"]));
@@ -301,6 +304,11 @@ fn process(op: &ProcessOp) -> Vec<Item> {
             let (soft, hard) = (amount(limit.soft), amount(limit.hard));
             one(format!("prlimit64 {resource} {{rlim_cur={soft}, rlim_max={hard}}}"))
         }
+        // The samples have none.
+        ProcessOp::SetPersonality { .. }
+        | ProcessOp::SetIoPriority { .. }
+        | ProcessOp::SetScheduler { .. }
+        | ProcessOp::SetMemoryPolicy { .. } => one("not in the table"),
         ProcessOp::SetOomScore { value } => {
             one(super::write("/proc/self/oom_score_adj", &format!("{value}\n")))
         }
