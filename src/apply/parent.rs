@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use std::time::SystemTime;
 
+use super::affinity::Affinity;
 use super::error::Cause;
 use super::hold::Hold;
 use super::network::Network;
@@ -39,6 +40,14 @@ impl Launcher<'_> {
             }
             Op::Hook(op) => Ok(self.hook(id, op, &step.undo)?),
             Op::Namespace(op) => Ok(self.namespace(op)?),
+            Op::Process(ProcessOp::SetAffinity { cpus }) => {
+                self.affinity = Some(Affinity::narrow(cpus)?);
+                Ok(())
+            }
+            Op::Process(ProcessOp::RestoreAffinity) => {
+                self.affinity = None;
+                Ok(())
+            }
             Op::Process(ProcessOp::HoldProc) => Ok(self.hold(Slot::Proc, hold::proc_root()?)?),
             Op::Network(op) => Ok(self.network(id, op)?),
             Op::Privilege(PrivilegeOp::Relabel { path, label }) => Ok(relabel::tree(path, label)?),
@@ -191,13 +200,13 @@ impl Launcher<'_> {
         let Some((directory, state)) = self.journal.directory().zip(self.state.as_ref()) else {
             return Ok(());
         };
-        let pid = self.init()?;
+        let init = self.init.as_ref().ok_or(Cause::Protocol)?;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let record = Record {
             schema: Record::SCHEMA,
             id: state.id.clone(),
-            pid: pid.number().unsigned_abs(),
-            start_time: hold::start_time(pid)?,
+            pid: init.pid.number().unsigned_abs(),
+            start_time: hold::start_time(init.pid, init.tick)?,
             boot: running::boot().map(Into::into),
             created: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
             bundle: self.bundle.clone(),
@@ -282,7 +291,7 @@ impl Launcher<'_> {
     pub(super) fn learn_init(&mut self) {
         let pid = self.newborn.as_ref().and_then(|newborn| newborn.pid());
         if let (None, Some(pid)) = (&self.init, pid) {
-            self.init = Some(Started { pid, pidfd: host::pidfd_open(pid).ok() });
+            self.init = Some(Started { pid, pidfd: host::pidfd_open(pid).ok(), tick: None });
         }
     }
 

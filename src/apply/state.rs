@@ -40,6 +40,8 @@ pub(crate) struct Directory {
     own: Handle,
     name: CString,
     journal: File,
+    /// Whether the journal was empty when it was locked.
+    is_new: bool,
 }
 
 impl Directory {
@@ -64,12 +66,18 @@ impl Directory {
             if !lock(journal.fd())? {
                 return Err(Cause::InUse { id: id.to_string() });
             }
-            if fd::fstat(journal.fd())?.is_named {
+            let kind = fd::fstat(journal.fd())?;
+            if kind.is_named {
                 let journal = File::from(host::owned(journal));
-                return Ok(Self { root, own, name, journal });
+                return Ok(Self { root, own, name, journal, is_new: kind.is_empty });
             }
         }
         Err(Cause::InUse { id: id.to_string() })
+    }
+
+    /// Whether no launcher has done anything here that must be undone: each step is journaled first, the record too.
+    pub(super) const fn is_new(&self) -> bool {
+        self.is_new
     }
 
     pub(super) fn file(&mut self) -> &mut File {
