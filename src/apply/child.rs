@@ -21,6 +21,7 @@ use crate::types::Errno;
 
 mod files;
 mod filter;
+mod held;
 mod hidden;
 mod identity;
 mod mounts;
@@ -94,7 +95,8 @@ impl Launch {
 
 /// Init begins.
 pub(crate) extern "C" fn begin_init(launch: &Launch) -> ! {
-    let child = Child { launch, program: &launch.program, channel: launch.init.channel };
+    let child =
+        Child { launch, program: &launch.program, channel: launch.init.channel, is_started: false };
     child.settle(&launch.init);
     if let Err(fault) = child.place_stdio().and_then(|()| child.place_descriptors()) {
         child.fail(0, fault);
@@ -108,7 +110,8 @@ pub(crate) extern "C" fn begin_init(launch: &Launch) -> ! {
 
 /// One step of init's in the calling process, which has become init already.
 pub(super) fn step(launch: &Launch, step: u16) -> Outcome {
-    let child = Child { launch, program: &launch.program, channel: launch.init.channel };
+    let child =
+        Child { launch, program: &launch.program, channel: launch.init.channel, is_started: false };
     match launch.program.script(Actor::Init).get(usize::from(step)) {
         Some(act) => child.act(act),
         None => Ok(()),
@@ -117,14 +120,16 @@ pub(super) fn step(launch: &Launch, step: u16) -> Outcome {
 
 /// Puts what is passed on to the program in its place, in a process that has become init already.
 pub(super) fn place_passed(launch: &Launch) -> Outcome {
-    let child = Child { launch, program: &launch.program, channel: launch.init.channel };
+    let child =
+        Child { launch, program: &launch.program, channel: launch.init.channel, is_started: false };
     child.place_descriptors()
 }
 
 /// The intermediate begins.
 pub(crate) extern "C" fn begin_intermediate(launch: &Launch) -> ! {
     let Some(seat) = &launch.intermediate else { process::exit(FAILED) };
-    let child = Child { launch, program: &launch.program, channel: seat.channel };
+    let child =
+        Child { launch, program: &launch.program, channel: seat.channel, is_started: false };
     child.settle(seat);
     child.walk(Actor::Intermediate)
 }
@@ -138,6 +143,8 @@ struct Child<'a> {
     launch: &'a Launch,
     program: &'a Program,
     channel: Fd,
+    /// Whether the channel is that to a starter.
+    is_started: bool,
 }
 
 impl Child<'_> {
@@ -171,10 +178,14 @@ impl Child<'_> {
         Ok(())
     }
 
-    fn walk(self, actor: Actor) -> ! {
+    fn walk(mut self, actor: Actor) -> ! {
         for (step, act) in (0..).zip(self.program.script(actor)) {
             mark::step_begins(actor, step);
-            if let Err(fault) = self.act(act) {
+            let answer = match act {
+                Act::AwaitKnock { door } => self.await_knock(*door),
+                _ => self.act(act),
+            };
+            if let Err(fault) = answer {
                 self.fail(step, fault);
             }
         }
@@ -221,6 +232,7 @@ impl Child<'_> {
             Act::CloseDescriptors => self.close_descriptors(),
             Act::Supervise { terminal } => self.supervise(*terminal),
             Act::ChangeDirectory(path) => change_directory(path),
+            Act::Find(candidates) => held::find(candidates),
             Act::Execute(execute) => Err(search(execute)),
             Act::Signal(token) => self.signal(*token),
             Act::Await(token) => self.wait_for(*token),
@@ -292,7 +304,11 @@ impl Child<'_> {
         if token == Token::InitPid {
             return self.tell_init();
         }
-        channel::send(self.channel, &Message::Token(token).encode(), None)
+        match channel::send(self.channel, &Message::Token(token).encode(), None) {
+            // The word counts once it is given: a starter that was killed has started the program.
+            Err(fault) if self.is_started && is_gone(fault) => Ok(()),
+            answer => answer,
+        }
     }
 
     /// End of file is an error: the launcher has died, and what it was to do will never be done.
@@ -347,22 +363,36 @@ impl Child<'_> {
         process::setns(self.take(place)?.fd(), flag)
     }
 
+    /// What stays open beside the program's own, in order: the channel, and the door. 0 for what there is not: without a
+    /// launcher there is no channel to step around.
+    fn kept(self) -> [u32; 2] {
+        let number = |fd: Option<Fd>| fd.and_then(|fd| u32::try_from(fd.0).ok()).unwrap_or(0);
+        let door = self.program.door.and_then(|place| self.launch.at(place));
+        let (one, other) = (number(Some(self.channel)), number(door));
+        [one.min(other), one.max(other)]
+    }
+
     fn close_descriptors(self) -> Outcome {
         let first = u32::try_from(self.launch.passed.len()).map_or(u32::MAX, |passed| 3 + passed);
-        // Without a launcher there is no channel to step around.
-        let channel = u32::try_from(self.channel.0).unwrap_or(first - 1);
-        for entry in &self.launch.table {
-            entry.store(-1, Ordering::Relaxed);
+        for (place, entry) in self.launch.table.iter().enumerate() {
+            if self.program.door != Some(Place(place)) {
+                entry.store(-1, Ordering::Relaxed);
+            }
         }
+        let kept = self.kept();
         let marks = self.launch.marks;
         let close = if marks { fd::mark_range } else { fd::close_range };
-        let below = match channel.checked_sub(1) {
-            Some(last) if last >= first => close(first, last),
-            _ => Ok(()),
-        };
-        match below.and_then(|()| close(channel.saturating_add(1), crate::sys::abi::LAST_FD)) {
+        let mut from = first;
+        let mut answer = Ok(());
+        for &keep in kept.iter().filter(|&&keep| keep >= first) {
+            if answer.is_ok() && from < keep {
+                answer = close(from, keep - 1);
+            }
+            from = keep.saturating_add(1);
+        }
+        match answer.and_then(|()| close(from, crate::sys::abi::LAST_FD)) {
             Err(fault) if fault.is(Errno::ENOSYS) || marks && fault.is(Errno::EINVAL) => {
-                for number in (first..self.launch.descriptors).filter(|&n| n != channel) {
+                for number in (first..self.launch.descriptors).filter(|n| !kept.contains(n)) {
                     let number = Fd(number.cast_signed());
                     let _ = if marks { fd::close_on_exec(number) } else { fd::close(number) };
                 }
@@ -371,6 +401,11 @@ impl Child<'_> {
             answer => answer,
         }
     }
+}
+
+/// The other end has been closed.
+fn is_gone(fault: Fault) -> bool {
+    fault.is(Errno::EPIPE) || fault.is(Errno::ECONNRESET)
 }
 
 /// Protocol error.

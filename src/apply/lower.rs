@@ -14,7 +14,7 @@ use crate::config::Clock;
 use crate::plan::seccomp::FilterInstruction;
 use crate::plan::{
     Actor, CgroupOp, LabelModule, NamespaceOp, NetworkOp, Op, Plan, PrivilegeOp, ProcessOp,
-    Resolver, Slot, Step, StepId, SyncOp, UserOp,
+    Resolver, Slot, StateOp, Step, StepId, SyncOp, UserOp,
 };
 use crate::sys::process::StringTable;
 use crate::sys::seccomp::SockFilter;
@@ -85,6 +85,8 @@ pub fn lower(plan: &Plan) -> Result<Program, LowerError> {
     if !matches!(init.last(), Some(Act::Execute(_))) {
         return Err(named(Actor::Init, init.len(), LowerReason::NoProgram));
     }
+    let door = plan.init.iter().any(|step| step.op == Op::Sync(SyncOp::AwaitKnock));
+    let door = door.then(|| lowering.place(Slot::Door));
     let places = lowering.places.len();
     let by_launcher = by_launcher(&plan.parent);
     let numbered = lowering.places.iter().enumerate();
@@ -99,6 +101,7 @@ pub fn lower(plan: &Plan) -> Result<Program, LowerError> {
         places: places + 2,
         mask_directory: Place(places),
         mask_device: Place(places + 1),
+        door,
         root,
         dev: known(relative("dev"))?,
         null_device: known(relative("dev/null"))?,
@@ -131,6 +134,7 @@ fn by_launcher(script: &[Step]) -> Vec<Slot> {
         Op::Namespace(NamespaceOp::Hold { keep: true, .. }) => Some(Slot::Held),
         Op::Namespace(NamespaceOp::OpenHeld { kind }) => Some(Slot::Namespace(*kind)),
         Op::Process(ProcessOp::HoldProc) => Some(Slot::Proc),
+        Op::State(StateOp::OpenDoor) => Some(Slot::Door),
         _ => None,
     };
     script.iter().filter_map(filled).collect()
@@ -208,9 +212,10 @@ impl Lowering<'_> {
             Op::Process(op) => process(actor, op),
             Op::Sync(SyncOp::Signal(token)) => Ok(Act::Signal(*token)),
             Op::Sync(SyncOp::Await(token)) => Ok(Act::Await(*token)),
+            Op::Sync(SyncOp::AwaitKnock) => Ok(Act::AwaitKnock { door: self.place(Slot::Door) }),
             Op::User(op) => user(op),
             Op::Privilege(op) => self.privilege(op),
-            Op::Cgroup(_) | Op::Network(_) | Op::State(_) | Op::Sync(SyncOp::AwaitExec) => {
+            Op::Cgroup(_) | Op::Network(_) | Op::State(_) | Op::Sync(_) => {
                 Err(LowerReason::WrongActor)
             }
         }
@@ -312,6 +317,7 @@ fn process(actor: Actor, op: &ProcessOp) -> Lowered<Act> {
         ProcessOp::CloseDescriptors => Act::CloseDescriptors,
         &ProcessOp::Supervise { terminal } => Act::Supervise { terminal },
         ProcessOp::ChangeDirectory { path } => Act::ChangeDirectory(text(path.as_str())?),
+        ProcessOp::Find { candidates } => Act::Find(texts(candidates)?),
         ProcessOp::Execute { candidates, args, env } => Act::Execute(Box::new(Execute {
             candidates: texts(candidates)?,
             args: StringTable::new(texts(args)?),

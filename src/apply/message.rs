@@ -24,7 +24,7 @@ pub(crate) enum Message {
     GivenUp,
 }
 
-const TOKENS: [Token; 8] = [
+const TOKENS: [Token; 10] = [
     Token::MapsWritten,
     Token::Placed,
     Token::Terminal,
@@ -33,6 +33,8 @@ const TOKENS: [Token; 8] = [
     Token::NetworkReady,
     Token::Recorded,
     Token::Listener,
+    Token::Created,
+    Token::Start,
 ];
 const FAILED: u16 = 0x100;
 const NOT_BEGUN: u16 = 0x101;
@@ -93,6 +95,8 @@ fn position(token: Token) -> u16 {
         Token::NetworkReady => 6,
         Token::Recorded => 7,
         Token::Listener => 8,
+        Token::Created => 9,
+        Token::Start => 10,
     }
 }
 
@@ -120,6 +124,6 @@ mod tests {
             assert_eq!(Message::decode(message.encode()), Some(message));
         }
         assert_eq!(Message::decode([0; 8]), None);
-        assert_eq!(Message::decode([9, 0, 0, 0, 0, 0, 0, 0]), None);
+        assert_eq!(Message::decode([11, 0, 0, 0, 0, 0, 0, 0]), None);
     }
 }

@@ -12,7 +12,7 @@ use super::{cgroup, hold, idmap, leaf, reexec, running};
 use crate::apply::message::Message;
 use crate::plan::{
     Actor, CgroupOp, NamespaceOp, NetworkOp, Op, Planned, PrivilegeOp, ProcessOp, Record, Slot,
-    StateOp, Step, StepId, SyncOp, Token, Undo, UserOp,
+    StartScript, StateOp, Step, StepId, SyncOp, Token, Undo, UserOp,
 };
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::Gone;
@@ -30,6 +30,16 @@ impl Launcher<'_> {
             Op::Cgroup(op) => Ok(self.cgroup(id, op, &step.undo)?),
             Op::State(StateOp::OpenJournal) => Ok(self.journal.open(id, self.state.as_ref())?),
             Op::State(StateOp::WriteRecord { planned }) => Ok(self.write_record(planned)?),
+            Op::State(StateOp::OpenDoor) => {
+                let door = self.journal.directory().ok_or(NO_STATE)?.open_door()?;
+                Ok(self.hold(Slot::Door, door)?)
+            }
+            Op::State(StateOp::Keep) => {
+                let script = StartScript::of(self.plan).to_json();
+                let directory = self.journal.directory().ok_or(NO_STATE)?;
+                directory.write_script(script.as_bytes())?;
+                Ok(self.journal.keep()?)
+            }
             &Op::Process(ProcessOp::Clone { flags, starts }) => {
                 self.record_children()?;
                 Ok(self.clone(flags, starts)?)
@@ -211,6 +221,12 @@ impl Launcher<'_> {
             }
             SyncOp::Await(Token::InitPid) => self.await_init(),
             SyncOp::Await(token) => self.await_token(token),
+            SyncOp::Knock => {
+                let directory = self.journal.directory().ok_or(NO_STATE)?;
+                self.channels.init = Some(directory.knock()?);
+                Ok(())
+            }
+            SyncOp::AwaitKnock => Err(Cause::Protocol.into()),
             SyncOp::AwaitExec => match self.receive(Actor::Init, true)? {
                 None if self.ready => Ok(()),
                 None => Err(Cause::ENDED.into()),
@@ -343,6 +359,10 @@ impl Launcher<'_> {
         (id, failed.cause)
     }
 }
+
+/// A container that waits is found by its name.
+const NO_STATE: Cause =
+    Cause::State { reason: "a container that waits for its start needs a state directory" };
 
 /// How often a shared parent may vanish while a directory is made in it.
 const MOST_RACES: u8 = 16;

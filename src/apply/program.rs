@@ -26,6 +26,8 @@ pub struct Program {
     /// Where the shared empty directory and the null device for masks are kept.
     pub(crate) mask_directory: Place,
     pub(crate) mask_device: Place,
+    /// Where the socket is kept at which init waits for the word, if it does.
+    pub(crate) door: Option<Place>,
     /// Where the root directory is kept.
     pub(crate) root: Place,
     /// `/dev` and `/dev/null` below it.
@@ -180,9 +182,14 @@ pub(crate) enum Act {
         terminal: bool,
     },
     ChangeDirectory(CString),
+    /// Files to try in order.
+    Find(Vec<CString>),
     Execute(Box<Execute>),
     Signal(Token),
     Await(Token),
+    AwaitKnock {
+        door: Place,
+    },
     BecomeRoot {
         clear_groups: bool,
     },

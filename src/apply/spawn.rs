@@ -175,7 +175,7 @@ impl<'a> Launcher<'a> {
 }
 
 impl Launcher<'_> {
-    fn carry_out(&mut self) -> Result<(), Failure> {
+    pub(super) fn carry_out(&mut self) -> Result<(), Failure> {
         for (index, step) in (0..).zip(&self.plan.parent) {
             let id = StepId { actor: Actor::Parent, index };
             mark::step_begins(id.actor, id.index);

@@ -7,7 +7,8 @@ use core::fmt;
 use super::filter_rules::filters;
 use super::model::{Actor, Plan, Step, StepId, Topology};
 use super::op::{
-    CgroupOp, MountOp, NamespaceOp, Op, PrivilegeOp, ProcessOp, Slot, SyncOp, Token, UserOp,
+    CgroupOp, MountOp, NamespaceOp, Op, PrivilegeOp, ProcessOp, Slot, StateOp, SyncOp, Token,
+    UserOp,
 };
 use crate::types::{CloneFlags, FilterFlags, NamespaceKind};
 
@@ -26,7 +27,7 @@ pub struct Broken {
 pub enum Rule {
     /// A script has more steps than ids, or none where one is needed.
     Length,
-    /// The parent's last step waits for the program, init's last two say "ready" and execute it.
+    /// The last step of the parent, or the starter, waits for the program, init's last two say "ready" and execute it.
     Ending,
     /// Each process is cloned exactly once, by the actor and with the memory that the topology says.
     Topology,
@@ -57,6 +58,9 @@ pub enum Rule {
     /// An init that stays does so in shared memory, with rights or descriptors that the program does not have, in a pid
     /// namespace that is not the container's own, or twice.
     MinimalInit,
+    /// A container that waits for its start does so with rights or descriptors that its program does not have, or twice, or
+    /// nobody is there who starts it.
+    Held,
     /// A text cannot become a C string.
     Nul,
 }
@@ -75,7 +79,7 @@ impl core::error::Error for Broken {}
 /// # Errors
 /// All rules that are broken, in a fixed order.
 pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
-    let checks: [fn(&Plan) -> Vec<Broken>; 15] = [
+    let checks: [fn(&Plan) -> Vec<Broken>; 16] = [
         length,
         ending,
         topology,
@@ -90,6 +94,7 @@ pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
         super::network_rules::network,
         super::filter_rules::filter,
         super::minimal_init::rule,
+        super::held::rule,
         super::text_rules::nul,
     ];
     let broken: Vec<_> = checks.iter().flat_map(|check| check(plan)).collect();
@@ -122,15 +127,15 @@ pub(super) fn ordered(
 }
 
 fn length(plan: &Plan) -> Vec<Broken> {
-    let is_long = [Actor::Parent, Actor::Intermediate, Actor::Init]
-        .into_iter()
-        .any(|actor| u16::try_from(plan.script(actor).len()).is_err());
+    let is_long =
+        Actor::ALL.into_iter().any(|actor| u16::try_from(plan.script(actor).len()).is_err());
     let is_empty = plan.parent.is_empty() || plan.init.is_empty();
     fault(Rule::Length, is_long || is_empty).into_iter().collect()
 }
 
 fn ending(plan: &Plan) -> Vec<Broken> {
-    let waits = matches!(plan.parent.last().map(|s| &s.op), Some(Op::Sync(SyncOp::AwaitExec)));
+    let who = if plan.start.is_empty() { &plan.parent } else { &plan.start };
+    let waits = matches!(who.last().map(|s| &s.op), Some(Op::Sync(SyncOp::AwaitExec)));
     let executes = |op: &Op| matches!(op, Op::Process(ProcessOp::Execute { .. }));
     let is_last = plan.init.last().is_some_and(|step| executes(&step.op));
     let is_only = plan.steps().filter(|(_, step)| executes(&step.op)).count() == 1;
@@ -171,6 +176,7 @@ fn topology(plan: &Plan) -> Vec<Broken> {
 fn signals(op: &Op) -> Option<Token> {
     match op {
         Op::Sync(SyncOp::Signal(token)) => Some(*token),
+        Op::Sync(SyncOp::Knock) => Some(Token::Start),
         Op::Mount(MountOp::OpenTerminal { .. }) => Some(Token::Terminal),
         Op::Privilege(PrivilegeOp::Seccomp { flags, .. })
             if flags.contains(FilterFlags::SECCOMP_FILTER_FLAG_NEW_LISTENER) =>
@@ -187,6 +193,7 @@ type TokenOf = fn(&Op) -> Option<Token>;
 fn awaits(op: &Op) -> Option<Token> {
     match op {
         Op::Sync(SyncOp::Await(token)) => Some(*token),
+        Op::Sync(SyncOp::AwaitKnock) => Some(Token::Start),
         _ => None,
     }
 }
@@ -207,12 +214,13 @@ fn handshake(plan: &Plan) -> Vec<Broken> {
     broken
 }
 
-/// Runs the scripts against each other: a process starts when it is cloned, a wait passes when its signal was given.
+/// Runs the scripts against each other: a process starts when it is cloned, the starter when the parent is done, a wait
+/// passes when its signal was given.
 fn deadlock(plan: &Plan) -> Vec<Broken> {
-    let actors = [Actor::Parent, Actor::Intermediate, Actor::Init];
+    let actors = Actor::ALL;
     let mut started = BTreeSet::from([Actor::Parent]);
     let mut given = BTreeSet::new();
-    let mut at = [0usize; 3];
+    let mut at = [0usize; 4];
     let mut moved = true;
     while moved {
         moved = false;
@@ -230,6 +238,9 @@ fn deadlock(plan: &Plan) -> Vec<Broken> {
             }
             at[n] += 1;
             moved = true;
+            if at[0] == plan.parent.len() {
+                started.insert(Actor::Starter);
+            }
         }
     }
     let stuck = actors.into_iter().enumerate().find_map(|(n, actor)| {
@@ -248,6 +259,7 @@ fn makes(op: &Op) -> Option<Slot> {
         Op::Mount(MountOp::CloneTree { slot, .. } | MountOp::CloneDevice { slot, .. })
         | Op::Cgroup(CgroupOp::OpenTasks { slot, .. }) => Some(*slot),
         Op::Cgroup(CgroupOp::OpenDirectory { .. }) => Some(Slot::CgroupDirectory),
+        Op::State(StateOp::OpenDoor) => Some(Slot::Door),
         Op::Namespace(NamespaceOp::Open { kind, .. } | NamespaceOp::OpenHeld { kind }) => {
             Some(Slot::Namespace(*kind))
         }
@@ -273,6 +285,7 @@ fn uses(op: &Op) -> Vec<Slot> {
         | Op::Mount(MountOp::CloneTree { .. } | MountOp::CloneDevice { .. }) => Vec::new(),
         Op::Mount(_) => [Slot::Root].into(),
         Op::Cgroup(CgroupOp::Enter { slot }) => [*slot].into(),
+        Op::Sync(SyncOp::AwaitKnock) => [Slot::Door].into(),
         Op::Namespace(NamespaceOp::Join { kind }) => [Slot::Namespace(*kind)].into(),
         Op::Namespace(NamespaceOp::JoinHeld { .. }) => [Slot::Held].into(),
         Op::Namespace(NamespaceOp::Sysctl { .. })
@@ -290,7 +303,7 @@ fn uses(op: &Op) -> Vec<Slot> {
 fn slots(plan: &Plan) -> Vec<Broken> {
     let mut broken = Vec::new();
     let mut held: BTreeSet<Slot> = BTreeSet::new();
-    for actor in [Actor::Parent, Actor::Intermediate, Actor::Init] {
+    for actor in Actor::ALL {
         let mut own = held.clone();
         for (index, step) in (0u16..).zip(plan.script(actor)) {
             if uses(&step.op).iter().any(|slot| !own.contains(slot)) {

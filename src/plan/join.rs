@@ -64,6 +64,7 @@ pub fn join(process: &Process, record: &Record, facts: &HostFacts) -> Result<Pla
         parent,
         intermediate,
         init,
+        start: Vec::new(),
         notes: draft.notes,
     })
 }

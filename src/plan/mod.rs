@@ -18,6 +18,7 @@ mod draft;
 mod error;
 mod filter_rules;
 mod fuzz;
+mod held;
 mod hint;
 mod idmap;
 mod ignored;
@@ -46,6 +47,7 @@ pub use bpf::Instruction;
 pub use error::{Note, PlanError, Refusal, UsernsBar};
 #[doc(hidden)]
 pub use fuzz::{plan_bytes as fuzz_plan, plan_json as fuzz_plan_json};
+pub use held::{LeftStep, StartScript};
 pub use hint::{apply_hint, plan_hint};
 pub use idmap::map_with_subids;
 pub use invariants::{Broken, Rule, invariants};
@@ -85,7 +87,34 @@ use crate::types::{CloneFlags, NamespaceKind};
 /// println!("{plan}");
 /// ```
 pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> {
+    plan_draft(Draft::new(config, facts))
+}
+
+/// Plans a container that is created and then waits for the word to run its program, which is the last script's.
+///
+/// # Errors
+/// As [`plan`].
+///
+/// ```
+/// use nsplan::{config::Config, facts::HostFacts, plan::plan_created, types::HostPath};
+///
+/// let root = HostPath::new("/srv/rootfs").expect("absolute");
+/// let config = Config::sandbox(root, vec!["sh".into()], false);
+/// let plan = plan_created(&config, &HostFacts::example()).expect("root may do this");
+/// assert!(plan.to_string().contains("starter"));
+/// ```
+pub fn plan_created(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> {
     let mut draft = Draft::new(config, facts);
+    draft.is_held = true;
+    if config.process.as_ref().is_some_and(|process| process.parent_death_signal.is_some()) {
+        let reason = "a container that outlives the command that creates it cannot die with it";
+        draft.refuse(&at("/process/parentDeathSignal"), Refusal::Contradiction { reason });
+    }
+    plan_draft(draft)
+}
+
+fn plan_draft(mut draft: Draft<'_>) -> Result<Plan, Vec<PlanError>> {
+    let facts = draft.facts;
     refuse_unsupported(&mut draft);
     ignored::plan(&mut draft);
     let namespaces = namespaces::plan(&mut draft);
@@ -97,6 +126,7 @@ pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> 
     let init = init(&mut draft, &namespaces, &maps, &cgroups, mounts, &networks, &filter);
     let record = record::steps(&draft, &maps, &cgroups);
     let outer = Outer { cgroups, networks, filter, record };
+    let start = if draft.is_held { held::start(&outer.filter) } else { Vec::new() };
     let (parent, intermediate) = outside(&draft, &namespaces, &maps, outer);
     if !draft.errors.is_empty() {
         return Err(draft.errors);
@@ -113,6 +143,7 @@ pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> 
         parent,
         intermediate,
         init,
+        start,
         notes: draft.notes,
     })
 }
@@ -278,9 +309,13 @@ fn last_steps(
     steps.extend(minimal_init::plan(draft, process));
     let path = process.cwd.clone();
     steps.push(step(Op::Process(ProcessOp::ChangeDirectory { path }), &at("/process/cwd")));
+    let execute = program::execute(draft, process, &user);
+    if draft.is_held {
+        steps.extend(held::wait(execute.as_ref()));
+    }
     steps.push(step(Op::Sync(SyncOp::Signal(Token::Ready)), &everyone));
     steps.extend(filter.install.clone());
-    steps.extend(program::execute(draft, process, &user));
+    steps.extend(execute);
     steps
 }
 
@@ -302,9 +337,10 @@ fn outside(
     let Outer { cgroups, networks, filter, record } = outer;
     let everyone = at("/process");
     let sync = |op| step(Op::Sync(op), &everyone);
-    let mut parent = Vec::from_iter(filter.connect);
+    let mut parent = Vec::from_iter(filter.connect.filter(|_| !draft.is_held));
     let undo = Undo::by(Op::State(StateOp::CloseJournal));
     parent.push(step_undone(Op::State(StateOp::OpenJournal), &everyone, undo));
+    parent.extend(draft.is_held.then(held::door));
     parent.extend(cgroups.before_clone);
     let kill = cgroups.kill.filter(|_| !draft.config.creates(NamespaceKind::Pid));
     let undo = kill.map_or(Undo::Nothing, |kill| Undo::by(Op::Cgroup(kill)));
@@ -336,6 +372,10 @@ fn outside(
     parent.extend(record);
     if draft.config.process.as_ref().is_some_and(|process| process.terminal) {
         parent.push(step(Op::Sync(SyncOp::Await(Token::Terminal)), &at("/process/terminal")));
+    }
+    if draft.is_held {
+        parent.extend(held::keep());
+        return (parent, intermediate);
     }
     parent.push(sync(SyncOp::Await(Token::Ready)));
     parent.extend(filter.hand_over);

@@ -16,7 +16,7 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
                     | CgroupOp::Kill { .. }
                     | CgroupOp::ReturnFromLeaf { .. }
             ) | Op::Network(NetworkOp::RemoveLink { .. })
-                | Op::State(StateOp::CloseJournal | StateOp::RemoveRecord)
+                | Op::State(StateOp::CloseJournal | StateOp::RemoveRecord | StateOp::RemoveDoor)
         )
     };
     let is_broken = |step: &Step| match (&step.op, &step.undo) {
@@ -34,10 +34,13 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
         (Op::State(StateOp::WriteRecord { .. }), Undo::Op(undo)) => {
             !matches!(&**undo, Op::State(StateOp::RemoveRecord))
         }
+        (Op::State(StateOp::OpenDoor), Undo::Op(undo)) => {
+            !matches!(&**undo, Op::State(StateOp::RemoveDoor))
+        }
         (
             Op::Cgroup(CgroupOp::MakeDirectory { .. } | CgroupOp::MoveToLeaf { .. })
             | Op::Network(NetworkOp::MakeVeth { .. })
-            | Op::State(StateOp::WriteRecord { .. }),
+            | Op::State(StateOp::WriteRecord { .. } | StateOp::OpenDoor),
             _,
         ) => true,
         _ => false,
