@@ -135,6 +135,7 @@ impl Floor<'_> {
                 control(&mut self.machine, &[set, 1.into(), 0.into(), 0.into(), 0.into()]);
             }
             PrivilegeOp::ExecLabel { .. }
+            | PrivilegeOp::Relabel { .. }
             | PrivilegeOp::Seccomp { .. }
             | PrivilegeOp::ConnectAgent { .. }
             | PrivilegeOp::SendListener { .. } => return None,

@@ -220,7 +220,7 @@ impl Child<'_> {
             Act::Unshare { flag } => process::unshare(*flag),
             Act::WriteProc { path, value } => self.write_host_proc(path, value),
             Act::Sysctl { proc, path, value } => self.sysctl(*proc, path, value),
-            Act::ExecLabel { proc, paths, value } => self.exec_label(*proc, paths, value),
+            Act::ExecLabel { proc, path, value } => self.exec_label(*proc, path, value),
             Act::SetHostname(name) => process::sethostname(name),
             Act::SetDomainname(name) => process::setdomainname(name),
             Act::LoopbackUp => process::loopback_up(),

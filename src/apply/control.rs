@@ -72,21 +72,31 @@ impl CgroupHandle {
         Self { version: CgroupVersion::V2, directories: [directory].into() }
     }
 
-    /// The directories that `plan` makes for its container alone; `None` if it makes none. They exist while the
+    /// The directories that `plan` makes, or has systemd make, for its container alone; `None` if it makes none. They exist while the
     /// container runs.
     #[must_use]
     pub fn of(plan: &Plan) -> Option<Self> {
-        let mut directories = Vec::new();
+        let mut directories: Vec<HostPath> = Vec::new();
         let mut version = CgroupVersion::V2;
         for step in &plan.parent {
-            match &step.op {
-                Op::Cgroup(CgroupOp::MakeDirectory { path, fresh: true }) => {
-                    directories.push(path.clone());
+            let Op::Cgroup(op) = &step.op else { continue };
+            let own = match op {
+                CgroupOp::MakeDirectory { path, fresh: true } => Some(path.clone()),
+                CgroupOp::StartScope { directory, .. } => {
+                    if directory.is_none() {
+                        version = CgroupVersion::V1;
+                    }
+                    directory.clone()
                 }
+                CgroupOp::Place { file } => above(file),
                 // Only v1 has a file to be entered by.
-                Op::Cgroup(CgroupOp::OpenTasks { .. }) => version = CgroupVersion::V1,
-                _ => {}
-            }
+                CgroupOp::OpenTasks { .. } => {
+                    version = CgroupVersion::V1;
+                    None
+                }
+                _ => None,
+            };
+            directories.extend(own.filter(|own| !directories.contains(own)));
         }
         (!directories.is_empty()).then_some(Self { version, directories })
     }
@@ -163,4 +173,9 @@ impl CgroupHandle {
         }
         Ok(())
     }
+}
+
+/// The directory of a file.
+fn above(file: &HostPath) -> Option<HostPath> {
+    file.as_str().rsplit_once('/').and_then(|(above, _)| HostPath::new(above).ok())
 }

@@ -1,9 +1,11 @@
 //! Why a plan could not be carried out: the step, the call, the errno, and what is left of it.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::bus::BusError;
 use super::container::ExitStatus;
 use super::lower::LowerError;
 use crate::plan::{Op, Plan, ProcessOp, StepId};
@@ -40,6 +42,8 @@ pub enum Cause {
         /// Why.
         errno: Errno,
     },
+    /// systemd, or the bus it is on.
+    Bus(Box<BusError>),
     /// The process ended, or was killed, before its program ran.
     Ended {
         /// How, if it could be waited for.
@@ -94,6 +98,12 @@ impl Cause {
         if let Self::Ended { status } = self {
             *status = Some(how);
         }
+    }
+}
+
+impl From<Box<BusError>> for Cause {
+    fn from(error: Box<BusError>) -> Self {
+        Self::Bus(error)
     }
 }
 
@@ -178,6 +188,7 @@ impl fmt::Display for Cause {
             Self::Netlink { request, errno } => {
                 write!(f, "{request}: {errno} ({})", errno.meaning())
             }
+            Self::Bus(error) => write!(f, "systemd: {error}"),
             Self::Ended { status: Some(ExitStatus::Signaled(signal)) } => {
                 write!(f, "the process ended before its program ran: killed by {signal}")
             }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::bus::BusError;
 use super::cgroup;
 use super::error::{Cause, Leftover};
 use super::hold::Hold;
@@ -16,9 +17,10 @@ use super::mark;
 use super::network;
 use super::running::Running;
 use super::state::{Directory, Seen};
+use super::systemd;
 use crate::plan::{CgroupOp, InterfaceName, NetworkOp, Op, StateOp, StepId};
 use crate::sys::{Fault, Outcome, Sysno};
-use crate::types::{Errno, Signal};
+use crate::types::{Errno, HostPath, Signal};
 
 /// How long the first process of a container may outlive its launcher: it is told of the end by a signal.
 const ORPHAN: Duration = Duration::from_millis(500);
@@ -197,6 +199,7 @@ fn undo(entry: &Entry) -> Outcome {
         }
         Op::Cgroup(CgroupOp::Kill { directory }) => cgroup::kill(directory),
         Op::Cgroup(CgroupOp::ReturnFromLeaf { directory }) => leaf::leave(directory),
+        Op::Cgroup(CgroupOp::StopScope { bus, unit }) => end_scope(bus, unit),
         Op::Network(NetworkOp::RemoveLink { host }) => network::remove(host),
         _ => Err(Fault::new(Sysno::exit, Errno::ENOSYS)),
     }
@@ -206,12 +209,27 @@ pub(crate) fn io_fault(call: Sysno, error: &std::io::Error) -> Fault {
     Fault::new(call, Errno(error.raw_os_error().unwrap_or(Errno::EIO.0)))
 }
 
+/// A leftover has room for the kernel's words only.
+fn end_scope(bus: &HostPath, unit: &str) -> Outcome {
+    systemd::stop(bus, unit).map_err(|error| match error {
+        BusError::Socket(errno) => Fault::new(Sysno::connect, errno),
+        BusError::TimedOut => Fault::new(Sysno::recvfrom, Errno::ETIMEDOUT),
+        BusError::Protocol(_) | BusError::Refused { .. } => {
+            Fault::new(Sysno::recvfrom, Errno::EPROTO)
+        }
+    })
+}
+
 /// What an undo that is read from a file may be.
 fn is_allowed(op: &Op) -> bool {
     match op {
         Op::Cgroup(CgroupOp::RemoveDirectory { path, .. }) => cgroup::is_below_cgroup_root(path),
         Op::Cgroup(CgroupOp::Kill { directory } | CgroupOp::ReturnFromLeaf { directory }) => {
             cgroup::is_below_cgroup_root(directory)
+        }
+        // Scopes only, and who may end one is for systemd to say.
+        Op::Cgroup(CgroupOp::StopScope { unit, .. }) => {
+            unit.ends_with(".scope") && !unit.contains('/')
         }
         // Carried out on veths only.
         Op::Network(NetworkOp::RemoveLink { .. }) => true,
@@ -331,7 +349,6 @@ pub fn sweep(root: &Path) -> Vec<Swept> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::HostPath;
 
     #[test]
     fn a_line_that_was_cut_short_counts_for_nothing() {

@@ -152,9 +152,12 @@ fn check_parent(plan: &Plan) -> Result<(), LowerError> {
                 return Err(named(Actor::Parent, index, LowerReason::NoNetwork));
             }
             Op::Network(_) | Op::State(_) | Op::Sync(_) => true,
-            Op::Privilege(op) => {
-                matches!(op, PrivilegeOp::ConnectAgent { .. } | PrivilegeOp::SendListener { .. })
-            }
+            Op::Privilege(op) => matches!(
+                op,
+                PrivilegeOp::ConnectAgent { .. }
+                    | PrivilegeOp::Relabel { .. }
+                    | PrivilegeOp::SendListener { .. }
+            ),
             Op::User(op) => matches!(
                 op,
                 UserOp::DenySetgroups | UserOp::WriteIdMap { .. } | UserOp::RunMapHelper { .. }
@@ -272,19 +275,17 @@ impl Lowering<'_> {
                 flags: *flags,
                 program: program.iter().map(|&instruction| filter(instruction)).collect(),
             },
-            PrivilegeOp::ConnectAgent { .. } | PrivilegeOp::SendListener { .. } => {
-                return Err(LowerReason::WrongActor);
-            }
-            PrivilegeOp::ExecLabel { module, label } => {
-                // `/proc/self` is a plain link to a number, which a lookup without magic links may follow.
-                let (paths, value): (&[&str], _) = match module {
-                    LabelModule::Apparmor => {
-                        (&["self/attr/apparmor/exec", "self/attr/exec"], format!("exec {label}"))
-                    }
-                    LabelModule::Selinux => (&["self/attr/exec"], label.clone()),
+            PrivilegeOp::ConnectAgent { .. }
+            | PrivilegeOp::Relabel { .. }
+            | PrivilegeOp::SendListener { .. } => return Err(LowerReason::WrongActor),
+            PrivilegeOp::ExecLabel { module, file, label } => {
+                let value = match module {
+                    LabelModule::Apparmor => format!("exec {label}"),
+                    LabelModule::Selinux => label.clone(),
                 };
-                let paths = paths.iter().map(|path| below_proc(path)).collect::<Lowered<_>>()?;
-                Act::ExecLabel { proc: self.place(Slot::Proc), paths, value: value.into_bytes() }
+                // `/proc/self` is a plain link to a number, which a lookup without magic links may follow.
+                let path = below_proc(&format!("self/{file}"))?;
+                Act::ExecLabel { proc: self.place(Slot::Proc), path, value: value.into_bytes() }
             }
         })
     }

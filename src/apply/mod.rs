@@ -5,6 +5,7 @@
 pub mod probe;
 
 mod agent;
+mod bus;
 mod cgroup;
 mod child;
 mod container;
@@ -31,6 +32,7 @@ mod outside;
 mod parent;
 mod program;
 mod reexec;
+mod relabel;
 mod remove;
 mod root_entries;
 mod running;
@@ -40,8 +42,10 @@ mod stage;
 mod start;
 mod state;
 mod statistics;
+mod systemd;
 mod window;
 
+pub use bus::BusError;
 pub use container::{Container, ExitStatus, WaitError};
 pub use control::{CgroupHandle, CgroupVersion, ControlError, OomEvent, OomEvents};
 pub use death_signal::DeathSignal;

@@ -8,7 +8,7 @@ use super::error::Cause;
 use super::hold::Hold;
 use super::network::Network;
 use super::spawn::{Failure, Launcher, Started};
-use super::{cgroup, hold, idmap, leaf, reexec, running};
+use super::{cgroup, hold, idmap, leaf, reexec, relabel, running, systemd};
 use crate::apply::message::Message;
 use crate::plan::{
     Actor, CgroupOp, NamespaceOp, NetworkOp, Op, Planned, PrivilegeOp, ProcessOp, Record, Slot,
@@ -47,6 +47,7 @@ impl Launcher<'_> {
             Op::Namespace(op) => Ok(self.namespace(op)?),
             Op::Process(ProcessOp::HoldProc) => Ok(self.hold(Slot::Proc, hold::proc_root()?)?),
             Op::Network(op) => Ok(self.network(id, op)?),
+            Op::Privilege(PrivilegeOp::Relabel { path, label }) => Ok(relabel::tree(path, label)?),
             Op::Sync(op) => self.sync(*op),
             Op::User(op) => Ok(self.user(op)?),
             Op::Privilege(PrivilegeOp::ConnectAgent { path }) => Ok(self.agent.connect(path)?),
@@ -82,7 +83,12 @@ impl Launcher<'_> {
                 self.leaf = Some(leaf::enter(directory)?);
                 Ok(())
             }
+            CgroupOp::StartScope { bus, unit, properties, .. } => {
+                let pid = self.init()?;
+                Ok(systemd::start(bus, unit, properties, pid).map_err(Box::new)?)
+            }
             CgroupOp::RemoveDirectory { .. }
+            | CgroupOp::StopScope { .. }
             | CgroupOp::Kill { .. }
             | CgroupOp::ReturnFromLeaf { .. }
             | CgroupOp::Enter { .. } => Err(Cause::Protocol),

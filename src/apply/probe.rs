@@ -6,6 +6,7 @@ mod accounts;
 mod cgroup;
 mod features;
 mod read;
+mod systemd;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -95,6 +96,10 @@ pub fn probe(needs: &Needs) -> Result<HostFacts, ProbeError> {
         features::cgroup_kill(&mut kernel, &found);
         cgroup = Some(found);
     }
+    let systemd = match needs.systemd {
+        true => systemd::systemd(&mut reader, caller.uid, cgroup.as_ref()),
+        false => None,
+    };
     let mut subids = None;
     if needs.subids {
         caller.name = login_name(&mut reader, caller.uid)?;
@@ -113,6 +118,7 @@ pub fn probe(needs: &Needs) -> Result<HostFacts, ProbeError> {
         lsm,
         subids,
         cgroup,
+        systemd,
         mounts: mounts.filter(|_| needs.mounts),
         paths: paths.collect::<Result<_, ProbeError>>()?,
         accounts,
@@ -214,7 +220,9 @@ fn lsm(reader: &mut Reader) -> Result<LsmFacts, ProbeError> {
     let selinux = statfs("/sys/fs/selinux").is_ok_and(|fs| {
         fs.filesystem_type() == SELINUX_MAGIC && !fs.flags().contains(FsFlags::ST_RDONLY)
     });
-    Ok(LsmFacts { apparmor: apparmor.is_some_and(|text| text.starts_with('Y')), selinux })
+    let apparmor = apparmor.is_some_and(|text| text.starts_with('Y'));
+    let apparmor_attr = apparmor && reader.own_has("attr/apparmor/exec");
+    Ok(LsmFacts { apparmor, apparmor_attr, selinux })
 }
 
 /// Reads the mount table. It comes a page at a time, and before Linux 5.8 a mount that went away between two pages could

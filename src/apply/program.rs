@@ -214,10 +214,9 @@ pub(crate) enum Act {
         flags: FilterFlags,
         program: Vec<SockFilter>,
     },
-    /// Files to try in order, and what is written.
     ExecLabel {
         proc: Place,
-        paths: Vec<Target>,
+        path: Target,
         value: Vec<u8>,
     },
 }

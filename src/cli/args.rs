@@ -7,6 +7,7 @@ use core::fmt;
 use std::ffi::OsString;
 
 use super::exec::Exec;
+use super::life::{Life, LogFile};
 use super::lookup::find_verb;
 use super::options::OptId;
 use super::report::{Failure, Problem};
@@ -15,6 +16,7 @@ use super::spec::{Opt, Takes, Verb, VerbId};
 use super::verbs::NSPLAN;
 use super::words::{check_count, shell, sort, take, take_switch};
 
+mod life;
 mod running;
 
 /// A command line, understood.
@@ -24,6 +26,10 @@ pub struct Request {
     pub root: Option<String>,
     /// `--debug`: say more.
     pub debug: bool,
+    /// `--systemd-cgroup`: control groups are made by systemd.
+    pub systemd_cgroup: bool,
+    /// `--log`, `--log-format`: where what goes wrong is written too.
+    pub log: Option<LogFile>,
     /// What to do.
     pub action: Action,
 }
@@ -51,6 +57,8 @@ pub enum Action {
         /// Program and arguments; empty for the default.
         command: Vec<String>,
     },
+    /// Create a container, or start one that was created.
+    Life(Life),
     /// Show a plan.
     Plan {
         /// Of what.
@@ -177,7 +185,10 @@ pub fn parse(words: Vec<OsString>) -> Result<Request, Failure> {
     let mut sorted = sort(&NSPLAN, words)?;
     let has = |id: OptId| sorted.given.iter().any(|given| given.opt.id == id);
     let (debug, help) = (has(OptId::Debug), has(OptId::Help));
+    let systemd_cgroup = has(OptId::SystemdCgroup);
     let root = take(&mut sorted.given, OptId::Root);
+    sorted.given.retain(|given| given.opt.id != OptId::SystemdCgroup);
+    let log = life::log(&mut sorted.given)?;
     let action = if help {
         Action::Help(sorted.verb)
     } else if sorted.version {
@@ -189,7 +200,7 @@ pub fn parse(words: Vec<OsString>) -> Result<Request, Failure> {
         sorted.given.retain(|given| given.opt.id != OptId::Debug);
         action(verb, sorted.given, sorted.words)?
     };
-    Ok(Request { root, debug, action })
+    Ok(Request { root, debug, systemd_cgroup, log, action })
 }
 
 fn action(verb: &'static Verb, given: Vec<Given>, words: Vec<String>) -> Result<Action, Failure> {
@@ -198,6 +209,8 @@ fn action(verb: &'static Verb, given: Vec<Given>, words: Vec<String>) -> Result<
     Ok(match verb.id {
         VerbId::Do => Action::Do { options: given, command: words },
         VerbId::Run => run(given, words)?,
+        VerbId::Create => Action::Life(life::create(given, &words)?),
+        VerbId::Start => Action::Life(Life::Start(container_id(&words[0])?)),
         VerbId::Plan => plan(given, words)?,
         VerbId::Probe => Action::Probe,
         VerbId::Config => {

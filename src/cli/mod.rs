@@ -10,6 +10,7 @@ pub mod completions;
 pub mod delete;
 pub mod exec;
 pub mod help;
+pub mod life;
 mod lookup;
 pub mod man;
 pub mod nsinit;

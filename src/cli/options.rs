@@ -83,6 +83,9 @@ options! {
         Help "help" 'h' FLAG, "Show help, also that of a verb.";
         Root "root" _ DIR, "Keep the state of containers in DIR instead of /run/nsplan, or $XDG_RUNTIME_DIR/nsplan for an ordinary user.";
         Debug "debug" _ FLAG, "Print the plan on standard error before it is carried out, and more about errors.";
+        Log "log" _ FILE, "Append what goes wrong to FILE too.";
+        LogFormat "log-format" _ Takes::words("FORMAT", &["text", "json"]), "Form of that file's lines: `text` (the default) or `json`.";
+        SystemdCgroup "systemd-cgroup" _ FLAG, "Have systemd make the container's control group: a transient scope, in system.slice or, for an ordinary user, user.slice.";
     }
     /// The root file system and what is mounted in it.
     FILES "Files" {
@@ -118,8 +121,19 @@ options! {
     /// A process that joins a running container.
     JOINING "Joining" {
         Detach "detach" 'd' FLAG, "Do not wait for the command's end.";
+        ProcessFile "process" 'p' FILE, "Take the process from FILE, which has the form of `process` in a config.json, instead of options and a command.";
+    }
+    /// What whoever calls gets of a process, and gives to it.
+    CALLER "Caller" {
         PidFile "pid-file" _ FILE, "Write the command's process number, as the host sees it, to FILE.";
+        ConsoleSocket "console-socket" _ FILE, "Send the terminal's master to the socket FILE, instead of copying the terminal.";
         PreserveFds "preserve-fds" _ N, "Pass on N descriptors beside the standard ones: 3, 4, 5…";
+    }
+    /// How a container is created.
+    CREATION "Creation" {
+        CreateBundle "bundle" 'b' DIR, "Directory with a config.json or a container.json; the working directory without this option.";
+        NoPivot "no-pivot" _ FLAG, "Move the root over / instead of pivoting, for a host whose root is on a ramdisk.";
+        NoNewKeyring "no-new-keyring" _ FLAG, "Keep the caller's session keyring.";
     }
     /// Which containers are listed, and how.
     LISTING "Listing" {

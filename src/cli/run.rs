@@ -13,6 +13,7 @@ use super::completions::completions;
 use super::delete::delete;
 use super::exec::exec;
 use super::help::{help, version};
+use super::life::{self, Life, live};
 use super::man::man;
 use super::options::OptId;
 use super::report::{EXIT_NOT_FOUND, EXIT_OWN, Failure, Problem, Sources};
@@ -26,13 +27,20 @@ use crate::apply::probe::{probe, probe_all};
 use crate::apply::{ApplyError, Io, StateDir, seal_program, spawn};
 use crate::config::{Config, Extra, Generation, Parsed, SourceMap, to_libcontainer};
 use crate::facts::HostFacts;
-use crate::plan::{Plan, apply_hint, needs, plan, plan_hint};
+use crate::plan::{Plan, PlanError, apply_hint, needs, plan, plan_hint};
 use crate::types::{HostPath, IdMap, NamespaceKind};
 
 /// Does what the words after the program's name ask for. What goes wrong is said on standard error.
 #[must_use]
 pub fn main(words: Vec<OsString>) -> ExitCode {
-    match parse(words).and_then(|request| carry_out(&request)) {
+    let done = parse(words).and_then(|request| {
+        let done = carry_out(&request);
+        if let (Err(failure), Some(log)) = (&done, &request.log) {
+            log.report(failure);
+        }
+        done
+    });
+    match done {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             // Where standard error is closed there is nobody to tell.
@@ -60,11 +68,18 @@ fn carry_out(request: &Request) -> Result<u8, Failure> {
         Action::Probe => print(&pretty(&probe_all().map_err(|error| Problem::of(&error))?)?),
         Action::Config { file, libcontainer } => print_config(file, *libcontainer),
         Action::Plan { subject, command, json, host } => {
-            print(&show_plan(subject, command, *json, host.as_deref())?)
+            let (config, sources, facts) = planned_for(subject, command, host.as_deref())?;
+            let config = request.driven(config);
+            let plan = match facts {
+                Some(facts) => plan_for(&config, &sources, &facts)?,
+                None => plan_here(&config, &sources)?,
+            };
+            print(&if *json { plan.to_json() } else { plan.to_string() })
         }
         Action::Do { options, command } => {
             let made = sandbox(options, command.clone(), &surroundings(options, None)?)?;
             let Sandbox { config, sources, id, timeout } = made;
+            let config = request.driven(config);
             let job = Job { config: &config, sources: &sources, id, timeout, bundle: None };
             start(&state_root(request)?, &explain, job)
         }
@@ -72,16 +87,21 @@ fn carry_out(request: &Request) -> Result<u8, Failure> {
             let (document, sources) = read_bundle(bundle)?;
             let is_root = nix::unistd::geteuid().is_root();
             let config = document.config(command, &Owner { id: Some(id), is_root })?;
+            let config = request.driven(config);
             let (id, bundle) = (id.clone(), Some(absolute(bundle)?));
             let job = Job { config: &config, sources: &sources, id, timeout: None, bundle };
             start(&state_root(request)?, &explain, job)
         }
+        Action::Life(life) => live(request, life, &explain),
         Action::Spec { bundle, rootless } => write_spec(bundle.as_deref(), *rootless),
         Action::Exec(joined) => exec(request, joined),
         Action::Query(query) => answer(request, query),
         Action::Delete { id, force } => {
             let root = state_root(request)?;
-            delete(&root, id, *force).map(|()| 0)
+            if life::delete(&root, id, *force)?.is_none() {
+                delete(&root, id, *force)?;
+            }
+            Ok(0)
         }
     }
 }
@@ -117,7 +137,10 @@ pub(super) fn start(root: &HostPath, explain: &dyn Fn(&Plan), job: Job<'_>) -> R
 }
 
 fn starts_containers(action: &Action) -> bool {
-    matches!(action, Action::Do { .. } | Action::Run { .. } | Action::Exec(_))
+    matches!(
+        action,
+        Action::Do { .. } | Action::Run { .. } | Action::Life(Life::Create(_)) | Action::Exec(_)
+    )
 }
 
 /// Runs this program again from where nobody can write to it.
@@ -181,12 +204,12 @@ pub(super) fn state_root(request: &Request) -> Result<HostPath, Failure> {
     state::root(NSPLAN.name, given.as_ref())
 }
 
-fn show_plan(
+/// The config a plan is asked for, and the facts to plan with if not this host's.
+fn planned_for(
     subject: &Subject,
     command: &[String],
-    json: bool,
     host: Option<&str>,
-) -> Result<String, Failure> {
+) -> Result<(Config, Sources, Option<HostFacts>), Failure> {
     let facts = host.map(read_facts).transpose()?;
     let is_root = match &facts {
         Some(facts) => facts.caller.uid == 0,
@@ -208,21 +231,39 @@ fn show_plan(
             (document.config(command, &owner)?, sources)
         }
     };
-    let plan = match facts {
-        Some(facts) => plan_for(&config, &sources, &facts)?,
-        None => plan_here(&config, &sources)?,
-    };
-    Ok(if json { plan.to_json() } else { plan.to_string() })
+    Ok((config, sources, facts))
+}
+
+impl Request {
+    /// The config with the cgroup driver that was asked for.
+    fn driven(&self, mut config: Config) -> Config {
+        if let Some(cgroup) = config.cgroup.as_mut().filter(|_| self.systemd_cgroup) {
+            cgroup.ask_systemd();
+        }
+        config
+    }
 }
 
 fn plan_here(config: &Config, sources: &Sources) -> Result<Plan, Failure> {
-    let facts = probe(&needs(config)).map_err(|error| Problem::of(&error).at("probe"))?;
-    plan_for(config, sources, &facts)
+    plan_with(config, sources, plan)
 }
 
 fn plan_for(config: &Config, sources: &Sources, facts: &HostFacts) -> Result<Plan, Failure> {
-    plan(config, facts)
-        .map_err(|errors| sources.refusals(&errors, |error| plan_hint(&error.refusal)))
+    refused(sources, plan(config, facts))
+}
+
+/// Plans with the facts of this host, by that function of the planner's.
+pub(super) fn plan_with(
+    config: &Config,
+    sources: &Sources,
+    plan: fn(&Config, &HostFacts) -> Result<Plan, Vec<PlanError>>,
+) -> Result<Plan, Failure> {
+    let facts = probe(&needs(config)).map_err(|error| Problem::of(&error).at("probe"))?;
+    refused(sources, plan(config, &facts))
+}
+
+fn refused(sources: &Sources, planned: Result<Plan, Vec<PlanError>>) -> Result<Plan, Failure> {
+    planned.map_err(|errors| sources.refusals(&errors, |error| plan_hint(&error.refusal)))
 }
 
 fn print_config(file: &str, libcontainer: bool) -> Result<u8, Failure> {

@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::args::{ContainerId, Request};
+use super::life::timestamp;
 use super::report::{Failure, Problem};
 use super::run::{pretty, print, state_root};
-use crate::apply::{CgroupHandle, Listed, Running, Status, records};
+use crate::apply::{CgroupHandle, Listed, Running, StateError, Status, records};
 use crate::plan::Record;
 use crate::types::Signal;
 
@@ -63,7 +64,7 @@ pub fn answer(request: &Request, query: &Query) -> Result<u8, Failure> {
             print(&list(&all, *json, *quiet)?)
         }
         Query::State(id) => state(root, id),
-        Query::Kill { id, signal, all } => kill(&open(root, id)?, *signal, *all),
+        Query::Kill { id, signal, all } => kill(root, id, *signal, *all),
         Query::Ps { id, json } => {
             let pids = pids(&open(root, id)?)?;
             let text = if *json {
@@ -134,7 +135,8 @@ fn list(all: &[Listed], json: bool, quiet: bool) -> Result<String, Failure> {
 fn state(root: &Path, id: &ContainerId) -> Result<u8, Failure> {
     let all = records(root).map_err(|error| Problem::of(&error))?;
     let found = all.into_iter().find(|listed| listed.id == id.as_str());
-    let listed = found.ok_or_else(|| Problem::new(format!("{id}: no such container")))?;
+    let absent = || Problem::of(&StateError::Absent { id: id.to_string() });
+    let listed = found.ok_or_else(absent)?;
     if let Some(problem) = &listed.problem {
         return Err(Problem::of(problem).into());
     }
@@ -159,14 +161,18 @@ pub(super) fn oci_state(record: &Record, status: Status) -> Value {
     }
     let bundle = record.bundle.as_ref().unwrap_or(&record.planned.rootfs);
     state["bundle"] = bundle.as_str().into();
+    // What runc says beside.
+    state["rootfs"] = record.planned.rootfs.as_str().into();
+    state["created"] = timestamp(record.created).into();
+    state["owner"] = "".into();
     if !record.planned.annotations.is_empty() {
         state["annotations"] = json!(record.planned.annotations);
     }
     state
 }
 
-fn kill(running: &Running, signal: Signal, all: bool) -> Result<u8, Failure> {
-    let id = &running.record().id;
+fn kill(root: &Path, id: &ContainerId, signal: Signal, all: bool) -> Result<u8, Failure> {
+    let running = &open(root, id)?;
     match (all, running.cgroup()) {
         (false, _) | (true, None) => {
             running.signal(signal).map_err(|error| Problem::of(&error).at(id))?;

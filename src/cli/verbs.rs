@@ -3,8 +3,8 @@
 //! Pure.
 
 use super::options::{
-    BUNDLE, DELETION, FILES, GLOBAL, ISOLATION, JOINING, LIFE, LIMITS, LISTING, PLANNING, PRINTING,
-    PRIVILEGES, PROCESS, PROCESSES, SIGNALLING, TEMPLATE,
+    BUNDLE, CALLER, CREATION, DELETION, FILES, GLOBAL, ISOLATION, JOINING, LIFE, LIMITS, LISTING,
+    PLANNING, PRINTING, PRIVILEGES, PROCESS, PROCESSES, SIGNALLING, TEMPLATE,
 };
 use super::spec::{Complete, Operands, Tool, Verb, VerbId};
 
@@ -20,7 +20,7 @@ pub const EXIT_CODES: &[(&str, &str)] = &[
 ];
 
 /// All verbs, in the order of help.
-pub static VERBS: [Verb; 17] = [
+pub static VERBS: [Verb; 19] = [
     Verb {
         id: VerbId::Do,
         name: "do",
@@ -58,6 +58,30 @@ pub static VERBS: [Verb; 17] = [
         groups: &[&BUNDLE],
         operands: Operands::Command { before: 1, required: false },
         complete: Complete::Files,
+    },
+    Verb {
+        id: VerbId::Create,
+        name: "create",
+        usage: &["[--bundle DIR] [OPTIONS] ID"],
+        summary: "set up the container that a bundle describes, without running its program",
+        about: &[
+            "Does everything that `run` does but for the program, which waits for `start`. The command returns, and the container stays until `delete`.",
+        ],
+        examples: &[("create -b ./web web1", "then `start web1`, and `delete web1` at last")],
+        groups: &[&CREATION, &CALLER],
+        operands: Operands::Words { least: 1, most: 1 },
+        complete: Complete::Nothing,
+    },
+    Verb {
+        id: VerbId::Start,
+        name: "start",
+        usage: &["ID"],
+        summary: "run the program of a container that was created",
+        about: &["Returns when the program runs."],
+        examples: &[("start web1", "after `create`")],
+        groups: &[],
+        operands: Operands::Words { least: 1, most: 1 },
+        complete: Complete::Nothing,
     },
     Verb {
         id: VerbId::Plan,
@@ -123,7 +147,7 @@ pub static VERBS: [Verb; 17] = [
     Verb {
         id: VerbId::Exec,
         name: "exec",
-        usage: &["[OPTIONS] ID COMMAND [ARGUMENT…]"],
+        usage: &["[OPTIONS] ID COMMAND [ARGUMENT…]", "--process FILE [OPTIONS] ID"],
         summary: "run a command in a running container",
         about: &[
             "Runs COMMAND in every namespace and control group of the container ID. User, capabilities, limits, labels, variables and working directory are those of the container's first process, unless options say otherwise. The exit code is the command's.",
@@ -132,8 +156,8 @@ pub static VERBS: [Verb; 17] = [
             ("exec web1 ps", "its processes"),
             ("exec -t -u www web1 sh", "a shell as another user"),
         ],
-        groups: &[&PROCESS, &PRIVILEGES, &JOINING],
-        operands: Operands::Command { before: 1, required: true },
+        groups: &[&PROCESS, &PRIVILEGES, &JOINING, &CALLER],
+        operands: Operands::Command { before: 1, required: false },
         complete: Complete::Nothing,
     },
     Verb {
@@ -214,9 +238,9 @@ pub static VERBS: [Verb; 17] = [
         id: VerbId::Delete,
         name: "delete",
         usage: &["[--force] ID"],
-        summary: "remove what a container left behind",
+        summary: "remove a container, or what one left behind",
         about: &[
-            "Finishes the undo of a container whose command was interrupted: control groups, interfaces and state go. A running container is left alone unless --force is given.",
+            "Removes a container that was created and has ended, or was not started yet; or finishes the undo of one whose command was interrupted: control groups, interfaces and state go. A running container is left alone unless --force is given.",
         ],
         examples: &[("delete --force web1", "stop it and clean up")],
         groups: &[&DELETION],
@@ -280,6 +304,8 @@ pub static NSPLAN: Tool = Tool {
 pub const VERB_NAMES: &[&str] = &[
     "do",
     "run",
+    "create",
+    "start",
     "plan",
     "probe",
     "config",

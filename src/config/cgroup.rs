@@ -4,6 +4,7 @@
 //! the planner converts for v2.
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -90,11 +91,44 @@ pub enum CgroupDriver {
     Cgroupfs,
     /// systemd makes a transient scope.
     Systemd {
-        /// The slice the scope is in.
-        slice: String,
+        /// The slice the scope is in; without one `system.slice` for root, `user.slice` for an ordinary user.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        slice: Option<String>,
         /// The scope's name without `.scope`.
         scope: String,
     },
+}
+
+impl CgroupDriver {
+    /// The scope of `slice:prefix:name`, which is how OCI runtimes read `cgroupsPath` when systemd makes the cgroup:
+    /// `prefix-name.scope` in that slice, or `name.scope` without a prefix. `None` for anything else.
+    #[must_use]
+    pub fn from_systemd_path(text: &str) -> Option<Self> {
+        let mut parts = text.split(':');
+        let (slice, prefix, name) = (parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() || name.is_empty() {
+            return None;
+        }
+        let slice = Some(slice.into()).filter(|slice: &String| !slice.is_empty());
+        let scope = if prefix.is_empty() { name.into() } else { format!("{prefix}-{name}") };
+        Some(Self::Systemd { slice, scope })
+    }
+}
+
+impl Cgroup {
+    /// Has systemd make it: the scope that a path of the form `slice:prefix:name` names, or one in the default slice, named by
+    /// the parts of the path. One that systemd makes anyway stays as it is.
+    pub fn ask_systemd(&mut self) {
+        if self.driver == CgroupDriver::Cgroupfs {
+            let parts: Vec<_> = self.path.parts.iter().map(PathComponent::as_str).collect();
+            let named = match parts[..] {
+                [part] => CgroupDriver::from_systemd_path(part),
+                _ => None,
+            };
+            let scope = || CgroupDriver::Systemd { slice: None, scope: parts.join("-") };
+            self.driver = named.unwrap_or_else(scope);
+        }
+    }
 }
 
 /// A number of bytes or the like, or none: `-1` in the spec, `max` on v2.

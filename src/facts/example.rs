@@ -54,6 +54,7 @@ impl HostFacts {
             lsm: LsmFacts::default(),
             subids: None,
             cgroup: example_tree(),
+            systemd: None,
             mounts: None,
             paths: BTreeMap::new(),
             accounts: None,

@@ -5,9 +5,10 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use super::{
-    AccountFacts, CgroupStats, ExecUser, HostFacts, discover, parse_cgroup_events,
-    parse_cgroup_number, parse_controllers, parse_flat_keyed, parse_freezer_state, parse_id_map,
-    parse_mountinfo, parse_proc_cgroup, parse_stat, parse_status, parse_subids, resolve,
+    AccountFacts, CgroupStats, ExecUser, HostFacts, discover, parse_bus_address,
+    parse_cgroup_events, parse_cgroup_number, parse_controllers, parse_flat_keyed,
+    parse_freezer_state, parse_id_map, parse_mountinfo, parse_proc_cgroup, parse_stat,
+    parse_status, parse_subids, parse_systemd_version, resolve,
 };
 
 /// Gives `data` to every parser.
@@ -36,6 +37,7 @@ pub fn fuzz_text(data: &[u8]) {
         );
     }
     let _ = cgroup.layout();
+    let _ = (parse_bus_address(&text), parse_systemd_version(&text));
     let _ = parse_controllers(&text);
     let _ = parse_id_map(&text);
     let _ = parse_status(&text);

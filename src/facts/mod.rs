@@ -21,6 +21,7 @@ mod stat;
 mod stats;
 mod status;
 mod subid;
+mod systemd;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -48,6 +49,7 @@ pub use stats::{
 };
 pub use status::{ProcStatus, parse_status};
 pub use subid::parse_subids;
+pub use systemd::{SystemdFacts, parse_bus_address, parse_systemd_version};
 
 use crate::types::{CapSet, HostPath, IdMapping, MountFlags, NamespaceKind, Resource, Rlimit};
 
@@ -71,6 +73,9 @@ pub struct HostFacts {
     /// The cgroup tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<CgroupFacts>,
+    /// systemd, if it runs and answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub systemd: Option<SystemdFacts>,
     /// The mount table, in the order of `/proc/self/mountinfo`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mounts: Option<Vec<MountFact>>,
@@ -160,6 +165,10 @@ pub struct UsernsFacts {
 pub struct LsmFacts {
     /// AppArmor is enabled (`/sys/module/apparmor/parameters/enabled` says `Y`).
     pub apparmor: bool,
+    /// AppArmor has files of its own for a process's labels (`attr/apparmor/`, Linux 5.8): the older `attr/exec` belongs to
+    /// whichever module comes first.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub apparmor_attr: bool,
     /// SELinux is enabled (a writable selinuxfs is mounted).
     pub selinux: bool,
 }

@@ -11,6 +11,8 @@ pub struct Needs {
     pub subids: bool,
     /// The cgroup tree.
     pub cgroup: bool,
+    /// What systemd answers.
+    pub systemd: bool,
     /// The mount table.
     pub mounts: bool,
     /// `/etc/passwd` and `/etc/group` inside this root.
@@ -23,6 +25,13 @@ impl Needs {
     /// Everything that does not depend on a config.
     #[must_use]
     pub fn everything() -> Self {
-        Self { subids: true, cgroup: true, mounts: true, accounts: None, paths: BTreeSet::new() }
+        Self {
+            subids: true,
+            cgroup: true,
+            systemd: true,
+            mounts: true,
+            accounts: None,
+            paths: BTreeSet::new(),
+        }
     }
 }

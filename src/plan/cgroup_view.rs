@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::error::Refusal;
 use super::mounts::{Mounts, Sources};
 use super::op::MountOp;
-use crate::config::{Cgroup, Mount};
+use crate::config::{Cgroup, CgroupDriver, Mount};
 use crate::facts::{CgroupFacts, CgroupLayout, Hierarchy, Unified};
 use crate::types::{HostPath, MountFlags, NamespaceKind, Pointer, RootPath};
 
@@ -30,6 +30,12 @@ pub(super) fn plan(
     };
     let is_bound = !draft.config.namespaces.contains_key(&NamespaceKind::Cgroup);
     let flags = mount.set.difference(mount.clear);
+    let is_scope = |cgroup: &Cgroup| matches!(cgroup.driver, CgroupDriver::Systemd { .. });
+    if is_bound && draft.config.cgroup.as_ref().is_some_and(is_scope) {
+        let reason =
+            "a scope of systemd's is shown in a cgroup namespace of the container's own only";
+        draft.refuse(origin, Refusal::Contradiction { reason });
+    }
     let cgroup = draft.config.cgroup.as_ref().filter(|_| is_bound);
     let mut view = View { mounts, sources, cgroup, is_bound, flags, origin };
     let target = &mount.destination;

@@ -9,8 +9,8 @@ use super::error::Refusal;
 use super::model::{Step, Undo};
 use super::op::{CgroupOp, Op, Slot, SyncOp, Token};
 use super::record::CgroupPaths;
-use super::{cgroup_checks, cgroup_v1, cgroup_v2};
-use crate::config::{Cgroup, CgroupBase, CgroupDriver, Resources};
+use super::{cgroup_checks, cgroup_systemd, cgroup_v1, cgroup_v2};
+use crate::config::{Cgroup, CgroupBase, CgroupDriver, PathComponent, Resources};
 use crate::facts::{CgroupFacts, CgroupLayout, Feature, Hierarchy, LEAF, Unified};
 use crate::types::{HostPath, NamespaceKind, Pointer};
 
@@ -62,12 +62,20 @@ pub(super) fn plan(draft: &mut Draft<'_>) -> Cgroups {
                 CgroupLayout::None => {
                     draft.refuse(&origin, Refusal::ControllerMissing { controller: "any" });
                 }
-                CgroupLayout::V1 | CgroupLayout::Hybrid => v1(draft, &mut cgroups, cgroup, facts),
-                CgroupLayout::V2 => v2(draft, &mut cgroups, cgroup, facts),
+                layout => match (&cgroup.driver, layout) {
+                    (CgroupDriver::Systemd { slice, scope }, _) => {
+                        let asked = (slice.as_deref(), scope.as_str());
+                        cgroup_systemd::plan(draft, &mut cgroups, &cgroup.resources, facts, asked);
+                    }
+                    (_, CgroupLayout::V2) => v2(draft, &mut cgroups, cgroup, facts),
+                    _ => v1(draft, &mut cgroups, cgroup, facts),
+                },
             },
         }
     }
-    if cgroups.kill.is_none() && !draft.config.creates(NamespaceKind::Pid) {
+    let after = &cgroups.after_clone;
+    let is_killed = cgroups.kill.is_some() || after.iter().any(|s| s.undo != Undo::Nothing);
+    if !is_killed && !draft.config.creates(NamespaceKind::Pid) {
         let text = "what the program leaves running is not killed: there is neither a pid namespace nor a cgroup of the container's own";
         draft.note(&at("/namespaces/pid"), text);
     }
@@ -80,36 +88,56 @@ pub(super) fn plan(draft: &mut Draft<'_>) -> Cgroups {
 
 fn check(draft: &mut Draft<'_>, cgroup: &Cgroup) {
     let origin = at("/cgroup/path");
-    if cgroup.path.parts.is_empty() {
+    if cgroup.path.parts.is_empty() && cgroup.driver == CgroupDriver::Cgroupfs {
         let reason = "a cgroup of the container's own needs a name";
         draft.refuse(&origin, Refusal::Contradiction { reason });
-    }
-    if let CgroupDriver::Systemd { .. } = cgroup.driver {
-        let what = "the systemd cgroup driver";
-        draft.refuse(&at("/cgroup/driver"), Refusal::NotSupported { what });
     }
     cgroup_checks::values(draft, &cgroup.resources);
 }
 
 /// The directories from the base down to the container's own, all of them below `mount_point`.
-struct Directories {
-    base: HostPath,
-    below: Vec<HostPath>,
+pub(super) struct Directories {
+    pub(super) base: HostPath,
+    pub(super) below: Vec<HostPath>,
 }
 
 impl Directories {
-    fn own(&self) -> &HostPath {
+    /// `parts` below `start`, a path below a mount point.
+    pub(super) fn new<'a>(
+        mount_point: &HostPath,
+        start: &str,
+        parts: impl Iterator<Item = &'a str>,
+    ) -> Self {
+        let mut base = mount_point.clone();
+        for part in start.split('/').filter(|part| !part.is_empty()) {
+            base = base.child(part);
+        }
+        let mut below = Vec::new();
+        let mut path = base.clone();
+        for part in parts {
+            path = path.child(part);
+            below.push(path.clone());
+        }
+        Self { base, below }
+    }
+
+    pub(super) fn own(&self) -> &HostPath {
         self.below.last().unwrap_or(&self.base)
     }
 }
 
 /// `cgroup` as a path below a mount point that shows only `root` and what is below it.
-fn seen_from<'a>(root: &str, cgroup: &'a str) -> Option<&'a str> {
+pub(super) fn seen_from<'a>(root: &str, cgroup: &'a str) -> Option<&'a str> {
     if root == "/" {
         return Some(cgroup.trim_start_matches('/'));
     }
     let rest = cgroup.strip_prefix(root)?;
     (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_start_matches('/'))
+}
+
+/// systemd lives in a cgroup of its own that takes no children.
+pub(super) fn above_systemd(init: &str) -> &str {
+    init.strip_suffix("/init.scope").unwrap_or(init)
 }
 
 fn directories(
@@ -120,21 +148,11 @@ fn directories(
 ) -> Option<Directories> {
     let start = match cgroup.path.base {
         CgroupBase::Root => "",
-        // systemd lives in a cgroup of its own that takes no children.
-        CgroupBase::Init => seen_from(root, init.strip_suffix("/init.scope").unwrap_or(init))?,
+        CgroupBase::Init => seen_from(root, above_systemd(init))?,
         CgroupBase::Caller => seen_from(root, caller)?,
     };
-    let mut base = mount_point.clone();
-    for part in start.split('/').filter(|part| !part.is_empty()) {
-        base = base.child(part);
-    }
-    let mut below = Vec::new();
-    let mut path = base.clone();
-    for part in &cgroup.path.parts {
-        path = path.child(part.as_str());
-        below.push(path.clone());
-    }
-    Some(Directories { base, below })
+    let parts = cgroup.path.parts.iter().map(PathComponent::as_str);
+    Some(Directories::new(mount_point, start, parts))
 }
 
 /// The container's own directory below `mount_point`, or the caller's, in which a container without one stays.
@@ -151,26 +169,30 @@ pub(super) fn directory(
     Some(parts.fold(mount_point.clone(), |path, part| path.child(part)))
 }
 
-/// Makes each directory; the last one is the container's own and must be new.
-fn make(steps: &mut Vec<Step>, directories: &Directories) {
+/// Makes each directory; the last one is the container's own and must be new, unless systemd may have made it (`shared`).
+pub(super) fn make(steps: &mut Vec<Step>, directories: &Directories, shared: bool) {
     let origin = at("/cgroup/path");
     let last = directories.below.len().saturating_sub(1);
     for (index, path) in directories.below.iter().enumerate() {
-        let fresh = index == last;
+        let is_own = index == last;
+        let fresh = is_own && !shared;
         let op = CgroupOp::MakeDirectory { path: path.clone(), fresh };
-        let undo = CgroupOp::RemoveDirectory { path: path.clone(), shared: !fresh };
+        let undo = CgroupOp::RemoveDirectory { path: path.clone(), shared: !is_own };
         steps.push(step_undone(Op::Cgroup(op), &origin, Undo::by(Op::Cgroup(undo))));
     }
 }
 
-fn write(steps: &mut Vec<Step>, directory: &HostPath, setting: &Setting) {
+pub(super) fn write(steps: &mut Vec<Step>, directory: &HostPath, setting: &Setting) {
     let file = directory.child(&setting.file);
     let op = CgroupOp::Write { file, value: setting.value.clone() };
     steps.push(step_undone(Op::Cgroup(op), &setting.origin, Undo::WithDirectory));
 }
 
 /// What belongs to the v2 tree of a hybrid host, where each controller is in one place; and the rest.
-fn split(resources: &Resources, is_on_v2: impl Fn(&str) -> bool) -> (Resources, Resources) {
+pub(super) fn split(
+    resources: &Resources,
+    is_on_v2: impl Fn(&str) -> bool,
+) -> (Resources, Resources) {
     let (mut v1, mut v2) = (resources.clone(), Resources::default());
     let mut part = |controller, take: fn(&mut Resources, &mut Resources)| {
         if is_on_v2(controller) {
@@ -226,7 +248,7 @@ fn v1(draft: &mut Draft<'_>, cgroups: &mut Cgroups, cgroup: &Cgroup, facts: &Cgr
             draft.refuse(&at("/cgroup/path"), Refusal::CgroupDenied { directory });
         }
         let steps = &mut cgroups.before_clone;
-        make(steps, &found);
+        make(steps, &found, false);
         limit_v1(steps, &found, hierarchy, &settings);
         // init moves itself by this: a write of another's pid waits for an RCU grace period, milliseconds.
         let slot = Slot::Tasks(number);
@@ -256,7 +278,7 @@ fn v1(draft: &mut Draft<'_>, cgroups: &mut Cgroups, cgroup: &Cgroup, facts: &Cgr
 }
 
 /// The values of one hierarchy; its cpusets are filled first.
-fn limit_v1(
+pub(super) fn limit_v1(
     steps: &mut Vec<Step>,
     directories: &Directories,
     hierarchy: &Hierarchy,
@@ -317,7 +339,7 @@ fn make_v2(
         let op = Op::Cgroup(CgroupOp::MoveToLeaf { directory });
         steps.push(step_undone(op, &at("/cgroup"), Undo::by(Op::Cgroup(back))));
     }
-    make(steps, &found);
+    make(steps, &found, false);
     enable(steps, &found, &wanted);
     for setting in settings {
         write(steps, found.own(), setting);
@@ -326,7 +348,7 @@ fn make_v2(
 }
 
 /// Controllers are switched on from the base down to the parent of the container's own, while all of it is empty.
-fn enable(steps: &mut Vec<Step>, directories: &Directories, wanted: &[String]) {
+pub(super) fn enable(steps: &mut Vec<Step>, directories: &Directories, wanted: &[String]) {
     if wanted.is_empty() {
         return;
     }

@@ -133,6 +133,11 @@ pub enum Refusal {
         /// The directory that is not writable.
         directory: String,
     },
+    /// A scope is asked for, and nobody can be asked.
+    SystemdMissing {
+        /// Whether systemd runs here at all.
+        is_running: bool,
+    },
     /// A security module is asked for that this host does not run.
     ModuleMissing {
         /// Its name.
@@ -259,6 +264,12 @@ impl Refusal {
             Self::LimitInvalid { expected } => write!(f, "expected {expected}"),
             Self::CgroupDenied { directory } => {
                 write!(f, "the caller may not make cgroups in {directory}")
+            }
+            Self::SystemdMissing { is_running: false } => {
+                f.write_str("systemd does not run on this host")
+            }
+            Self::SystemdMissing { is_running: true } => {
+                f.write_str("systemd does not answer the caller on its bus")
             }
             Self::ModuleMissing { module } => write!(f, "{module} is not active on this host"),
             Self::PathMissing { path } => write!(f, "{path} does not exist"),

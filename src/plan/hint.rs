@@ -45,6 +45,12 @@ pub fn plan_hint(refusal: &Refusal) -> Option<String> {
         Refusal::ControllerNotDelegated { .. } | Refusal::CgroupDenied { .. } => {
             "run as root, or below a delegated cgroup that no process is in: see --cgroup-parent".into()
         }
+        Refusal::SystemdMissing { is_running: false } => {
+            "leave out --systemd-cgroup and the slice: nsplan makes cgroups itself".into()
+        }
+        Refusal::SystemdMissing { is_running: true } => {
+            "as root see /run/dbus/system_bus_socket, else $DBUS_SESSION_BUS_ADDRESS; or leave out --systemd-cgroup".into()
+        }
         Refusal::ModuleMissing { module } => {
             format!("remove the label, or start on a host that runs {module}")
         }

@@ -87,7 +87,7 @@ pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
         deadlock,
         slots,
         super::undo_rules::undo,
-        cgroup_order,
+        super::cgroup_rules::order,
         mount_order,
         privilege_order,
         join_order,
@@ -101,7 +101,7 @@ pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
     if broken.is_empty() { Ok(()) } else { Err(broken) }
 }
 
-fn fault(rule: Rule, is_broken: bool) -> Option<Broken> {
+pub(super) fn fault(rule: Rule, is_broken: bool) -> Option<Broken> {
     is_broken.then_some(Broken { rule, step: None })
 }
 
@@ -316,27 +316,6 @@ fn slots(plan: &Plan) -> Vec<Broken> {
         }
     }
     broken
-}
-
-fn cgroup_order(plan: &Plan) -> Vec<Broken> {
-    let limits = |op: &Op| {
-        matches!(
-            op,
-            Op::Cgroup(
-                CgroupOp::Write { .. }
-                    | CgroupOp::DevicePolicy { .. }
-                    | CgroupOp::InheritCpuset { .. }
-            )
-        )
-    };
-    let clones = |op: &Op| matches!(op, Op::Process(ProcessOp::Clone { .. }));
-    let enters = |op: &Op| {
-        matches!(op, Op::Cgroup(CgroupOp::Enter { .. }) | Op::Sync(SyncOp::Await(Token::Placed)))
-    };
-    let unshares =
-        |op: &Op| matches!(op, Op::Namespace(NamespaceOp::Unshare { kind: NamespaceKind::Cgroup }));
-    let holds = ordered(&plan.parent, limits, clones) && ordered(&plan.init, enters, unshares);
-    fault(Rule::CgroupOrder, !holds).into_iter().collect()
 }
 
 fn mount_order(plan: &Plan) -> Vec<Broken> {

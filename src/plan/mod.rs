@@ -7,11 +7,15 @@
 
 mod bpf;
 mod cgroup_checks;
+mod cgroup_rules;
+mod cgroup_systemd;
 mod cgroup_v1;
 mod cgroup_v2;
 mod cgroup_view;
 mod cgroup_weights;
 mod cgroups;
+#[doc(hidden)]
+pub mod dbus;
 mod device_rules;
 mod devices;
 mod draft;
@@ -24,6 +28,7 @@ mod idmap;
 mod ignored;
 mod invariants;
 mod join;
+mod labels;
 mod minimal_init;
 mod model;
 mod mount_checks;
@@ -55,7 +60,8 @@ pub use join::{join, join_needs};
 pub use model::{Actor, MountApi, Plan, PlanTextError, Resolver, Step, StepId, Topology, Undo};
 pub use op::{
     CgroupOp, IdKind, InterfaceName, LabelModule, Link, MountOp, NamespaceOp, NetworkOp, Op,
-    PrivilegeOp, ProcessOp, RANDOM_DIGITS, Slot, StateOp, SyncOp, Token, UserOp,
+    PrivilegeOp, ProcessOp, PropertyValue, RANDOM_DIGITS, Slot, StateOp, SyncOp, Token,
+    UnitProperty, UserOp,
 };
 pub use record::{CgroupPaths, Planned, Record, RecordError, is_container_id};
 
@@ -67,7 +73,7 @@ use namespaces::Namespaces;
 use network::Networks;
 use seccomp::Placed;
 
-use crate::config::{Config, MountKind, Process, UserSpec};
+use crate::config::{CgroupDriver, Config, MountKind, Process, UserSpec};
 use crate::facts::{Feature, HostFacts, Needs};
 use crate::types::{CloneFlags, NamespaceKind};
 
@@ -120,12 +126,13 @@ fn plan_draft(mut draft: Draft<'_>) -> Result<Plan, Vec<PlanError>> {
     let namespaces = namespaces::plan(&mut draft);
     let maps = idmap::plan(&mut draft);
     let cgroups = cgroups::plan(&mut draft);
-    let mounts = mounts::plan(&mut draft, &maps);
+    let mut mounts = mounts::plan(&mut draft, &maps);
+    let relabels = core::mem::take(&mut mounts.outside);
     let networks = network::plan(&mut draft);
     let filter = seccomp::plan(&mut draft);
     let init = init(&mut draft, &namespaces, &maps, &cgroups, mounts, &networks, &filter);
     let record = record::steps(&draft, &maps, &cgroups);
-    let outer = Outer { cgroups, networks, filter, record };
+    let outer = Outer { relabels, cgroups, networks, filter, record };
     let start = if draft.is_held { held::start(&outer.filter) } else { Vec::new() };
     let (parent, intermediate) = outside(&draft, &namespaces, &maps, outer);
     if !draft.errors.is_empty() {
@@ -166,6 +173,10 @@ pub fn needs(config: &Config) -> Needs {
     Needs {
         subids: creates_userns && idmap::needs_subids(&config.uid_mappings, &config.gid_mappings),
         cgroup: config.cgroup.is_some() || has_cgroup_mount,
+        systemd: config
+            .cgroup
+            .as_ref()
+            .is_some_and(|cgroup| matches!(cgroup.driver, CgroupDriver::Systemd { .. })),
         mounts: config.root.readonly_recursive
             || mounts::binds_hosts_own(config)
             || config.mounts.iter().any(|mount| is_recursive(mount.set_recursive)),
@@ -321,6 +332,7 @@ fn last_steps(
 
 /// What the rooms decided for the parent.
 struct Outer {
+    relabels: Vec<Step>,
     cgroups: Cgroups,
     networks: Networks,
     filter: Placed,
@@ -334,13 +346,14 @@ fn outside(
     maps: &IdMaps,
     outer: Outer,
 ) -> (Vec<Step>, Vec<Step>) {
-    let Outer { cgroups, networks, filter, record } = outer;
+    let Outer { relabels, cgroups, networks, filter, record } = outer;
     let everyone = at("/process");
     let sync = |op| step(Op::Sync(op), &everyone);
     let mut parent = Vec::from_iter(filter.connect.filter(|_| !draft.is_held));
     let undo = Undo::by(Op::State(StateOp::CloseJournal));
     parent.push(step_undone(Op::State(StateOp::OpenJournal), &everyone, undo));
     parent.extend(draft.is_held.then(held::door));
+    parent.extend(relabels);
     parent.extend(cgroups.before_clone);
     let kill = cgroups.kill.filter(|_| !draft.config.creates(NamespaceKind::Pid));
     let undo = kill.map_or(Undo::Nothing, |kill| Undo::by(Op::Cgroup(kill)));

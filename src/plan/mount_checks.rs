@@ -46,14 +46,6 @@ pub(super) fn extras(draft: &mut Draft<'_>, mount: &Mount, origin: &Pointer) {
         let what = "filling a tmpfs with what it covers";
         draft.refuse(&origin.key("copyUp"), Refusal::NotSupported { what });
     }
-    if mount.relabel.is_some() {
-        let refusal = if draft.facts.lsm.selinux {
-            Refusal::NotSupported { what: "relabelling a mount" }
-        } else {
-            Refusal::ModuleMissing { module: "SELinux" }
-        };
-        draft.refuse(&origin.key("relabel"), refusal);
-    }
 }
 
 /// Whether a bind source is a directory, from the facts; `None` when it was refused.

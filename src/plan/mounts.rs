@@ -11,7 +11,7 @@ use super::error::Refusal;
 use super::idmap::IdMaps;
 use super::model::{Step, Undo};
 use super::op::{MountOp, Op, Slot};
-use super::{cgroup_view, devices, mount_checks, root_entries};
+use super::{cgroup_view, devices, labels, mount_checks, root_entries};
 use crate::config::{BindSource, Config, Mount, MountKind, NamespaceSource, RootSwitch};
 use crate::facts::{Feature, PathFact};
 use crate::types::{
@@ -21,6 +21,8 @@ use crate::types::{
 /// What this room decided, in the order in which it happens.
 #[derive(Default)]
 pub(super) struct Mounts {
+    /// By the launcher, before the clone.
+    pub(super) outside: Vec<Step>,
     /// As the caller, on host paths.
     pub(super) sources: Vec<Step>,
     /// As the container's root, below its root directory.
@@ -77,6 +79,7 @@ impl Sources {
 }
 
 pub(super) fn plan(draft: &mut Draft<'_>, maps: &IdMaps) -> Mounts {
+    labels::check(draft);
     if !draft.config.creates(NamespaceKind::Mnt) {
         refuse_mounts(draft);
         return Mounts::default();
@@ -203,6 +206,7 @@ fn one(
 ) {
     mount_checks::target(draft, mount, origin);
     mount_checks::extras(draft, mount, origin);
+    mounts.outside.extend(labels::relabel(draft, mount, origin));
     match &mount.kind {
         MountKind::Bind(bind) => attach(draft, mounts, sources, mount, bind, origin),
         MountKind::Cgroup => cgroup_view::plan(draft, mounts, sources, mount, origin),
@@ -272,7 +276,7 @@ fn filesystem(
         MountOp::Filesystem {
             fstype: fstype.to_string(),
             source: source.cloned(),
-            data: with_label(draft, fstype, data),
+            data: labels::with_context(draft, fstype, data),
             flags: mount.set.difference(mount.clear),
             target: target.clone(),
             strict: matches!(target.as_str(), "/proc" | "/sys"),
@@ -280,17 +284,6 @@ fn filesystem(
         },
         origin,
     );
-}
-
-/// The SELinux context of the container's own file systems; sysfs, proc and mqueue take none.
-fn with_label(draft: &Draft<'_>, fstype: &str, data: &[String]) -> Vec<String> {
-    let mut data = data.to_vec();
-    if let Some(label) = &draft.config.mount_label
-        && matches!(fstype, "tmpfs" | "devpts")
-    {
-        data.push(format!("context={label}"));
-    }
-    data
 }
 
 fn kept_slot(draft: &Draft<'_>, fstype: &str, target: &RootPath) -> Option<Slot> {

@@ -153,12 +153,59 @@ pub enum CgroupOp {
         /// The file.
         file: HostPath,
     },
+    /// Asks systemd over D-Bus for a transient scope around init (`StartTransientUnit`, mode `replace`), and waits until the
+    /// job is done: `connect(bus)`, `AUTH EXTERNAL`, `Hello`, `Subscribe`, a match for `JobRemoved`, the call. Undone by
+    /// `StopScope`.
+    StartScope {
+        /// Socket of the bus.
+        bus: HostPath,
+        /// Name of the unit.
+        unit: String,
+        /// Its properties.
+        properties: Vec<UnitProperty>,
+        /// The scope's directory in the v2 tree, which systemd makes; absent on v1, where it makes some of several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        directory: Option<HostPath>,
+    },
+    /// `KillUnit` with SIGKILL, `StopUnit`, the wait for its job, `ResetFailedUnit`. A unit that is gone by itself is no
+    /// error. Only an undo.
+    StopScope {
+        /// Socket of the bus.
+        bus: HostPath,
+        /// Name of the unit.
+        unit: String,
+    },
     /// SIGKILLs everything in the directory until it is empty: `cgroup.kill`, or pid by pid, frozen meanwhile if it forks
     /// and thawed at the end. Only an undo.
     Kill {
         /// The directory.
         directory: HostPath,
     },
+}
+
+/// A property of a unit of systemd's, `systemd.resource-control(5)`, `systemd.scope(5)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitProperty {
+    /// Its name on the bus.
+    pub name: String,
+    /// Its value.
+    pub value: PropertyValue,
+}
+
+/// The value of a unit's property, by its type on the bus.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PropertyValue {
+    /// `b`.
+    Bool(bool),
+    /// `s`.
+    Text(String),
+    /// `t`.
+    Number(u64),
+    /// `ay`.
+    Bytes(Vec<u8>),
+    /// `au`: init's pid, which is known only then.
+    InitPid,
 }
 
 /// Operations on mounts and files.
@@ -766,10 +813,21 @@ pub enum PrivilegeOp {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         metadata: Option<String>,
     },
-    /// Writes the label for the next `execve` to `attr/exec` of the module, through [`Slot::Proc`].
+    /// Writes the label for the next `execve` to the process's own file of the module, through [`Slot::Proc`].
     ExecLabel {
         /// Which module.
         module: LabelModule,
+        /// The file below `/proc/self`: `attr/exec`, or `attr/apparmor/exec` (Linux 5.8).
+        file: String,
+        /// The label.
+        label: String,
+    },
+    /// Gives a file or directory of the host's, and everything below it on the same file system, an SELinux label
+    /// (`setxattr`, `security.selinux`): each through a descriptor, symbolic links themselves and not what they lead to.
+    /// The labels stay. Whatever the path leads to, `/`, `/etc` and `/usr` are refused (`EPERM`).
+    Relabel {
+        /// The tree.
+        path: HostPath,
         /// The label.
         label: String,
     },
@@ -779,8 +837,8 @@ pub enum PrivilegeOp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LabelModule {
-    /// `attr/apparmor/exec`, or `attr/exec`.
+    /// AppArmor: a profile.
     Apparmor,
-    /// `attr/exec`.
+    /// SELinux: a context.
     Selinux,
 }

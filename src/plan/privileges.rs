@@ -116,21 +116,22 @@ pub(super) fn oom_score(draft: &mut Draft<'_>, process: &Process) -> Option<Step
     Some(step(Op::Process(ProcessOp::SetOomScore { value }), &origin))
 }
 
-/// The labels of the next `execve`.
+/// The labels of the next `execve`. One file for both modules would take the label of either as that of whichever comes
+/// first.
 pub(super) fn labels(draft: &mut Draft<'_>, process: &Process, proc_kept: bool) -> Vec<Step> {
     let lsm = &draft.facts.lsm;
+    let (apparmor, selinux) = (&process.apparmor_profile, &process.selinux_label);
+    let own = if lsm.apparmor_attr { "attr/apparmor/exec" } else { "attr/exec" };
     let asked = [
-        (
-            &process.apparmor_profile,
-            LabelModule::Apparmor,
-            lsm.apparmor,
-            "AppArmor",
-            "apparmorProfile",
-        ),
-        (&process.selinux_label, LabelModule::Selinux, lsm.selinux, "SELinux", "selinuxLabel"),
+        (apparmor, LabelModule::Apparmor, own, lsm.apparmor, "AppArmor", "apparmorProfile"),
+        (selinux, LabelModule::Selinux, "attr/exec", lsm.selinux, "SELinux", "selinuxLabel"),
     ];
+    if apparmor.is_some() && lsm.selinux && lsm.apparmor && !lsm.apparmor_attr {
+        let reason = "a profile beside SELinux needs a file of AppArmor's own (Linux 5.8)";
+        draft.refuse(&at("/process/apparmorProfile"), Refusal::Contradiction { reason });
+    }
     let mut steps = Vec::new();
-    for (label, module, is_active, name, key) in asked {
+    for (label, module, file, is_active, name, key) in asked {
         let Some(label) = label else { continue };
         let origin = at("/process").key(key);
         draft.check_nul(&origin, label);
@@ -140,11 +141,8 @@ pub(super) fn labels(draft: &mut Draft<'_>, process: &Process, proc_kept: bool) 
             let reason = "a label needs a proc of the container's own on /proc";
             draft.refuse(&origin, Refusal::Contradiction { reason });
         }
-        let op = PrivilegeOp::ExecLabel { module, label: label.clone() };
+        let op = PrivilegeOp::ExecLabel { module, file: file.into(), label: label.clone() };
         steps.push(step(Op::Privilege(op), &origin));
-    }
-    if draft.config.mount_label.is_some() && !draft.facts.lsm.selinux {
-        draft.refuse(&at("/mountLabel"), Refusal::ModuleMissing { module: "SELinux" });
     }
     steps
 }

@@ -8,7 +8,7 @@ use core::fmt;
 use super::model::{Actor, MountApi, Plan, Resolver, Topology, Undo};
 use super::op::{
     CgroupOp, IdKind, InterfaceName, LabelModule, Link, MountOp, NamespaceOp, NetworkOp, Op,
-    PrivilegeOp, ProcessOp, Slot, StateOp, SyncOp, Token, UserOp,
+    PrivilegeOp, ProcessOp, PropertyValue, Slot, StateOp, SyncOp, Token, UserOp,
 };
 use crate::facts::LEAF;
 use crate::types::{CapSet, MountFlags, Propagation};
@@ -144,7 +144,29 @@ impl fmt::Display for CgroupOp {
             Self::OpenDirectory { directory } => write!(f, "open {directory} as cgroup directory"),
             Self::Enter { slot } => write!(f, "enter the cgroup of {slot}"),
             Self::Place { file } => write!(f, "write init's pid to {file}"),
+            Self::StartScope { unit, properties, .. } => {
+                write!(f, "have systemd start {unit} around init:")?;
+                for (at, property) in properties.iter().enumerate() {
+                    f.write_str(if at == 0 { " " } else { ", " })?;
+                    write!(f, "{}={}", property.name, property.value)?;
+                }
+                Ok(())
+            }
+            Self::StopScope { unit, .. } => write!(f, "have systemd end {unit}"),
             Self::Kill { directory } => write!(f, "kill everything in {directory}"),
+        }
+    }
+}
+
+impl fmt::Display for PropertyValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(is_true) => f.write_str(if *is_true { "yes" } else { "no" }),
+            Self::Text(text) => write!(f, "`{text}`"),
+            Self::Number(u64::MAX) => f.write_str("infinity"),
+            Self::Number(number) => number.fmt(f),
+            Self::Bytes(bytes) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
+            Self::InitPid => f.write_str("init's"),
         }
     }
 }
@@ -481,7 +503,10 @@ impl fmt::Display for PrivilegeOp {
                 f.write_str("send the agent the filter's listener")?;
                 metadata.as_ref().map_or(Ok(()), |text| write!(f, " and `{}`", text.escape_debug()))
             }
-            Self::ExecLabel { module, label } => {
+            Self::Relabel { path, label } => {
+                write!(f, "give {path} and all below it the SELinux label {label}")
+            }
+            Self::ExecLabel { module, label, .. } => {
                 let module = match module {
                     LabelModule::Apparmor => "AppArmor",
                     LabelModule::Selinux => "SELinux",

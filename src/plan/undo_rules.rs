@@ -14,6 +14,7 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
             Op::Cgroup(
                 CgroupOp::RemoveDirectory { .. }
                     | CgroupOp::Kill { .. }
+                    | CgroupOp::StopScope { .. }
                     | CgroupOp::ReturnFromLeaf { .. }
             ) | Op::Network(NetworkOp::RemoveLink { .. })
                 | Op::State(StateOp::CloseJournal | StateOp::RemoveRecord | StateOp::RemoveDoor)
@@ -37,8 +38,15 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
         (Op::State(StateOp::OpenDoor), Undo::Op(undo)) => {
             !matches!(&**undo, Op::State(StateOp::RemoveDoor))
         }
+        (Op::Cgroup(CgroupOp::StartScope { unit, .. }), Undo::Op(undo)) => {
+            !matches!(&**undo, Op::Cgroup(CgroupOp::StopScope { unit: ended, .. }) if ended == unit)
+        }
         (
-            Op::Cgroup(CgroupOp::MakeDirectory { .. } | CgroupOp::MoveToLeaf { .. })
+            Op::Cgroup(
+                CgroupOp::MakeDirectory { .. }
+                | CgroupOp::MoveToLeaf { .. }
+                | CgroupOp::StartScope { .. },
+            )
             | Op::Network(NetworkOp::MakeVeth { .. })
             | Op::State(StateOp::WriteRecord { .. } | StateOp::OpenDoor),
             _,

@@ -84,6 +84,14 @@ pub(crate) fn may_execute(path: &CStr) -> Outcome {
     unsafe { call!(faccessat, Fd::CWD, path, X_OK) }.map(drop)
 }
 
+/// `lgetxattr(2)`: the length of an extended attribute of the name itself, and its value.
+#[cfg(test)]
+pub(crate) fn lgetxattr(path: &CStr, name: &CStr, value: &mut [u8]) -> Outcome<usize> {
+    // SAFETY: both strings are NUL-terminated and borrowed for the call; `value` is writable for the length that is
+    // announced, and nothing else refers to it.
+    unsafe { call!(lgetxattr, path, name, value.as_mut_ptr(), value.len()) }
+}
+
 /// `umask(2)`, which cannot fail.
 pub(crate) fn umask(mask: u32) -> Outcome {
     // SAFETY: takes a number; the mask is the child's own, since it is cloned without `CLONE_FS`.

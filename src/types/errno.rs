@@ -65,6 +65,8 @@ impl Errno {
     pub const ELOOP: Self = Self(40);
     /// No data available.
     pub const ENODATA: Self = Self(61);
+    /// Protocol error.
+    pub const EPROTO: Self = Self(71);
     /// Too many users; for namespaces: no more may be made, or not from shared memory.
     pub const EUSERS: Self = Self(87);
     /// Operation not supported.
@@ -75,6 +77,8 @@ impl Errno {
     pub const ENETUNREACH: Self = Self(101);
     /// Connection reset by peer.
     pub const ECONNRESET: Self = Self(104);
+    /// No answer in time.
+    pub const ETIMEDOUT: Self = Self(110);
     /// No route to host.
     pub const EHOSTUNREACH: Self = Self(113);
 

@@ -1,7 +1,7 @@
 //! Cgroups of real containers and of processes of our own: the kernel is asked what holds, what stops and what is left.
 //!
-//! What was set is read back from the kernel's files and not with cgroups-rs: that brings 74 crates and 120 s of CPU time
-//! to every build (zbus is not optional), and reads the same files.
+//! What was set is read back from the kernel's files. cgroups-rs reads them too, in `tests/witness`: a workspace of its own,
+//! since it brings 74 crates and a minute of CPU time.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -51,6 +51,8 @@ fn every_option_of_every_verb_is_understood_in_every_spelling() {
                 VerbId::Do | VerbId::Plan => "true",
                 VerbId::Exec => "id true",
                 VerbId::Config
+                | VerbId::Create
+                | VerbId::Start
                 | VerbId::Delete
                 | VerbId::State
                 | VerbId::Kill

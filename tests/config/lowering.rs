@@ -155,12 +155,12 @@ fn values_without_effect_are_kept() {
     let parsed = read(
         r#"{"namespaces": [{"type": "NEWNET"}],
             "networks": [{"type": "loopback", "gateway": "localhost", "mtu": 1500}],
-            "cgroups": {"name": "c", "slice": "system.slice"}}"#,
+            "cgroups": {"name": "c", "scope_prefix": "docker"}}"#,
     );
     let kept = |at: &str| parsed.extra.without_effect.get(&Pointer::new(at)).cloned();
     assert_eq!(kept("/networks/0/gateway"), Some(Kept::Text("localhost".into())));
     assert_eq!(kept("/networks/0/mtu"), Some(Kept::Number(1500)));
-    assert_eq!(kept("/cgroups/slice"), Some(Kept::Text("system.slice".into())));
+    assert_eq!(kept("/cgroups/scope_prefix"), Some(Kept::Text("docker".into())));
 }
 
 #[test]

@@ -193,6 +193,55 @@ fn a_text_with_a_nul() {
     });
 }
 
+/// A sound plan whose cgroup is a scope.
+fn scope() -> Plan {
+    let mut facts = HostFacts::example();
+    facts.systemd = Some(nsplan::facts::SystemdFacts {
+        bus: HostPath::new("/run/bus").unwrap(),
+        version: 252,
+        cgroup: "/".into(),
+        controllers: Default::default(),
+    });
+    let root = HostPath::new("/srv/root").unwrap();
+    let mut config = Config::sandbox(root, vec!["sh".into()], false);
+    config.cgroup = Some(nsplan::config::Cgroup {
+        path: nsplan::config::CgroupPath {
+            base: nsplan::config::CgroupBase::Root,
+            parts: Vec::new(),
+        },
+        driver: nsplan::config::CgroupDriver::from_systemd_path("::box").unwrap(),
+        resources: nsplan::config::Resources {
+            pids: Some(nsplan::config::Limit::At(9)),
+            ..Default::default()
+        },
+    });
+    plan(&config, &facts).expect("the example host can")
+}
+
+#[test]
+fn a_scope_that_nobody_ends_or_that_is_limited_too_late() {
+    let is_scope = |op: &Op| matches!(op, Op::Cgroup(CgroupOp::StartScope { .. }));
+    let plan = scope();
+    assert_eq!(invariants(&plan), Ok(()));
+    let at = plan.parent.iter().position(|step| is_scope(&step.op)).expect("a scope");
+    let breaks = |change: &dyn Fn(&mut Plan)| {
+        let mut plan = plan.clone();
+        change(&mut plan);
+        let broken = invariants(&plan).expect_err("a broken plan");
+        broken.into_iter().map(|broken| broken.rule).collect::<Vec<_>>()
+    };
+    let nobody_ends = breaks(&|plan| plan.parent[at].undo = Undo::Nothing);
+    assert_eq!(nobody_ends, [Rule::Undo]);
+    let limited_late = breaks(&|plan| {
+        let write = |op: &Op| matches!(op, Op::Cgroup(CgroupOp::Write { .. }));
+        let from = plan.parent.iter().position(|step| write(&step.op)).expect("a limit");
+        let step = plan.parent.remove(from);
+        let last = plan.parent.len() - 1;
+        plan.parent.insert(last, step);
+    });
+    assert_eq!(limited_late, [Rule::CgroupOrder]);
+}
+
 #[test]
 fn a_filter_that_could_not_be_installed_or_that_nobody_listens_to() {
     let root = HostPath::new("/srv/root").unwrap();

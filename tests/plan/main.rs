@@ -7,6 +7,8 @@ mod support;
 mod cgroup_fields;
 mod fuzz_regressions;
 mod invariants;
+mod labels;
 mod properties;
 mod snapshots;
 mod strategies;
+mod systemd;

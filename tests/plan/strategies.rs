@@ -7,7 +7,7 @@ use nsplan::config::{
 };
 use nsplan::facts::{
     CgroupFacts, Feature, Hierarchy, HostFacts, KernelFacts, KernelVersion, PathFact, SubidFacts,
-    SubidRange, Unified,
+    SubidRange, SystemdFacts, Unified,
 };
 use nsplan::types::{
     CapSet, DeviceAccess, DeviceKind, HostPath, IdMap, IdMapping, MountFlags, NamespaceKind,
@@ -121,9 +121,15 @@ fn cgroup() -> impl Strategy<Value = Cgroup> {
             pids,
             ..Resources::default()
         });
-    (base, vec(part, 1..3), resources).prop_map(|(base, parts, resources)| Cgroup {
+    let slice = option::of(select(vec!["web.slice", "a-b.slice", "-.slice", "web"]));
+    let systemd = (slice, "[a-z]{0,6}").prop_map(|(slice, scope)| CgroupDriver::Systemd {
+        slice: slice.map(str::to_owned),
+        scope,
+    });
+    let driver = prop_oneof![4 => Just(CgroupDriver::Cgroupfs), 1 => systemd];
+    (base, vec(part, 1..3), driver, resources).prop_map(|(base, parts, driver, resources)| Cgroup {
         path: CgroupPath { base, parts },
-        driver: CgroupDriver::Cgroupfs,
+        driver,
         resources,
     })
 }
@@ -264,6 +270,12 @@ pub(crate) fn host() -> impl Strategy<Value = HostFacts> {
                 facts.kernel.features.remove(&feature);
             }
             facts.cgroup = Some(tree);
+            facts.systemd = (minor % 4 > 0).then(|| SystemdFacts {
+                bus: HostPath::new("/run/bus").unwrap(),
+                version: 200 + u32::from(minor) * 3,
+                cgroup: if is_root { "/" } else { "/user" }.into(),
+                controllers: ["cpu", "memory", "pids"].map(String::from).into(),
+            });
             facts.mounts = Some(Vec::new());
             if !is_root {
                 facts.caller.uid = 1000;

@@ -360,6 +360,7 @@ fn privilege(op: &PrivilegeOp) -> Vec<Item> {
             one("seccomp SECCOMP_SET_MODE_FILTER 0")
         }
         op @ (PrivilegeOp::ExecLabel { .. }
+        | PrivilegeOp::Relabel { .. }
         | PrivilegeOp::Seccomp { .. }
         | PrivilegeOp::ConnectAgent { .. }
         | PrivilegeOp::SendListener { .. }) => one(format!("not in the table: {op:?}")),

@@ -1,7 +1,6 @@
 //! Files of procfs are opened and written, each through a lookup that cannot be led elsewhere.
 
 use alloc::ffi::CString;
-use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use super::{Child, path};
@@ -26,21 +25,11 @@ impl Child<'_> {
         fd::write(file.fd(), value)
     }
 
-    /// The first of the files that exists.
-    pub(super) fn exec_label(self, proc: Place, paths: &Vec<Target>, value: &[u8]) -> Outcome {
-        let proc = self.at(proc)?;
-        let mut last = Err(Fault::new(Sysno::openat, Errno::ENOENT));
-        for path in paths {
-            last = match self.open_own(proc, path) {
-                Err(fault) if fault.is(Errno::ENOENT) => Err(fault),
-                Err(fault) => return Err(fault),
-                Ok(file) => {
-                    verify(file.fd())?;
-                    return fd::write(file.fd(), value);
-                }
-            };
-        }
-        last
+    /// A file of the process's own below the container's procfs.
+    pub(super) fn exec_label(self, proc: Place, path: &Target, value: &[u8]) -> Outcome {
+        let file = self.open_own(self.at(proc)?, path)?;
+        verify(file.fd())?;
+        fd::write(file.fd(), value)
     }
 
     fn open_plain(self, proc: Fd, path: &Target) -> Outcome<Handle> {

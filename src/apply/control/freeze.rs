@@ -14,7 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::files::{kernel, read, write};
 use super::pace::Pace;
-use super::{CgroupHandle, CgroupVersion, ControlError};
+use super::{CgroupHandle, CgroupVersion, ControlError, above};
 use crate::facts::{FreezerState, parse_cgroup_events, parse_freezer_state};
 use crate::sys::Sysno;
 use crate::types::HostPath;
@@ -158,12 +158,7 @@ fn freeze_v1(state: &HostPath, pace: &mut Pace) -> Result<bool, ControlError> {
 
 fn state_of(file: &HostPath) -> Result<FreezerState, ControlError> {
     let text = read(file)?.ok_or(ControlError::Missing { file: "freezer.state" })?;
-    parse_freezer_state(&text)
-        .map_err(|error| ControlError::Text { directory: parent(file), error })
-}
-
-fn parent(file: &HostPath) -> Option<HostPath> {
-    file.as_str().rsplit_once('/').and_then(|(above, _)| HostPath::new(above).ok())
+    parse_freezer_state(&text).map_err(|error| ControlError::Text { directory: above(file), error })
 }
 
 fn events(directory: &HostPath) -> Result<(bool, bool), ControlError> {

@@ -82,7 +82,7 @@ impl Lowering<'_> {
             source: source.as_deref().map(text).transpose()?,
             options,
             attributes: attributes(*flags, MountFlags::empty()).set,
-            data: if data.is_empty() { None } else { Some(text(&data.join(","))?) },
+            data: if data.is_empty() { None } else { Some(text(&joined(data))?) },
             flags: flags.bits(),
             target: self.target(path)?,
             strict: *strict,
@@ -153,6 +153,15 @@ impl Lowering<'_> {
     }
 }
 
+/// Options for `mount(2)`. A context has commas of its own, so it is quoted; `fsconfig(2)` takes each value as it is.
+fn joined(data: &[String]) -> String {
+    let quoted = |option: &String| match option.strip_prefix("context=") {
+        Some(label) => alloc::format!("context=\"{label}\""),
+        None => option.clone(),
+    };
+    data.iter().map(quoted).collect::<Vec<_>>().join(",")
+}
+
 /// A name to be made, which the root itself is not.
 fn file_target(path: &RootPath) -> Lowered<Target> {
     if path.is_root() { Err(LowerReason::Path) } else { makeable(path) }
@@ -206,6 +215,12 @@ fn superblock_options(flags: MountFlags) -> Vec<(CString, Option<CString>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_context_is_quoted_where_commas_divide() {
+        let data = ["mode=755", "context=u:r:t:s0:c1,c2"].map(String::from);
+        assert_eq!(joined(&data), "mode=755,context=\"u:r:t:s0:c1,c2\"");
+    }
 
     #[test]
     fn the_access_time_is_one_field() {

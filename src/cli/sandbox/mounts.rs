@@ -140,6 +140,9 @@ fn volume_option(mount: &mut Mount, option: &str) -> Result<(), Problem> {
         mount.propagation = vec![propagation];
         return Ok(());
     }
+    if matches!(option, "z" | "Z") && mount.relabel.is_some() {
+        return Err(Problem::new("a volume is shared (`z`) or private (`Z`), not both"));
+    }
     match (option, &mut mount.kind) {
         ("bind", MountKind::Bind(source)) => source.recursive = false,
         ("rbind", MountKind::Bind(source)) => source.recursive = true,

@@ -1,6 +1,7 @@
 //! Turns `cgroups` into the place of the container's cgroup and what it enforces.
 
 use alloc::borrow::ToOwned;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -23,7 +24,7 @@ pub(super) fn read(door: &mut Door<'_>, top: &mut Fields<'_>) -> Option<Cgroup> 
     if let Some(freezer) = fields.text(door, "freezer") {
         door.refuse(&freezer.at, Problem::FreezerAtStart);
     }
-    fields.keep(door, &Pointer::new("/cgroups"), &["slice", "scope_prefix"]);
+    let driver = driver(door, &mut fields, path.as_ref());
     let resources = Resources {
         devices: devices(door, &mut fields),
         memory: memory(door, &mut fields),
@@ -35,7 +36,7 @@ pub(super) fn read(door: &mut Door<'_>, top: &mut Fields<'_>) -> Option<Cgroup> 
         ..Resources::default()
     };
     fields.finish(door);
-    Some(Cgroup { path: path?, driver: CgroupDriver::Cgroupfs, resources })
+    Some(Cgroup { path: path?, driver, resources })
 }
 
 /// `parent` and `name` joined: below the root when `parent` begins with `/`, else below the first process's cgroup.
@@ -62,6 +63,24 @@ fn path(door: &mut Door<'_>, fields: &mut Fields<'_>) -> Option<CgroupPath> {
         door.refuse(&fields.at, Problem::NoCgroupName);
     }
     Some(CgroupPath { base, parts })
+}
+
+/// A slice asks for systemd, whose scope is `scope_prefix-name`, or as the original had it first `parent-name`.
+fn driver(door: &mut Door<'_>, fields: &mut Fields<'_>, path: Option<&CgroupPath>) -> CgroupDriver {
+    let Some(slice) = fields.text(door, "slice") else {
+        // Without a slice systemd is not asked, and its prefix has no effect.
+        fields.keep(door, &Pointer::new("/cgroups"), &["scope_prefix"]);
+        return CgroupDriver::Cgroupfs;
+    };
+    door.note(Pointer::new("/cgroup/driver"), &slice.at);
+    let prefix = fields.text(door, "scope_prefix");
+    let parts: Vec<_> =
+        path.iter().flat_map(|path| &path.parts).map(PathComponent::as_str).collect();
+    let scope = match (prefix, parts.last()) {
+        (Some(prefix), Some(name)) => format!("{}-{name}", prefix.text),
+        _ => parts.join("-"),
+    };
+    CgroupDriver::Systemd { slice: Some(slice.text.to_owned()), scope }
 }
 
 /// The rules: nothing but the list, or everything but the list of version 2.

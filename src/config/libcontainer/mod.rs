@@ -59,7 +59,7 @@ pub struct Extra {
     ///
     /// * `networks` of type `loopback`: everything but the type; the kernel gives `lo` its addresses and its MTU.
     /// * `cgroups.allowed_devices`: path, mode and owner; a rule is about numbers.
-    /// * `cgroups.slice`: only a systemd scope has one, and here directories are made.
+    /// * `cgroups.scope_prefix` without a `slice`: only a systemd scope has one.
     /// * `mount_config.device_nodes`: `cgroup_permissions`; the cgroup has its own list.
     /// * `mount_config.mounts` of type `tmpfs`: everything but the destination.
     /// * `mount_config.pivot_dir`: the old root needs no directory of its own.

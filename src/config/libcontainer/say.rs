@@ -12,8 +12,9 @@ use super::namespace::KINDS;
 use super::process::user_text;
 use super::{Extra, Kept, seed, system};
 use crate::config::{
-    BindSource, Cgroup, CgroupBase, Config, Device, DeviceRule, Interface, Limit, Mount, MountKind,
-    NamespaceSource, Network, PathComponent, Process, Relabel, Resources, RootSwitch, Route, Veth,
+    BindSource, Cgroup, CgroupBase, CgroupDriver, Config, Device, DeviceRule, Interface, Limit,
+    Mount, MountKind, NamespaceSource, Network, PathComponent, Process, Relabel, Resources,
+    RootSwitch, Route, Veth,
 };
 use crate::types::{
     Capability, DeviceAccess, IdMap, IdMapping, MountFlags, NamespaceKind, Pointer, PropagationKind,
@@ -68,13 +69,20 @@ pub(super) fn document(config: &Config, extra: &Extra) -> seed::Document {
             .collect(),
         routes: config.routes.iter().map(route).collect(),
         cgroups: cgroup.map(|cgroup| seed::Cgroup {
-            slice: at("/cgroups").text("slice"),
+            slice: slice(&cgroup.driver),
             ..self::cgroup(&cgroup.path.base, &names(cgroup), &cgroup.resources, extra)
         }),
         restrict_sys: !config.readonly_paths.is_empty(),
         uid_mappings: mappings(&config.uid_mappings),
         gid_mappings: mappings(&config.gid_mappings),
         ..process.map_or_else(seed::Document::default, self::process)
+    }
+}
+
+fn slice(driver: &CgroupDriver) -> String {
+    match driver {
+        CgroupDriver::Cgroupfs => String::new(),
+        CgroupDriver::Systemd { slice, .. } => slice.clone().unwrap_or_default(),
     }
 }
 

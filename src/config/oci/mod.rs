@@ -30,7 +30,7 @@ mod seccomp;
 mod version;
 
 pub use fuzz::config_parse as fuzz_oci;
-pub use read::from_oci;
+pub use read::{from_oci, process_from_oci};
 
 use alloc::string::String;
 

@@ -4,13 +4,14 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use super::door::Door;
 use super::fields::Fields;
 use super::{OciParsed, extras, linux, mount, process, version};
-use crate::config::Config;
 use crate::config::error::{ConfigErrors, Expected, Problem};
 use crate::config::json::{self, Node};
+use crate::config::{Config, Process};
 use crate::types::{HostPath, Pointer};
 
 /// Sections of the document that are about other platforms.
@@ -39,6 +40,19 @@ pub fn from_oci(text: &[u8], bundle: &HostPath) -> Result<OciParsed, ConfigError
     // What could not be read was refused.
     let (config, version) = read.unwrap_or_else(|| (Config::on(bundle.clone()), String::new()));
     Ok(OciParsed { config: Config { ignored, ..config }, source, version })
+}
+
+/// Reads a document that is only the `process` of a `config.json`.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of the text.
+pub fn process_from_oci(text: &[u8]) -> Result<Process, ConfigErrors> {
+    let root = json::parse(text).map_err(|error| ConfigErrors(vec![error]))?;
+    let mut door = Door::new(&HostPath::root());
+    let process = process::of(&mut door, &root);
+    door.close(&root)?;
+    // What could not be read was refused.
+    Ok(process.unwrap_or_else(|| Process::sandbox(Vec::new())))
 }
 
 fn document<'a>(door: &mut Door<'_>, node: &'a Node<'a>) -> Option<(Config, String)> {
