@@ -1,7 +1,7 @@
 //! A container that was created is started: its init gets the word, and what remains of the plan is carried out.
 
 use alloc::boxed::Box;
-use alloc::string::ToString as _;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -25,7 +25,7 @@ pub enum StartError {
         /// Which, and how.
         error: Box<ApplyError>,
         /// The program that was to run.
-        program: alloc::string::String,
+        program: String,
     },
 }
 

@@ -119,7 +119,8 @@ fn described(
     around: &Surroundings,
 ) -> Result<(Process, Sources), Failure> {
     let text = std::fs::read(file).map_err(|error| Problem::of(&error).at(file))?;
-    let process = process_from_oci(&text).map_err(|errors| refused(file, &errors))?;
+    let process =
+        process_from_oci(&text, &absolute(".")?).map_err(|errors| refused(file, &errors))?;
     let base = &record.planned.process;
     let process = Process {
         capabilities: process.capabilities.or(base.capabilities),

@@ -236,7 +236,7 @@ fn planned_for(
 
 impl Request {
     /// The config with the cgroup driver that was asked for.
-    fn driven(&self, mut config: Config) -> Config {
+    pub(super) fn driven(&self, mut config: Config) -> Config {
         if let Some(cgroup) = config.cgroup.as_mut().filter(|_| self.systemd_cgroup) {
             cgroup.ask_systemd();
         }

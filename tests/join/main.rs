@@ -226,7 +226,7 @@ fn trap_06_a_process_that_took_the_number_of_another_is_not_joined() {
         let output = scene.output(&["exec", "trap06", "true"]);
         let err = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(125), "{member}: {err}");
-        assert!(err.contains("trap06: not running"), "{member}: {err}");
+        assert!(err.contains("trap06: container not running"), "{member}: {err}");
         assert!(scene.output(&["kill", "trap06", "KILL"]).status.code() == Some(125));
     }
     fs::write(&file, good).expect("written");

@@ -333,6 +333,8 @@ fn tell(token: Token) -> String {
         Token::NetworkReady => "tell 6".into(),
         Token::Recorded => "tell 7".into(),
         Token::Listener => "tell 8 with a descriptor".into(),
+        Token::Created => "tell 9".into(),
+        Token::Start => "tell 10".into(),
     }
 }
 

@@ -314,6 +314,7 @@ fn process(op: &ProcessOp) -> Vec<Item> {
                 .into()
         }
         ProcessOp::ChangeDirectory { path } => one(format!("chdir {path}")),
+        ProcessOp::Find { .. } => Vec::new(),
         ProcessOp::Execute { candidates, .. } => {
             vec![Item::Any(candidates.iter().map(|path| format!("execve {path}")).collect())]
         }

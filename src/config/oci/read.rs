@@ -42,13 +42,13 @@ pub fn from_oci(text: &[u8], bundle: &HostPath) -> Result<OciParsed, ConfigError
     Ok(OciParsed { config: Config { ignored, ..config }, source, version })
 }
 
-/// Reads a document that is only the `process` of a `config.json`.
+/// Reads a document that is only the `process` of a `config.json`, in the directory `base`.
 ///
 /// # Errors
 /// Everything that is wrong with it, in the order of the text.
-pub fn process_from_oci(text: &[u8]) -> Result<Process, ConfigErrors> {
+pub fn process_from_oci(text: &[u8], base: &HostPath) -> Result<Process, ConfigErrors> {
     let root = json::parse(text).map_err(|error| ConfigErrors(vec![error]))?;
-    let mut door = Door::new(&HostPath::root());
+    let mut door = Door::new(base);
     let process = process::of(&mut door, &root);
     door.close(&root)?;
     // What could not be read was refused.
