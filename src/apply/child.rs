@@ -16,13 +16,18 @@ use crate::sys::channel::{self, Received};
 use crate::sys::clone::{self, Request, Stack};
 use crate::sys::shared::LastWords;
 use crate::sys::words::Words;
-use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, file, mount, privilege, process, signal};
+use crate::sys::{
+    Fault, Fd, Handle, Outcome, Sysno, fd, file, mount, privilege, process, signal, treatment,
+};
 use crate::types::Errno;
 
+mod copy;
+mod descriptors;
 mod files;
 mod filter;
 mod held;
 mod hidden;
+mod hooks;
 mod identity;
 mod mounts;
 mod path;
@@ -51,6 +56,8 @@ pub(crate) struct Launch {
     pub(crate) last_words: Option<Arc<LastWords>>,
     /// Init's pid, known to the intermediate alone until it has told it; 0 before and after.
     pub(crate) untold: AtomicI32,
+    /// For the hooks that init runs, one after another.
+    pub(crate) hook_stack: Option<Stack>,
     /// Descriptors below this may be open: for kernels without `close_range`.
     pub(crate) descriptors: u32,
     /// Whether descriptors are marked to be closed by `execve` instead of closed: they have owners in this program.
@@ -229,7 +236,8 @@ impl Child<'_> {
             Act::NewSession => process::setsid(),
             Act::Umask(mask) => file::umask(*mask),
             Act::SetRlimit { resource, limit } => process::set_rlimit(*resource, *limit),
-            Act::CloseDescriptors => self.close_descriptors(),
+            Act::CloseDescriptors { keep } => self.close_descriptors(*keep),
+            Act::Hook(hook) => self.hook(hook),
             Act::Supervise { terminal } => self.supervise(*terminal),
             Act::ChangeDirectory(path) => change_directory(path),
             Act::Find(candidates) => held::find(candidates),
@@ -244,6 +252,10 @@ impl Child<'_> {
             | Act::SetCapabilities { .. }
             | Act::SetAmbient(_)
             | Act::NoNewPrivileges => identity::act(act),
+            Act::Personality(word) => treatment::personality(*word),
+            Act::IoPriority(value) => treatment::set_io_priority(*value),
+            Act::Scheduler(attr) => treatment::set_scheduler(attr),
+            Act::MemoryPolicy { mode, nodes } => treatment::set_memory_policy(*mode, nodes),
             Act::Seccomp { flags, program } => self.filter(*flags, program),
             _ => self.mount(act),
         }
@@ -361,45 +373,6 @@ impl Child<'_> {
             privilege::set_dumpable(0)?;
         }
         process::setns(self.take(place)?.fd(), flag)
-    }
-
-    /// What stays open beside the program's own, in order: the channel, and the door. 0 for what there is not: without a
-    /// launcher there is no channel to step around.
-    fn kept(self) -> [u32; 2] {
-        let number = |fd: Option<Fd>| fd.and_then(|fd| u32::try_from(fd.0).ok()).unwrap_or(0);
-        let door = self.program.door.and_then(|place| self.launch.at(place));
-        let (one, other) = (number(Some(self.channel)), number(door));
-        [one.min(other), one.max(other)]
-    }
-
-    fn close_descriptors(self) -> Outcome {
-        let first = u32::try_from(self.launch.passed.len()).map_or(u32::MAX, |passed| 3 + passed);
-        for (place, entry) in self.launch.table.iter().enumerate() {
-            if self.program.door != Some(Place(place)) {
-                entry.store(-1, Ordering::Relaxed);
-            }
-        }
-        let kept = self.kept();
-        let marks = self.launch.marks;
-        let close = if marks { fd::mark_range } else { fd::close_range };
-        let mut from = first;
-        let mut answer = Ok(());
-        for &keep in kept.iter().filter(|&&keep| keep >= first) {
-            if answer.is_ok() && from < keep {
-                answer = close(from, keep - 1);
-            }
-            from = keep.saturating_add(1);
-        }
-        match answer.and_then(|()| close(from, crate::sys::abi::LAST_FD)) {
-            Err(fault) if fault.is(Errno::ENOSYS) || marks && fault.is(Errno::EINVAL) => {
-                for number in (first..self.launch.descriptors).filter(|n| !kept.contains(n)) {
-                    let number = Fd(number.cast_signed());
-                    let _ = if marks { fd::close_on_exec(number) } else { fd::close(number) };
-                }
-                Ok(())
-            }
-            answer => answer,
-        }
     }
 }
 

@@ -12,13 +12,14 @@ use super::bus::BusError;
 use super::cgroup;
 use super::error::{Cause, Leftover};
 use super::hold::Hold;
+use super::hooks;
 use super::leaf;
 use super::mark;
 use super::network;
 use super::running::Running;
 use super::state::{Directory, Seen};
 use super::systemd;
-use crate::plan::{CgroupOp, InterfaceName, NetworkOp, Op, StateOp, StepId};
+use crate::plan::{CgroupOp, HookKind, HookOp, InterfaceName, NetworkOp, Op, StateOp, StepId};
 use crate::sys::{Fault, Outcome, Sysno};
 use crate::types::{Errno, HostPath, Signal};
 
@@ -75,9 +76,16 @@ struct Entry {
 pub(crate) struct Journal {
     entries: Vec<Entry>,
     directory: Option<Directory>,
+    /// The container's network, held while a link of the host's is in it.
+    network: Option<std::fs::File>,
 }
 
 impl Journal {
+    /// Keeps the container's network until everything is undone.
+    pub(crate) fn hold(&mut self, network: std::fs::File) {
+        self.network = Some(network);
+    }
+
     /// Makes the state directory and locks the journal in it; what a dead launcher has left there is undone first.
     pub(crate) fn open(&mut self, step: StepId, state: Option<&StateDir>) -> Result<(), Cause> {
         if let Some(state) = state {
@@ -106,7 +114,7 @@ impl Journal {
 
     /// That of a container which is there, for those who do something to it that needs no undo.
     pub(crate) fn of(directory: Directory) -> Self {
-        Self { entries: Vec::new(), directory: Some(directory) }
+        Self { directory: Some(directory), ..Self::default() }
     }
 
     /// To be called before the step is done.
@@ -172,7 +180,7 @@ impl Journal {
                 }
                 Op::State(_) if !left.is_empty() => continue,
                 Op::State(_) => self.directory.take().map_or(Ok(()), Directory::remove),
-                _ => undo(&entry),
+                _ => undo(&entry, self.network.as_ref()),
             };
             if let Err(fault) = answer {
                 left.push(Leftover { undo: entry.op, fault });
@@ -191,7 +199,7 @@ fn put(entries: &mut Vec<Entry>, entry: Entry) {
     }
 }
 
-fn undo(entry: &Entry) -> Outcome {
+fn undo(entry: &Entry, held: Option<&std::fs::File>) -> Outcome {
     match &entry.op {
         Op::Cgroup(CgroupOp::RemoveDirectory { path, shared: false }) => cgroup::remove(path),
         Op::Cgroup(CgroupOp::RemoveDirectory { path, shared: true }) => {
@@ -201,6 +209,14 @@ fn undo(entry: &Entry) -> Outcome {
         Op::Cgroup(CgroupOp::ReturnFromLeaf { directory }) => leaf::leave(directory),
         Op::Cgroup(CgroupOp::StopScope { bus, unit }) => end_scope(bus, unit),
         Op::Network(NetworkOp::RemoveLink { host }) => network::remove(host),
+        // A network that nobody holds is gone, and what was in it is where the kernel puts it.
+        Op::Network(back @ NetworkOp::ReturnLink { .. }) => {
+            held.map_or(Ok(()), |held| network::give_back(held, back))
+        }
+        Op::Hook(HookOp::Run { kind: HookKind::Poststop, hooks, state }) => {
+            hooks::run_all(hooks, state.as_ref());
+            Ok(())
+        }
         _ => Err(Fault::new(Sysno::exit, Errno::ENOSYS)),
     }
 }
@@ -232,7 +248,9 @@ fn is_allowed(op: &Op) -> bool {
             unit.ends_with(".scope") && !unit.contains('/')
         }
         // Carried out on veths only.
-        Op::Network(NetworkOp::RemoveLink { .. }) => true,
+        Op::Network(NetworkOp::RemoveLink { .. } | NetworkOp::ReturnLink { .. }) => true,
+        // Only the owner of the state can have written it, and it is his config that asked for it.
+        Op::Hook(HookOp::Run { kind: HookKind::Poststop, .. }) => true,
         // A fixed name in the directory that the journal is in.
         Op::State(StateOp::RemoveRecord | StateOp::RemoveDoor) => true,
         _ => false,
@@ -283,7 +301,7 @@ pub(super) fn finish(directory: &Directory, id: &str, text: &str) -> (usize, Vec
         } else if *op == Op::State(StateOp::RemoveDoor) {
             directory.remove_door()
         } else if is_allowed(op) {
-            killed.and_then(|()| undo(&entry))
+            killed.and_then(|()| undo(&entry, None))
         } else {
             Err(Fault::new(Sysno::unlinkat, Errno::EPERM))
         };

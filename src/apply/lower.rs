@@ -9,18 +9,20 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::program::{Act, Execute, Part, Place, Program, Target};
+use super::program::{Act, Execute, HookAct, Part, Place, Program, Target};
 use crate::config::Clock;
 use crate::plan::seccomp::FilterInstruction;
 use crate::plan::{
-    Actor, CgroupOp, LabelModule, NamespaceOp, NetworkOp, Op, Plan, PrivilegeOp, ProcessOp,
-    Resolver, Slot, StateOp, Step, StepId, SyncOp, UserOp,
+    Actor, CgroupOp, HookOp, LabelModule, MountOp, NamespaceOp, NetworkOp, Op, Plan, PrivilegeOp,
+    ProcessOp, Resolver, Slot, Step, StepId, SyncOp, UserOp,
 };
 use crate::sys::process::StringTable;
 use crate::sys::seccomp::SockFilter;
 use crate::types::RootPath;
 
 mod mounts;
+mod slots;
+mod treatment;
 
 /// Why a plan cannot be carried out at all: it was not made by this program's planner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,14 +83,15 @@ pub fn lower(plan: &Plan) -> Result<Program, LowerError> {
     let root = lowering.place(Slot::Root);
     check_parent(plan)?;
     let intermediate = lowering.script(Actor::Intermediate, &plan.intermediate)?;
-    let init = lowering.script(Actor::Init, &plan.init)?;
+    let mut init = lowering.script(Actor::Init, &plan.init)?;
     if !matches!(init.last(), Some(Act::Execute(_))) {
         return Err(named(Actor::Init, init.len(), LowerReason::NoProgram));
     }
     let door = plan.init.iter().any(|step| step.op == Op::Sync(SyncOp::AwaitKnock));
     let door = door.then(|| lowering.place(Slot::Door));
+    keep_open(&mut init, door);
     let places = lowering.places.len();
-    let by_launcher = by_launcher(&plan.parent);
+    let by_launcher = slots::by_launcher(&plan.parent);
     let numbered = lowering.places.iter().enumerate();
     let given = numbered.filter(|(_, slot)| by_launcher.contains(slot));
     Ok(Program {
@@ -101,11 +104,25 @@ pub fn lower(plan: &Plan) -> Result<Program, LowerError> {
         places: places + 2,
         mask_directory: Place(places),
         mask_device: Place(places + 1),
-        door,
         root,
         dev: known(relative("dev"))?,
         null_device: known(relative("dev/null"))?,
     })
+}
+
+/// What hooks are told stays open until the last hook that is told it, and the door until somebody comes.
+fn keep_open(script: &mut [Act], door: Option<Place>) {
+    let mut told = Vec::new();
+    for act in script.iter_mut().rev() {
+        match act {
+            Act::Hook(hook) => {
+                hook.is_last = !told.contains(&hook.state);
+                told.push(hook.state);
+            }
+            Act::CloseDescriptors { keep } => *keep = [told.first().copied(), door],
+            _ => {}
+        }
+    }
 }
 
 /// A path of our own, without NUL.
@@ -126,20 +143,6 @@ fn writes_map(op: &Op) -> bool {
     matches!(op, Op::User(UserOp::WriteIdMap { .. } | UserOp::RunMapHelper { .. }))
 }
 
-/// The slots that the launcher fills.
-fn by_launcher(script: &[Step]) -> Vec<Slot> {
-    let filled = |step: &Step| match &step.op {
-        Op::Cgroup(CgroupOp::OpenTasks { slot, .. }) => Some(*slot),
-        Op::Cgroup(CgroupOp::OpenDirectory { .. }) => Some(Slot::CgroupDirectory),
-        Op::Namespace(NamespaceOp::Hold { keep: true, .. }) => Some(Slot::Held),
-        Op::Namespace(NamespaceOp::OpenHeld { kind }) => Some(Slot::Namespace(*kind)),
-        Op::Process(ProcessOp::HoldProc) => Some(Slot::Proc),
-        Op::State(StateOp::OpenDoor) => Some(Slot::Door),
-        _ => None,
-    };
-    script.iter().filter_map(filled).collect()
-}
-
 fn check_parent(plan: &Plan) -> Result<(), LowerError> {
     for (index, step) in plan.parent.iter().enumerate() {
         let is_parents = match &step.op {
@@ -147,10 +150,14 @@ fn check_parent(plan: &Plan) -> Result<(), LowerError> {
             Op::Process(ProcessOp::Clone { starts, .. }) => *starts != Actor::Parent,
             Op::Process(ProcessOp::HoldProc)
             | Op::Namespace(NamespaceOp::Hold { .. } | NamespaceOp::OpenHeld { .. }) => true,
-            Op::Network(NetworkOp::LoopbackUp | NetworkOp::RemoveLink { .. }) => false,
+            Op::Network(
+                NetworkOp::LoopbackUp | NetworkOp::RemoveLink { .. } | NetworkOp::ReturnLink { .. },
+            ) => false,
             Op::Network(_) if cfg!(not(feature = "net")) => {
                 return Err(named(Actor::Parent, index, LowerReason::NoNetwork));
             }
+            Op::Hook(HookOp::Run { kind, .. }) => !kind.is_inside(),
+            Op::Mount(MountOp::MapTree { .. }) | Op::Hook(_) => true,
             Op::Network(_) | Op::State(_) | Op::Sync(_) => true,
             Op::Privilege(op) => matches!(
                 op,
@@ -218,10 +225,27 @@ impl Lowering<'_> {
             Op::Sync(SyncOp::AwaitKnock) => Ok(Act::AwaitKnock { door: self.place(Slot::Door) }),
             Op::User(op) => user(op),
             Op::Privilege(op) => self.privilege(op),
+            Op::Hook(op) => self.hook(op),
             Op::Cgroup(_) | Op::Network(_) | Op::State(_) | Op::Sync(_) => {
                 Err(LowerReason::WrongActor)
             }
         }
+    }
+
+    fn hook(&mut self, op: &HookOp) -> Lowered<Act> {
+        let HookOp::Run { kind, hooks, .. } = op else { return Err(LowerReason::WrongActor) };
+        let [hook] = &hooks[..] else { return Err(LowerReason::Length) };
+        if !kind.is_inside() {
+            return Err(LowerReason::WrongActor);
+        }
+        Ok(Act::Hook(Box::new(HookAct {
+            path: text(&hook.path)?,
+            args: StringTable::new(texts(&hook.args)?),
+            env: StringTable::new(texts(&hook.env)?),
+            timeout: hook.timeout,
+            state: self.place(Slot::HookState(*kind)),
+            is_last: false,
+        })))
     }
 
     fn namespace(&mut self, op: &NamespaceOp) -> Lowered<Act> {
@@ -311,11 +335,16 @@ fn process(actor: Actor, op: &ProcessOp) -> Lowered<Act> {
         &ProcessOp::SetRlimit { resource, limit } => {
             Act::SetRlimit { resource: resource.number(), limit }
         }
+        ProcessOp::SetPersonality { .. }
+        | ProcessOp::SetIoPriority { .. }
+        | ProcessOp::SetScheduler { .. }
+        | ProcessOp::SetMemoryPolicy { .. } => return treatment::lower(op),
         ProcessOp::SetOomScore { value } => Act::WriteProc {
             path: c"/proc/self/oom_score_adj".into(),
             value: format!("{value}\n").into_bytes(),
         },
-        ProcessOp::CloseDescriptors => Act::CloseDescriptors,
+        // Which places stay, the plan as a whole says.
+        ProcessOp::CloseDescriptors => Act::CloseDescriptors { keep: [None; 2] },
         &ProcessOp::Supervise { terminal } => Act::Supervise { terminal },
         ProcessOp::ChangeDirectory { path } => Act::ChangeDirectory(text(path.as_str())?),
         ProcessOp::Find { candidates } => Act::Find(texts(candidates)?),

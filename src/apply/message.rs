@@ -24,7 +24,7 @@ pub(crate) enum Message {
     GivenUp,
 }
 
-const TOKENS: [Token; 10] = [
+const TOKENS: [Token; 12] = [
     Token::MapsWritten,
     Token::Placed,
     Token::Terminal,
@@ -33,6 +33,8 @@ const TOKENS: [Token; 10] = [
     Token::NetworkReady,
     Token::Recorded,
     Token::Listener,
+    Token::Mounted,
+    Token::HooksRun,
     Token::Created,
     Token::Start,
 ];
@@ -95,8 +97,10 @@ fn position(token: Token) -> u16 {
         Token::NetworkReady => 6,
         Token::Recorded => 7,
         Token::Listener => 8,
-        Token::Created => 9,
-        Token::Start => 10,
+        Token::Mounted => 9,
+        Token::HooksRun => 10,
+        Token::Created => 11,
+        Token::Start => 12,
     }
 }
 
@@ -124,6 +128,6 @@ mod tests {
             assert_eq!(Message::decode(message.encode()), Some(message));
         }
         assert_eq!(Message::decode([0; 8]), None);
-        assert_eq!(Message::decode([11, 0, 0, 0, 0, 0, 0, 0]), None);
+        assert_eq!(Message::decode([13, 0, 0, 0, 0, 0, 0, 0]), None);
     }
 }

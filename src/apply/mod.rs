@@ -16,11 +16,13 @@ mod environment;
 mod error;
 mod fuzz;
 mod hold;
+mod hooks;
 mod idmap;
 mod io;
 mod journal;
 mod leaf;
 mod lower;
+mod mapped;
 mod mark;
 mod message;
 #[cfg(feature = "net")]

@@ -13,6 +13,7 @@ use std::os::unix::fs::MetadataExt as _;
 
 use super::error::Cause;
 use super::journal::{Journal, io_fault};
+use crate::config::Interface;
 use crate::plan::{InterfaceName, Link, NetworkOp, Op, RANDOM_DIGITS, StepId};
 use crate::sys::process::Pid;
 use crate::sys::{Fault, Outcome, Sysno};
@@ -67,6 +68,7 @@ impl Network {
             NetworkOp::MakeVeth { host, inside, tx_queue_length } => {
                 self.make_veth(id, host, inside, *tx_queue_length, journal)
             }
+            NetworkOp::MoveLink { host, inside } => self.move_link(id, host, inside, journal),
             NetworkOp::AttachToBridge { host, bridge } => self.attach(host, bridge),
             NetworkOp::SetHairpin { host } => {
                 let port = self.existing(Side::Host, self.name(host)?)?;
@@ -97,7 +99,9 @@ impl Network {
                 let route = message::route(destination.as_ref(), *gateway, *source, index);
                 self.change(Side::Inside, route.ok_or(Cause::Protocol)?)
             }
-            NetworkOp::LoopbackUp | NetworkOp::RemoveLink { .. } => Err(Cause::Protocol),
+            NetworkOp::LoopbackUp | NetworkOp::RemoveLink { .. } | NetworkOp::ReturnLink { .. } => {
+                Err(Cause::Protocol)
+            }
         }
     }
 
@@ -133,6 +137,33 @@ impl Network {
             }
         }
         Err(Cause::Netlink { request: "RTM_NEWLINK", errno: Errno::EEXIST })
+    }
+
+    /// What the link has is written down before it is moved: the move takes it away.
+    fn move_link(
+        &mut self,
+        id: StepId,
+        host: &str,
+        inside: &str,
+        journal: &mut Journal,
+    ) -> Result<(), Cause> {
+        let found = self.existing(Side::Host, host)?;
+        if self.worker.find(Side::Inside, inside)?.is_some() {
+            return Err(Cause::Netlink { request: "RTM_SETLINK", errno: Errno::EEXIST });
+        }
+        let addresses = self.worker.addresses(Side::Host, found.index)?;
+        let copy = self.namespace.try_clone();
+        journal.hold(copy.map_err(|error| io_fault(Sysno::fcntl, &error))?);
+        let back = NetworkOp::ReturnLink {
+            host: host.into(),
+            inside: inside.into(),
+            addresses: addresses.clone(),
+            up: found.is_up,
+        };
+        journal.record(id, &Op::Network(back))?;
+        self.change(Side::Host, message::move_to(found.index, inside, &self.namespace))?;
+        settle(&self.worker, Side::Inside, inside, &addresses, true)?;
+        Ok(())
     }
 
     /// Any link may be given a master, by some kind of link or other: only a bridge will do.
@@ -177,6 +208,38 @@ pub(crate) fn remove(host: &InterfaceName) -> Outcome {
         }
         _ => Ok(()),
     }
+}
+
+/// A moved link has its addresses again, and is up if it shall be.
+fn settle(
+    worker: &Worker,
+    side: Side,
+    name: &str,
+    addresses: &[Interface],
+    up: bool,
+) -> Result<(), Refused> {
+    let gone = Refused { request: "RTM_GETLINK", errno: Errno::ENODEV };
+    let index = worker.find(side, name)?.ok_or(gone)?.index;
+    for address in addresses {
+        worker.change(side, message::address(index, address))?;
+    }
+    if up { worker.change(side, message::up(name)) } else { Ok(()) }
+}
+
+/// Undoes a move: the link of the host's comes back with what it had. One that is gone was removed inside.
+pub(crate) fn give_back(held: &File, op: &NetworkOp) -> Outcome {
+    let NetworkOp::ReturnLink { host, inside, addresses, up } = op else {
+        return Err(Fault::new(Sysno::sendto, Errno::EINVAL));
+    };
+    let own = File::open("/proc/thread-self/ns/net");
+    let own = own.map_err(|error| io_fault(Sysno::openat, &error))?;
+    let worker = Worker::start(Some(held))?;
+    let give = || {
+        let Some(found) = worker.find(Side::Inside, inside)? else { return Ok(()) };
+        worker.change(Side::Inside, message::move_to(found.index, host, &own))?;
+        settle(&worker, Side::Host, host, addresses, *up)
+    };
+    give().map_err(|refused: Refused| Fault::new(Sysno::sendto, refused.errno))
 }
 
 fn remove_by(worker: &Worker, name: &str) -> Result<(), Refused> {

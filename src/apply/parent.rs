@@ -8,11 +8,11 @@ use super::error::Cause;
 use super::hold::Hold;
 use super::network::Network;
 use super::spawn::{Failure, Launcher, Started};
-use super::{cgroup, hold, idmap, leaf, reexec, relabel, running, systemd};
+use super::{cgroup, hold, idmap, leaf, mapped, reexec, relabel, running, systemd};
 use crate::apply::message::Message;
 use crate::plan::{
-    Actor, CgroupOp, NamespaceOp, NetworkOp, Op, Planned, PrivilegeOp, ProcessOp, Record, Slot,
-    StartScript, StateOp, Step, StepId, SyncOp, Token, Undo, UserOp,
+    Actor, CgroupOp, HookOp, MountOp, NamespaceOp, NetworkOp, Op, Planned, PrivilegeOp, ProcessOp,
+    Record, Slot, StartScript, StateOp, Step, StepId, SyncOp, Token, Undo, UserOp,
 };
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::Gone;
@@ -44,6 +44,10 @@ impl Launcher<'_> {
                 self.record_children()?;
                 Ok(self.clone(flags, starts)?)
             }
+            Op::Mount(MountOp::MapTree { slot, .. }) => {
+                Ok(self.hold(*slot, mapped::tree(&step.op)?)?)
+            }
+            Op::Hook(op) => Ok(self.hook(id, op, &step.undo)?),
             Op::Namespace(op) => Ok(self.namespace(op)?),
             Op::Process(ProcessOp::HoldProc) => Ok(self.hold(Slot::Proc, hold::proc_root()?)?),
             Op::Network(op) => Ok(self.network(id, op)?),
@@ -144,7 +148,7 @@ impl Launcher<'_> {
         }
     }
 
-    fn hold(&mut self, slot: Slot, handle: Handle) -> Result<(), Cause> {
+    pub(super) fn hold(&mut self, slot: Slot, handle: Handle) -> Result<(), Cause> {
         let above = self.sources.above(handle)?;
         self.slots.push((slot, above));
         Ok(())
@@ -213,7 +217,7 @@ impl Launcher<'_> {
         Ok(directory.write_record(record.to_json().as_bytes())?)
     }
 
-    fn init(&self) -> Result<Pid, Cause> {
+    pub(super) fn init(&self) -> Result<Pid, Cause> {
         self.init.as_ref().map(|init| init.pid).ok_or(Cause::Protocol)
     }
 
@@ -398,7 +402,8 @@ fn decides_itself(op: &Op) -> bool {
     matches!(
         op,
         Op::Cgroup(CgroupOp::MakeDirectory { .. })
-            | Op::Network(NetworkOp::MakeVeth { .. })
+            | Op::Network(NetworkOp::MakeVeth { .. } | NetworkOp::MoveLink { .. })
             | Op::State(StateOp::OpenJournal)
+            | Op::Hook(HookOp::Promise)
     )
 }

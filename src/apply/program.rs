@@ -5,7 +5,7 @@ use alloc::ffi::CString;
 use alloc::vec::Vec;
 
 use crate::plan::{Actor, MountApi, Resolver, Token};
-use crate::sys::abi::{MountAttr, WinSize};
+use crate::sys::abi::{MountAttr, NodeMask, SchedAttr, WinSize};
 use crate::sys::process::StringTable;
 use crate::sys::seccomp::SockFilter;
 use crate::types::{CapSet, CloneFlags, DeviceNumber, FilterFlags, Rlimit};
@@ -26,8 +26,6 @@ pub struct Program {
     /// Where the shared empty directory and the null device for masks are kept.
     pub(crate) mask_directory: Place,
     pub(crate) mask_device: Place,
-    /// Where the socket is kept at which init waits for the word, if it does.
-    pub(crate) door: Option<Place>,
     /// Where the root directory is kept.
     pub(crate) root: Place,
     /// `/dev` and `/dev/null` below it.
@@ -177,7 +175,18 @@ pub(crate) enum Act {
         resource: u32,
         limit: Rlimit,
     },
-    CloseDescriptors,
+    Personality(u32),
+    IoPriority(u32),
+    Scheduler(SchedAttr),
+    MemoryPolicy {
+        mode: u32,
+        nodes: Box<NodeMask>,
+    },
+    /// Also what stays open: for the hooks that are still to come, and the door.
+    CloseDescriptors {
+        keep: [Option<Place>; 2],
+    },
+    Hook(Box<HookAct>),
     Supervise {
         terminal: bool,
     },
@@ -243,6 +252,7 @@ pub(crate) struct Filesystem {
     pub(crate) target: Target,
     pub(crate) strict: bool,
     pub(crate) keep: Option<Place>,
+    pub(crate) copy_up: bool,
 }
 
 /// See [`MountOp::Attach`](crate::plan::MountOp::Attach).
@@ -258,6 +268,20 @@ pub(crate) struct Attach {
     pub(crate) clear: u64,
 }
 
+/// A hook that init runs; see [`HookOp::Run`](crate::plan::HookOp::Run).
+#[derive(Debug)]
+pub(crate) struct HookAct {
+    pub(crate) path: CString,
+    pub(crate) args: StringTable,
+    pub(crate) env: StringTable,
+    /// Seconds.
+    pub(crate) timeout: Option<u32>,
+    /// What it is told.
+    pub(crate) state: Place,
+    /// Whether that is closed afterwards.
+    pub(crate) is_last: bool,
+}
+
 /// See [`ProcessOp::Execute`](crate::plan::ProcessOp::Execute).
 #[derive(Debug)]
 pub(crate) struct Execute {
@@ -267,6 +291,11 @@ pub(crate) struct Execute {
 }
 
 impl Program {
+    /// Whether init runs hooks.
+    pub(crate) fn has_hooks(&self) -> bool {
+        self.init.iter().any(|act| matches!(act, Act::Hook(_)))
+    }
+
     /// Whether init stays, as the parent of the program.
     pub(crate) fn has_supervisor(&self) -> bool {
         self.init.iter().any(|act| matches!(act, Act::Supervise { .. }))

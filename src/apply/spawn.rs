@@ -275,6 +275,7 @@ impl Launcher<'_> {
             is_host_root: host::effective_uid() == 0,
             last_words: self.last_words.clone(),
             untold: AtomicI32::new(0),
+            hook_stack: program.has_hooks().then(Stack::new).transpose()?,
             descriptors: process::descriptor_limit()?,
             reexec,
             marks: false,

@@ -167,6 +167,7 @@ impl Stage {
             is_host_root: host::effective_uid() == 0,
             last_words: None,
             untold: AtomicI32::new(0),
+            hook_stack: program.has_hooks().then(Stack::new).transpose()?,
             descriptors: process::descriptor_limit()?,
             words: if program.has_supervisor() { Some(Words::own()?) } else { None },
             reexec: None,

@@ -44,6 +44,7 @@ expected! {
     SeccompArch = "an architecture whose calls are known, like `SCMP_ARCH_X86_64`";
     SeccompFlag = "the name of a flag like `SECCOMP_FILTER_FLAG_LOG`";
     SeccompOperator = "the name of a comparison like `SCMP_CMP_EQ`";
+    SeccompWord = "a name of the spec like `SCMP_ARCH_X86_64` or `SECCOMP_FILTER_FLAG_LOG`";
     SemanticVersion = "a semantic version like `1.3.0`";
     Words = "a text that is not empty";
     Access = "letters of `rwm`, each at most once";

@@ -167,6 +167,7 @@ fn new_mount(
             target: target.clone(),
             strict: false,
             keep: None,
+            copy_up: false,
         },
         origin,
     );

@@ -1,11 +1,13 @@
 //! What holds of a system call filter in every plan: the kernel would take it, from init, which by then does nothing more
-//! than to execute the program; and whose listener it has is told.
+//! than to execute programs of the container's; and whose listener it has is told.
 
 use alloc::vec::Vec;
 
+use super::hook_op::HookKind;
+use super::hook_rules::runs;
 use super::invariants::{Broken, Rule, first};
 use super::model::{Actor, Plan, StepId};
-use super::op::{Op, PrivilegeOp, SyncOp, Token};
+use super::op::{Op, PrivilegeOp, ProcessOp, SyncOp, Token};
 use super::seccomp;
 use crate::types::{Capability, FilterFlags};
 
@@ -32,8 +34,14 @@ pub(super) fn filter(plan: &Plan) -> Vec<Broken> {
         .map(|(id, _)| Broken { rule: Rule::Filter, step: Some(id) })
         .collect();
     let at = plan.init.iter().position(|step| filters(&step.op));
-    // Whatever came after it would be under it.
-    let is_late = |at: usize| at + 2 == plan.init.len();
+    // Whatever comes after it is under it: programs of the container's, and all of them.
+    let is_under = |op: &Op| {
+        runs(op, HookKind::StartContainer) || matches!(op, Op::Process(ProcessOp::Execute { .. }))
+    };
+    let is_late = |at: usize| {
+        let (before, after) = (&plan.init[..at], &plan.init[at + 1..]);
+        after.iter().all(|step| is_under(&step.op)) && first(before, is_under).is_none()
+    };
     if let Some(at) = at.filter(|at| !is_late(*at) || !is_entitled(plan, *at)) {
         let step = u16::try_from(at).ok().map(|index| StepId { actor: Actor::Init, index });
         broken.push(Broken { rule: Rule::Filter, step });

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::draft::{at, step, step_undone};
+use super::hooks::Hooks;
 use super::invariants::{Broken, Rule, first, ordered};
 use super::model::{Plan, Step, Undo};
 use super::op::{Op, ProcessOp, StateOp, SyncOp, Token};
@@ -111,13 +112,14 @@ pub(super) fn wait(execute: Option<&Step>) -> Vec<Step> {
 }
 
 /// The starter's script: as the parent's last steps where nothing is held.
-pub(super) fn start(filter: &Placed) -> Vec<Step> {
+pub(super) fn start(filter: &Placed, hooks: &Hooks) -> Vec<Step> {
     let sync = |op| step(Op::Sync(op), &at("/process"));
     let mut steps = Vec::from_iter(filter.connect.clone());
     steps.push(sync(SyncOp::Knock));
     steps.push(sync(SyncOp::Await(Token::Ready)));
     steps.extend(filter.hand_over.iter().cloned());
     steps.push(sync(SyncOp::AwaitExec));
+    steps.extend(hooks.poststart.iter().cloned());
     steps
 }
 

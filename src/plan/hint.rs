@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::error::{Refusal, UsernsBar};
+use super::hook_op::HookOp;
 use super::op::{CgroupOp, InterfaceName, MountOp, NamespaceOp, NetworkOp, Op, ProcessOp, UserOp};
 use crate::types::{Capability, Errno};
 
@@ -97,6 +98,10 @@ pub fn apply_hint(op: &Op, errno: Errno) -> Option<String> {
         (Op::User(UserOp::WriteIdMap { .. }), Errno::EPERM) => {
             "the kernel refuses the map: the caller does not own these ids, or lacks CAP_SETFCAP for host id 0".into()
         }
+        (Op::Hook(HookOp::Run { .. }), Errno::ECANCELED) => {
+            "it did not end with 0, or could not be executed: what it wrote is above".into()
+        }
+        (Op::Hook(HookOp::Run { .. }), Errno::ETIMEDOUT) => "it was killed at its timeout".into(),
         (Op::Mount(op), errno) => return mount_hint(op, errno),
         (Op::Cgroup(op), errno) => return cgroup_hint(op, errno),
         (Op::Network(op), errno) => return network_hint(op, errno),
@@ -142,6 +147,9 @@ fn mount_hint(op: &MountOp, errno: Errno) -> Option<String> {
                 "{source} has mounts below it that a user namespace may not uncover: bind it recursively"
             )
         }
+        (MountOp::MapTree { source, .. }, Errno::EINVAL) => {
+            format!("the file system of {source} cannot map ids on this kernel, or does so already")
+        }
         (MountOp::PivotRoot, Errno::EINVAL) => {
             "the host's root is on a ramdisk: use `no_pivot_root`".into()
         }
@@ -182,6 +190,15 @@ fn network_hint(op: &NetworkOp, errno: Errno) -> Option<String> {
         }
         (NetworkOp::MakeVeth { host: InterfaceName::Random { prefix, .. }, .. }, Errno::EEXIST) => {
             format!("ten names were taken: links that begin with {prefix} have been left behind")
+        }
+        (NetworkOp::MoveLink { host, .. }, Errno::ENODEV) => {
+            format!("the host has no interface {host}")
+        }
+        (NetworkOp::MoveLink { inside, .. }, Errno::EEXIST) => {
+            format!("the container's network has an interface {inside} already")
+        }
+        (NetworkOp::MoveLink { host, .. }, Errno::EINVAL | Errno::EOPNOTSUPP) => {
+            format!("{host} is bound to its network: no such interface can be moved")
         }
         (NetworkOp::MakeVeth { .. }, Errno::EOPNOTSUPP) => {
             "this kernel has no veth interfaces: load the module `veth`".into()

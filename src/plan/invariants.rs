@@ -5,11 +5,10 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::filter_rules::filters;
+use super::hook_op::HookKind;
+use super::hook_rules::runs;
 use super::model::{Actor, Plan, Step, StepId, Topology};
-use super::op::{
-    CgroupOp, MountOp, NamespaceOp, Op, PrivilegeOp, ProcessOp, Slot, StateOp, SyncOp, Token,
-    UserOp,
-};
+use super::op::{MountOp, NamespaceOp, Op, PrivilegeOp, ProcessOp, SyncOp, Token, UserOp};
 use crate::types::{CloneFlags, FilterFlags, NamespaceKind};
 
 /// A rule that a plan breaks, and where.
@@ -52,6 +51,8 @@ pub enum Rule {
     /// A link is used before it is made, made outside of the time between the clone and the word that the network is
     /// complete, or has values that the kernel would not take; or the network is made in the host's own namespace.
     Network,
+    /// A hook is run by another than the one whose it is, or at another moment, or where it could reach the launcher.
+    Hook,
     /// A filter is one that the kernel would not take, or stands where it could not be installed; or its listener is not
     /// handed on.
     Filter,
@@ -79,19 +80,20 @@ impl core::error::Error for Broken {}
 /// # Errors
 /// All rules that are broken, in a fixed order.
 pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
-    let checks: [fn(&Plan) -> Vec<Broken>; 16] = [
+    let checks: [fn(&Plan) -> Vec<Broken>; 17] = [
         length,
         ending,
         topology,
         handshake,
         deadlock,
-        slots,
+        super::slot_rules::slots,
         super::undo_rules::undo,
         super::cgroup_rules::order,
         mount_order,
         privilege_order,
         join_order,
         super::network_rules::network,
+        super::hook_rules::hooks,
         super::filter_rules::filter,
         super::minimal_init::rule,
         super::held::rule,
@@ -134,13 +136,17 @@ fn length(plan: &Plan) -> Vec<Broken> {
 }
 
 fn ending(plan: &Plan) -> Vec<Broken> {
-    let who = if plan.start.is_empty() { &plan.parent } else { &plan.start };
-    let waits = matches!(who.last().map(|s| &s.op), Some(Op::Sync(SyncOp::AwaitExec)));
+    let script = if plan.start.is_empty() { &plan.parent } else { &plan.start };
+    // What is run once the program runs comes after that.
+    let mut last_ones = script.iter().rev();
+    let last = last_ones.find(|step| !runs(&step.op, HookKind::Poststart));
+    let waits = matches!(last.map(|s| &s.op), Some(Op::Sync(SyncOp::AwaitExec)));
     let executes = |op: &Op| matches!(op, Op::Process(ProcessOp::Execute { .. }));
     let is_last = plan.init.last().is_some_and(|step| executes(&step.op));
     let is_only = plan.steps().filter(|(_, step)| executes(&step.op)).count() == 1;
-    // A filter may come in between, since it may forbid telling.
-    let mut before = plan.init.iter().rev().skip(1).skip_while(|step| filters(&step.op));
+    // A filter may come in between, since it may forbid telling, and what is to be under it.
+    let between = |op: &Op| filters(op) || runs(op, HookKind::StartContainer);
+    let mut before = plan.init.iter().rev().skip(1).skip_while(|step| between(&step.op));
     let says_ready =
         before.next().is_some_and(|step| matches!(step.op, Op::Sync(SyncOp::Signal(Token::Ready))));
     fault(Rule::Ending, !(waits && is_last && is_only && says_ready)).into_iter().collect()
@@ -251,73 +257,6 @@ fn deadlock(plan: &Plan) -> Vec<Broken> {
     stuck.map(|step| Broken { rule: Rule::Deadlock, step: Some(step) }).into_iter().collect()
 }
 
-/// The descriptor a step makes.
-fn makes(op: &Op) -> Option<Slot> {
-    match op {
-        Op::Mount(MountOp::PrepareRoot { .. } | MountOp::EmptyRoot { .. }) => Some(Slot::Root),
-        Op::Mount(MountOp::Filesystem { keep, .. }) => *keep,
-        Op::Mount(MountOp::CloneTree { slot, .. } | MountOp::CloneDevice { slot, .. })
-        | Op::Cgroup(CgroupOp::OpenTasks { slot, .. }) => Some(*slot),
-        Op::Cgroup(CgroupOp::OpenDirectory { .. }) => Some(Slot::CgroupDirectory),
-        Op::State(StateOp::OpenDoor) => Some(Slot::Door),
-        Op::Namespace(NamespaceOp::Open { kind, .. } | NamespaceOp::OpenHeld { kind }) => {
-            Some(Slot::Namespace(*kind))
-        }
-        Op::Namespace(NamespaceOp::Hold { keep: true, .. }) => Some(Slot::Held),
-        Op::Process(ProcessOp::HoldProc) => Some(Slot::Proc),
-        Op::Mount(MountOp::FindDevpts) => Some(Slot::Devpts),
-        _ => None,
-    }
-}
-
-/// The descriptors a step uses.
-fn uses(op: &Op) -> Vec<Slot> {
-    match op {
-        Op::Mount(MountOp::Attach { slot, .. }) => [Slot::Root, *slot].into(),
-        Op::Mount(MountOp::OpenTerminal { console: false, .. }) => [Slot::Devpts].into(),
-        Op::Mount(MountOp::OpenTerminal { .. }) => [Slot::Root, Slot::Devpts].into(),
-        Op::Mount(
-            MountOp::IsolateTree { .. }
-            | MountOp::PrepareRoot { .. }
-            | MountOp::EmptyRoot { .. }
-            | MountOp::FindDevpts,
-        )
-        | Op::Mount(MountOp::CloneTree { .. } | MountOp::CloneDevice { .. }) => Vec::new(),
-        Op::Mount(_) => [Slot::Root].into(),
-        Op::Cgroup(CgroupOp::Enter { slot }) => [*slot].into(),
-        Op::Sync(SyncOp::AwaitKnock) => [Slot::Door].into(),
-        Op::Namespace(NamespaceOp::Join { kind }) => [Slot::Namespace(*kind)].into(),
-        Op::Namespace(NamespaceOp::JoinHeld { .. }) => [Slot::Held].into(),
-        Op::Namespace(NamespaceOp::Sysctl { .. })
-        | Op::Privilege(PrivilegeOp::ExecLabel { .. }) => [Slot::Proc].into(),
-        Op::Process(ProcessOp::Clone { flags, .. })
-            if flags.contains(CloneFlags::CLONE_INTO_CGROUP) =>
-        {
-            [Slot::CgroupDirectory].into()
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// A child gets a copy of its parent's descriptors as they are at the clone; nothing flows back.
-fn slots(plan: &Plan) -> Vec<Broken> {
-    let mut broken = Vec::new();
-    let mut held: BTreeSet<Slot> = BTreeSet::new();
-    for actor in Actor::ALL {
-        let mut own = held.clone();
-        for (index, step) in (0u16..).zip(plan.script(actor)) {
-            if uses(&step.op).iter().any(|slot| !own.contains(slot)) {
-                broken.push(Broken { rule: Rule::Slot, step: Some(StepId { actor, index }) });
-            }
-            own.extend(makes(&step.op));
-            if matches!(step.op, Op::Process(ProcessOp::Clone { .. })) {
-                held.clone_from(&own);
-            }
-        }
-    }
-    broken
-}
-
 fn mount_order(plan: &Plan) -> Vec<Broken> {
     let isolates = |op: &Op| matches!(op, Op::Mount(MountOp::IsolateTree { .. }));
     let switches = |op: &Op| matches!(op, Op::Mount(MountOp::PivotRoot | MountOp::MoveRoot));
@@ -336,8 +275,11 @@ fn mount_order(plan: &Plan) -> Vec<Broken> {
     let one_each = count(&isolates) == 1 && count(&switches) == 1;
     let holds = !has_mounts
         || one_each && ordered(script, isolates, mounts) && ordered(script, inner, switches);
-    let is_stray =
-        plan.parent.iter().chain(&plan.intermediate).any(|s| matches!(s.op, Op::Mount(_)));
+    // A mapped copy is the parent's to make, in no tree yet.
+    let maps = |op: &Op| matches!(op, Op::Mount(MountOp::MapTree { .. }));
+    let mut outside = plan.parent.iter().chain(&plan.intermediate);
+    let is_stray = outside.any(|s| matches!(s.op, Op::Mount(_)) && !maps(&s.op))
+        || plan.intermediate.iter().chain(script).any(|s| maps(&s.op));
     fault(Rule::MountOrder, !holds || is_stray).into_iter().collect()
 }
 

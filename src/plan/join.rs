@@ -8,12 +8,13 @@ use alloc::vec::Vec;
 use super::draft::{Draft, at, step};
 use super::error::PlanError;
 use super::idmap::{self, IdMaps};
+use super::last::{self, Last};
 use super::model::{Plan, Step, Topology};
 use super::namespaces::{self, place};
 use super::op::{CgroupOp, MountOp, NamespaceOp, Op, ProcessOp, Slot, SyncOp, Token, UserOp};
 use super::record::Record;
 use super::seccomp::{self, Placed};
-use super::{Actor, last_steps, mount_api, privileges, resolver};
+use super::{Actor, mount_api, privileges, resolver};
 use crate::config::{Config, NamespaceSource, Process, UserSpec};
 use crate::facts::{Feature, HostFacts, KernelVersion, Needs};
 use crate::types::{Capability, CloneFlags, HostPath, NamespaceKind};
@@ -264,6 +265,7 @@ fn init(
         steps.push(step(Op::Mount(open), &origin));
     }
     steps.extend(privileges::limits(draft, process));
-    steps.extend(last_steps(draft, process, &joining.maps, true, filter));
+    let last = Last { maps: &joining.maps, proc_kept: true, filter, hooks: &[] };
+    steps.extend(last::plan(draft, process, &last));
     steps
 }

@@ -24,11 +24,16 @@ mod filter_rules;
 mod fuzz;
 mod held;
 mod hint;
+mod hook_op;
+mod hook_rules;
+mod hooks;
 mod idmap;
 mod ignored;
 mod invariants;
 mod join;
 mod labels;
+mod last;
+mod mapped;
 mod minimal_init;
 mod model;
 mod mount_checks;
@@ -43,7 +48,9 @@ mod record;
 mod render;
 mod root_entries;
 pub mod seccomp;
+mod slot_rules;
 mod text_rules;
+mod treatment;
 mod undo_rules;
 
 use alloc::vec::Vec;
@@ -54,6 +61,7 @@ pub use error::{Note, PlanError, Refusal, UsernsBar};
 pub use fuzz::{plan_bytes as fuzz_plan, plan_json as fuzz_plan_json};
 pub use held::{LeftStep, StartScript};
 pub use hint::{apply_hint, plan_hint};
+pub use hook_op::{HookCall, HookKind, HookOp, HookState};
 pub use idmap::map_with_subids;
 pub use invariants::{Broken, Rule, invariants};
 pub use join::{join, join_needs};
@@ -67,13 +75,15 @@ pub use record::{CgroupPaths, Planned, Record, RecordError, is_container_id};
 
 use cgroups::Cgroups;
 use draft::{Draft, at, step, step_undone};
+use hooks::Hooks;
 use idmap::IdMaps;
+use last::Last;
 use mounts::Mounts;
 use namespaces::Namespaces;
 use network::Networks;
 use seccomp::Placed;
 
-use crate::config::{CgroupDriver, Config, MountKind, Process, UserSpec};
+use crate::config::{CgroupDriver, Config, MountKind, UserSpec};
 use crate::facts::{Feature, HostFacts, Needs};
 use crate::types::{CloneFlags, NamespaceKind};
 
@@ -127,14 +137,23 @@ fn plan_draft(mut draft: Draft<'_>) -> Result<Plan, Vec<PlanError>> {
     let maps = idmap::plan(&mut draft);
     let cgroups = cgroups::plan(&mut draft);
     let mut mounts = mounts::plan(&mut draft, &maps);
-    let relabels = core::mem::take(&mut mounts.outside);
+    let mut trees = core::mem::take(&mut mounts.outside);
+    trees.append(&mut mounts.mapped);
     let networks = network::plan(&mut draft);
+    let hooks = hooks::plan(&mut draft);
     let filter = seccomp::plan(&mut draft);
-    let init = init(&mut draft, &namespaces, &maps, &cgroups, mounts, &networks, &filter);
+    let inside = Inside {
+        maps: &maps,
+        cgroups: &cgroups,
+        networks: &networks,
+        hooks: &hooks,
+        filter: &filter,
+    };
+    let init = init(&mut draft, &namespaces, &inside, mounts);
     let record = record::steps(&draft, &maps, &cgroups);
-    let outer = Outer { relabels, cgroups, networks, filter, record };
-    let start = if draft.is_held { held::start(&outer.filter) } else { Vec::new() };
-    let (parent, intermediate) = outside(&draft, &namespaces, &maps, outer);
+    let start = if draft.is_held { held::start(&filter, &hooks) } else { Vec::new() };
+    let outer = Outside { maps: &maps, trees, cgroups, networks, hooks, filter, record };
+    let (parent, intermediate) = outside(&draft, &namespaces, outer);
     if !draft.errors.is_empty() {
         return Err(draft.errors);
     }
@@ -188,23 +207,7 @@ pub fn needs(config: &Config) -> Needs {
 /// What the model has room for and this version does not carry out: refused, never dropped.
 fn refuse_unsupported(draft: &mut Draft<'_>) {
     let config = draft.config;
-    let process = config.process.as_ref();
-    let parts = [
-        ("/hooks", !config.hooks.is_empty(), "hooks"),
-        ("/intelRdt", config.intel_rdt.is_some(), "Intel RDT"),
-        ("/memoryPolicy", config.memory_policy.is_some(), "a memory policy"),
-        ("/personality", config.personality.is_some(), "a personality"),
-        (
-            "/process/ioPriority",
-            process.is_some_and(|p| p.io_priority.is_some()),
-            "an I/O priority",
-        ),
-        (
-            "/process/scheduler",
-            process.is_some_and(|p| p.scheduler.is_some()),
-            "a scheduling policy",
-        ),
-    ];
+    let parts = [("/intelRdt", config.intel_rdt.is_some(), "Intel RDT")];
     for (pointer, is_asked, what) in parts {
         if is_asked {
             draft.refuse(&at(pointer), Refusal::NotSupported { what });
@@ -224,16 +227,34 @@ fn resolver(facts: &HostFacts) -> Resolver {
     if facts.has(Feature::Openat2) { Resolver::Openat2 } else { Resolver::PartByPart }
 }
 
+/// What the rooms decided for init, beside its mounts.
+struct Inside<'a> {
+    maps: &'a IdMaps,
+    cgroups: &'a Cgroups,
+    networks: &'a Networks,
+    hooks: &'a Hooks,
+    filter: &'a Placed,
+}
+
+/// What the rooms decided for the parent.
+struct Outside<'a> {
+    maps: &'a IdMaps,
+    trees: Vec<Step>,
+    cgroups: Cgroups,
+    networks: Networks,
+    hooks: Hooks,
+    filter: Placed,
+    record: Vec<Step>,
+}
+
 /// The script of the process that becomes the container's first.
 fn init(
     draft: &mut Draft<'_>,
     namespaces: &Namespaces,
-    maps: &IdMaps,
-    cgroups: &Cgroups,
+    inside: &Inside<'_>,
     mounts: Mounts,
-    networks: &Networks,
-    filter: &Placed,
 ) -> Vec<Step> {
+    let Inside { maps, cgroups, networks, hooks, .. } = *inside;
     let Some(process) = draft.config.process.as_ref() else {
         draft.refuse(&at("/process"), Refusal::NoProgram);
         return Vec::new();
@@ -262,14 +283,28 @@ fn init(
         steps.push(step(Op::Process(ProcessOp::Umask { mask: 0 }), &root));
     }
     steps.extend(mounts.targets);
+    if !hooks.inside.is_empty() {
+        // What the parent tells comes in the order in which it tells it.
+        networks.wait_in(&mut steps);
+        steps.push(recorded());
+        steps.extend(hooks.inside.iter().cloned());
+    }
     steps.extend(mounts.switch);
     steps.extend(names(draft));
     steps.extend(privileges::limits(draft, process));
-    networks.wait_in(&mut steps);
-    // No program runs that a later command would not find.
-    steps.push(step(Op::Sync(SyncOp::Await(Token::Recorded)), &at("/process")));
-    steps.extend(last_steps(draft, process, maps, proc_kept, filter));
+    steps.extend(treatment::plan(draft, process));
+    if hooks.inside.is_empty() {
+        networks.wait_in(&mut steps);
+        steps.push(recorded());
+    }
+    let last = Last { maps, proc_kept, filter: inside.filter, hooks: &hooks.start };
+    steps.extend(last::plan(draft, process, &last));
     steps
+}
+
+/// No program runs that a later command would not find.
+fn recorded() -> Step {
+    step(Op::Sync(SyncOp::Await(Token::Recorded)), &at("/process"))
 }
 
 /// Host and domain name.
@@ -297,64 +332,23 @@ fn names(draft: &mut Draft<'_>) -> Vec<Step> {
     steps
 }
 
-/// From the labels to `execve`: each of these takes a right away, so their order is the order of the rights.
-fn last_steps(
-    draft: &mut Draft<'_>,
-    process: &Process,
-    maps: &IdMaps,
-    proc_kept: bool,
-    filter: &Placed,
-) -> Vec<Step> {
-    let user = privileges::user(draft, process);
-    let mut steps = privileges::labels(draft, process, proc_kept);
-    steps.extend(privileges::identity(draft, process, &user, maps, filter.needs_admin));
-    steps.extend(process.parent_death_signal.map(privileges::death_signal));
-    let mask = process.user.umask.unwrap_or(0o022);
-    if mask > 0o777 {
-        let expected = "a mask from 0000 to 0777";
-        draft.refuse(&at("/process/user/umask"), Refusal::LimitInvalid { expected });
-    }
-    let everyone = at("/process");
-    steps.push(step(Op::Process(ProcessOp::Umask { mask }), &at("/process/user/umask")));
-    steps.push(step(Op::Process(ProcessOp::CloseDescriptors), &everyone));
-    steps.extend(minimal_init::plan(draft, process));
-    let path = process.cwd.clone();
-    steps.push(step(Op::Process(ProcessOp::ChangeDirectory { path }), &at("/process/cwd")));
-    let execute = program::execute(draft, process, &user);
-    if draft.is_held {
-        steps.extend(held::wait(execute.as_ref()));
-    }
-    steps.push(step(Op::Sync(SyncOp::Signal(Token::Ready)), &everyone));
-    steps.extend(filter.install.clone());
-    steps.extend(execute);
-    steps
-}
-
-/// What the rooms decided for the parent.
-struct Outer {
-    relabels: Vec<Step>,
-    cgroups: Cgroups,
-    networks: Networks,
-    filter: Placed,
-    record: Vec<Step>,
-}
-
 /// The scripts of the parent and of the process in between.
 fn outside(
     draft: &Draft<'_>,
     namespaces: &Namespaces,
-    maps: &IdMaps,
-    outer: Outer,
+    outer: Outside<'_>,
 ) -> (Vec<Step>, Vec<Step>) {
-    let Outer { relabels, cgroups, networks, filter, record } = outer;
+    let Outside { maps, trees, cgroups, networks, hooks, filter, record } = outer;
     let everyone = at("/process");
     let sync = |op| step(Op::Sync(op), &everyone);
     let mut parent = Vec::from_iter(filter.connect.filter(|_| !draft.is_held));
     let undo = Undo::by(Op::State(StateOp::CloseJournal));
     parent.push(step_undone(Op::State(StateOp::OpenJournal), &everyone, undo));
     parent.extend(draft.is_held.then(held::door));
-    parent.extend(relabels);
+    parent.extend(hooks.promise);
+    parent.extend(trees);
     parent.extend(cgroups.before_clone);
+    parent.extend(hooks.before_clone);
     let kill = cgroups.kill.filter(|_| !draft.config.creates(NamespaceKind::Pid));
     let undo = kill.map_or(Undo::Nothing, |kill| Undo::by(Op::Cgroup(kill)));
     let is_direct = namespaces.topology != Topology::Intermediate;
@@ -386,6 +380,7 @@ fn outside(
     if draft.config.process.as_ref().is_some_and(|process| process.terminal) {
         parent.push(step(Op::Sync(SyncOp::Await(Token::Terminal)), &at("/process/terminal")));
     }
+    parent.extend(hooks.runtime);
     if draft.is_held {
         parent.extend(held::keep());
         return (parent, intermediate);
@@ -393,5 +388,6 @@ fn outside(
     parent.push(sync(SyncOp::Await(Token::Ready)));
     parent.extend(filter.hand_over);
     parent.push(sync(SyncOp::AwaitExec));
+    parent.extend(hooks.poststart);
     (parent, intermediate)
 }

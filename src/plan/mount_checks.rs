@@ -38,13 +38,14 @@ pub(super) fn target(draft: &mut Draft<'_>, mount: &Mount, origin: &Pointer) {
 
 /// What the model has room for and this version does not carry out.
 pub(super) fn extras(draft: &mut Draft<'_>, mount: &Mount, origin: &Pointer) {
-    if mount.id_map.is_some() {
-        let what = "an id-mapped mount";
+    if mount.id_map.is_some() && !matches!(mount.kind, MountKind::Bind(_)) {
+        let what = "an id map of anything but a bind mount";
         draft.refuse(&origin.key("idMap"), Refusal::NotSupported { what });
     }
-    if mount.copy_up {
-        let what = "filling a tmpfs with what it covers";
-        draft.refuse(&origin.key("copyUp"), Refusal::NotSupported { what });
+    let is_tmpfs = matches!(&mount.kind, MountKind::Filesystem { fstype, .. } if fstype == "tmpfs");
+    if mount.copy_up && !is_tmpfs {
+        let reason = "only a tmpfs can be filled with what it covers";
+        draft.refuse(&origin.key("copyUp"), Refusal::Contradiction { reason });
     }
 }
 

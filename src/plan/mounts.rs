@@ -11,7 +11,7 @@ use super::error::Refusal;
 use super::idmap::IdMaps;
 use super::model::{Step, Undo};
 use super::op::{MountOp, Op, Slot};
-use super::{cgroup_view, devices, labels, mount_checks, root_entries};
+use super::{cgroup_view, devices, labels, mapped, mount_checks, root_entries};
 use crate::config::{BindSource, Config, Mount, MountKind, NamespaceSource, RootSwitch};
 use crate::facts::{Feature, PathFact};
 use crate::types::{
@@ -21,8 +21,10 @@ use crate::types::{
 /// What this room decided, in the order in which it happens.
 #[derive(Default)]
 pub(super) struct Mounts {
-    /// By the launcher, before the clone.
+    /// By the launcher, before the clone: what is relabelled.
     pub(super) outside: Vec<Step>,
+    /// By the launcher, after that: trees with an id map.
+    pub(super) mapped: Vec<Step>,
     /// As the caller, on host paths.
     pub(super) sources: Vec<Step>,
     /// As the container's root, below its root directory.
@@ -91,7 +93,9 @@ pub(super) fn plan(draft: &mut Draft<'_>, maps: &IdMaps) -> Mounts {
         root_entries::plan(draft, &mut mounts, &mut sources, entries);
     }
     for (index, mount) in draft.config.mounts.iter().enumerate() {
-        one(draft, &mut mounts, &mut sources, mount, &at_index("/mounts", index));
+        let origin = at_index("/mounts", index);
+        mapped::plan(draft, &mut mounts, maps, mount, &origin);
+        one(draft, &mut mounts, &mut sources, mount, &origin);
     }
     devices::plan(draft, &mut mounts, &mut sources);
     check_descriptors(draft, &sources);
@@ -272,18 +276,25 @@ fn filesystem(
         draft.check_nul(origin, option);
     }
     mounts.make_mount_point(target, true, origin);
+    // What is still to be filled cannot be read-only yet.
+    let flags = mount.set.difference(mount.clear);
+    let late = if mount.copy_up { flags & MountFlags::MS_RDONLY } else { MountFlags::empty() };
     mounts.push(
         MountOp::Filesystem {
             fstype: fstype.to_string(),
             source: source.cloned(),
             data: labels::with_context(draft, fstype, data),
-            flags: mount.set.difference(mount.clear),
+            flags: flags.difference(late),
             target: target.clone(),
             strict: matches!(target.as_str(), "/proc" | "/sys"),
             keep: kept_slot(draft, fstype, target),
+            copy_up: mount.copy_up,
         },
         origin,
     );
+    if !late.is_empty() {
+        mounts.push(MountOp::Remount { target: target.clone(), set: late }, origin);
+    }
 }
 
 fn kept_slot(draft: &Draft<'_>, fstype: &str, target: &RootPath) -> Option<Slot> {
@@ -312,11 +323,15 @@ fn attach(
         return;
     };
     mounts.make_mount_point(target, is_directory, origin);
-    let slot = sources.open(mounts, origin, |slot| MountOp::CloneTree {
-        source: bind.source.clone(),
-        recursive: bind.recursive,
-        slot,
-    });
+    let slot = match &mount.id_map {
+        // The last one made is this mount's.
+        Some(_) => mapped::last(mounts),
+        None => sources.open(mounts, origin, |slot| MountOp::CloneTree {
+            source: bind.source.clone(),
+            recursive: bind.recursive,
+            slot,
+        }),
+    };
     mounts.push(
         MountOp::Attach {
             slot,

@@ -4,9 +4,10 @@ use alloc::vec::Vec;
 
 use super::draft::{Draft, at, step};
 use super::error::{Refusal, UsernsBar};
+use super::hooks;
 use super::model::{Step, Topology};
 use super::op::{NamespaceOp, Op};
-use crate::config::NamespaceSource;
+use crate::config::{Config, NamespaceSource};
 use crate::facts::{Feature, HostFacts};
 use crate::types::{Capability, CloneFlags, NamespaceKind, Pointer};
 
@@ -130,13 +131,18 @@ pub(super) fn topology(draft: &Draft<'_>) -> Topology {
     let creates_in_joined = is_joined(NamespaceKind::User) && creates_by_clone;
     if counts_for_children || joins_below || creates_in_joined {
         Topology::Intermediate
-    } else if draft.joins_any() || config.process.as_ref().is_some_and(|process| process.init) {
-        // Processes of a joined namespace could trace one that shares memory with its launcher; an init that stays would
-        // share it for good.
+    } else if draft.joins_any() || hooks::run_inside(config) || stays(config) {
+        // Processes of a joined namespace, and hooks in the container's, could trace one that shares memory with its
+        // launcher; an init that stays would share it for good.
         Topology::CopiedMemory
     } else {
         Topology::SharedMemory
     }
+}
+
+/// Whether init stays as the program's parent.
+fn stays(config: &Config) -> bool {
+    config.process.as_ref().is_some_and(|process| process.init)
 }
 
 fn joins(draft: &Draft<'_>) -> Vec<Step> {

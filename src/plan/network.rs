@@ -54,17 +54,43 @@ pub(super) fn plan(draft: &mut Draft<'_>) -> Networks {
             }
         }
     }
+    moved(draft, &mut networks);
     for (index, route) in config.routes.iter().enumerate() {
         let origin = at_index("/routes", index);
         draft.require_created(&origin, NamespaceKind::Net);
         check_rights(draft, &origin);
         networks.route(draft, route, &origin);
     }
-    if !config.net_devices.is_empty() {
-        let what = "moving an interface into the container";
-        draft.refuse(&at("/netDevices"), Refusal::NotSupported { what });
-    }
     networks
+}
+
+/// Interfaces of the host's, moved with their addresses.
+fn moved(draft: &mut Draft<'_>, networks: &mut Networks) {
+    for (host, wish) in &draft.config.net_devices {
+        let origin = at("/netDevices").key(host);
+        draft.require_created(&origin, NamespaceKind::Net);
+        check_rights(draft, &origin);
+        let inside = wish.name.as_ref().unwrap_or(host);
+        refuse(draft, &origin, interface_fault(host));
+        refuse(draft, &origin.key("name"), interface_fault(inside));
+        if host == "lo" || inside == "lo" {
+            contradict(draft, &origin, "every network has an interface `lo` of its own");
+        }
+        if !networks.inside.insert(inside.clone()) {
+            contradict(draft, &origin, "two interfaces inside with one name");
+        }
+        let (host, inside) = (host.clone(), inside.clone());
+        let back = NetworkOp::ReturnLink {
+            host: host.clone(),
+            inside: inside.clone(),
+            addresses: Vec::new(),
+            up: false,
+        };
+        let op = Op::Network(NetworkOp::MoveLink { host, inside });
+        networks.parent.push(step_undone(op, &origin, Undo::by(Op::Network(back))));
+        let text = "it comes back when the container ends; if the launcher is killed, only a physical one does";
+        draft.note(&origin, text);
+    }
 }
 
 /// A user namespace gives no right over the network of the host: links take `CAP_NET_ADMIN` there, the way inside

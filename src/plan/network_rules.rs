@@ -62,7 +62,11 @@ fn frame_holds(plan: &Plan) -> bool {
 fn uses_what_is(links: &mut BTreeSet<Link>, op: &NetworkOp) -> bool {
     let host = |name: &InterfaceName| Link::Host(name.clone());
     match op {
-        NetworkOp::LoopbackUp | NetworkOp::RemoveLink { .. } => true,
+        NetworkOp::LoopbackUp | NetworkOp::RemoveLink { .. } | NetworkOp::ReturnLink { .. } => true,
+        NetworkOp::MoveLink { host, inside } => {
+            let is_new = links.insert(Link::Host(InterfaceName::Fixed(host.clone())));
+            links.insert(Link::Inside(inside.clone())) && is_new
+        }
         NetworkOp::MakeVeth { host: name, inside, .. } => {
             let is_new = links.insert(host(name));
             links.insert(Link::Inside(inside.clone())) && is_new
@@ -91,6 +95,10 @@ fn has_fault(op: &NetworkOp) -> bool {
         NetworkOp::MakeVeth { host, inside, .. } => {
             is_odd(host) || interface_fault(inside).is_some() || inside == "lo"
         }
+        NetworkOp::MoveLink { host, inside } => {
+            let is_odd = |name: &str| interface_fault(name).is_some() || name == "lo";
+            is_odd(host) || is_odd(inside)
+        }
         NetworkOp::AttachToBridge { bridge, .. } => interface_fault(bridge).is_some(),
         NetworkOp::SetMac { mac, .. } => mac[0] & 1 != 0 || *mac == [0; 6],
         NetworkOp::SetMtu { mtu, .. } => *mtu == 0,
@@ -105,6 +113,7 @@ fn has_fault(op: &NetworkOp) -> bool {
         }
         NetworkOp::LoopbackUp
         | NetworkOp::RemoveLink { .. }
+        | NetworkOp::ReturnLink { .. }
         | NetworkOp::SetHairpin { .. }
         | NetworkOp::LinkUp { .. } => false,
     }

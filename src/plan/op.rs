@@ -12,12 +12,14 @@ use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::bpf::Instruction;
+use super::hook_op::{HookKind, HookOp};
 use super::record::Planned;
 use super::seccomp::FilterInstruction;
 use crate::config::{Clock, Interface};
 use crate::types::{
-    CapSet, CloneFlags, DeviceKind, DeviceNumber, FilterFlags, HostPath, IdMap, MountFlags,
-    NamespaceKind, Propagation, Resource, Rlimit, RootPath, Signal,
+    CapSet, CloneFlags, DeviceKind, DeviceNumber, FilterFlags, HostPath, IdMap, IoClass,
+    MemoryPolicyFlag, MemoryPolicyMode, MountFlags, NamespaceKind, PersonalityDomain, Propagation,
+    Resource, Rlimit, RootPath, SchedulerFlag, SchedulerPolicy, Signal,
 };
 
 /// One operation.
@@ -36,6 +38,8 @@ pub enum Op {
     Process(ProcessOp),
     /// On what outlives the launcher.
     State(StateOp),
+    /// Programs of the config's, at moments of the container's life.
+    Hook(HookOp),
     /// Between actors.
     Sync(SyncOp),
     /// On ids.
@@ -56,10 +60,14 @@ pub enum Slot {
     Devpts,
     /// A detached copy of a mount tree, or before Linux 5.2 a descriptor of its source.
     Tree(u16),
+    /// A detached copy of a mount tree with an id map, made by the parent.
+    Mapped(u16),
     /// A file `tasks` of a v1 hierarchy, opened for writing by the parent.
     Tasks(u16),
     /// A directory of the v2 tree, opened by the parent for `CLONE_INTO_CGROUP`.
     CgroupDirectory,
+    /// What hooks of that kind are told, in a file in memory.
+    HookState(HookKind),
     /// A namespace file, opened before anything is joined.
     Namespace(NamespaceKind),
     /// The first process of a running container: its pidfd.
@@ -264,6 +272,10 @@ pub enum MountOp {
         /// Keep its root's descriptor.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         keep: Option<Slot>,
+        /// Fill it with what the target holds before it is covered: directories, files (`sendfile(2)`), links and nodes,
+        /// with their owners, modes and times, at most 32 directories deep; an owner that is not mapped becomes root.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        copy_up: bool,
     },
     /// Copies a tree of the host, detached: `open_tree(OPEN_TREE_CLONE)`; before Linux 5.2 just `open(O_PATH)`.
     CloneTree {
@@ -271,6 +283,24 @@ pub enum MountOp {
         source: HostPath,
         /// Also what is mounted below.
         recursive: bool,
+        /// Where the descriptor is kept.
+        slot: Slot,
+    },
+    /// Copies a tree of the host, detached, and maps its ids: `open_tree(OPEN_TREE_CLONE)`, then
+    /// `mount_setattr(MOUNT_ATTR_IDMAP)` (Linux 5.12) with a user namespace that has this map, which ends with the process
+    /// that was cloned for it. Also leaves the host's peer groups. Needs `CAP_SYS_ADMIN` where the file system belongs, so
+    /// the parent does it, before the clone.
+    MapTree {
+        /// What.
+        source: HostPath,
+        /// Also what is mounted below.
+        recursive: bool,
+        /// Whether the ids of what is mounted below are mapped too.
+        map_recursive: bool,
+        /// Users: ids in the file system, ids that are seen.
+        uids: IdMap,
+        /// Groups.
+        gids: IdMap,
         /// Where the descriptor is kept.
         slot: Slot,
     },
@@ -508,6 +538,30 @@ pub enum NetworkOp {
         /// Name on the host.
         host: InterfaceName,
     },
+    /// Moves an interface of the host's into init's network namespace: `RTM_GETADDR`, `RTM_SETLINK` with `IFLA_NET_NS_FD`
+    /// and `IFLA_IFNAME`, and inside `RTM_NEWADDR` for each permanent address of global scope that it had, for the kernel
+    /// drops them, and `RTM_SETLINK` with `IFF_UP`. A name that is taken inside is an error. Undone by `ReturnLink`.
+    MoveLink {
+        /// Name on the host.
+        host: String,
+        /// Name inside.
+        inside: String,
+    },
+    /// The same the other way round, down and with no address but those it had, up if it was. Only an undo, and only of the
+    /// launcher itself, which holds the network until then: once nobody does, a physical interface goes back to the first
+    /// network namespace by itself, and a virtual one is no more (`network_namespaces(7)`).
+    ReturnLink {
+        /// Name on the host.
+        host: String,
+        /// Name inside.
+        inside: String,
+        /// What it had; in a journal only.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        addresses: Vec<Interface>,
+        /// Whether it was up.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        up: bool,
+    },
     /// `RTM_SETLINK` with `IFLA_MASTER`; the other one must be a bridge.
     AttachToBridge {
         /// Name on the host.
@@ -597,13 +651,53 @@ pub enum ProcessOp {
         /// The limit.
         limit: Rlimit,
     },
+    /// `personality(2)`.
+    SetPersonality {
+        /// The execution domain.
+        domain: PersonalityDomain,
+    },
+    /// `ioprio_set(2)` of this process.
+    SetIoPriority {
+        /// Class.
+        class: IoClass,
+        /// 0 to 7.
+        priority: u8,
+    },
+    /// `sched_setattr(2)` of this process (Linux 3.14).
+    SetScheduler {
+        /// Policy.
+        policy: SchedulerPolicy,
+        /// Nice value.
+        nice: i32,
+        /// Static priority.
+        priority: u32,
+        /// Flags.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        flags: Vec<SchedulerFlag>,
+        /// Nanoseconds of run time a period.
+        runtime: u64,
+        /// Nanoseconds until the deadline.
+        deadline: u64,
+        /// Nanoseconds of a period.
+        period: u64,
+    },
+    /// `set_mempolicy(2)`.
+    SetMemoryPolicy {
+        /// Mode.
+        mode: MemoryPolicyMode,
+        /// Flags.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        flags: Vec<MemoryPolicyFlag>,
+        /// Memory nodes, each below 1024.
+        nodes: Vec<u16>,
+    },
     /// Writes `/proc/self/oom_score_adj`, of the host's procfs.
     SetOomScore {
         /// The value.
         value: i32,
     },
-    /// Every descriptor from 3 on is closed, but for those the caller passes on, the channel to the parent and
-    /// [`Slot::Door`], which are close-on-exec: `close_range`, or one by one.
+    /// Every descriptor from 3 on is closed, but for those the caller passes on, the channel to the parent, [`Slot::Door`]
+    /// and what `startContainer` hooks are told, which are close-on-exec: `close_range`, or one by one.
     CloseDescriptors,
     /// Init stays what it is and a child goes on with the script: `prctl(PR_SET_DUMPABLE, 0)`, all signals blocked,
     /// `clone(SIGCHLD)`.
@@ -678,6 +772,10 @@ pub enum Token {
     NetworkReady,
     /// Parent to init: what the container is has been written down.
     Recorded,
+    /// Init to parent: everything is mounted, and the root not changed yet.
+    Mounted,
+    /// Parent to init: the hooks that are the parent's have been run.
+    HooksRun,
     /// Intermediate to parent: init's pid.
     InitPid,
     /// Init to parent: the master of the terminal.

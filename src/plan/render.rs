@@ -5,6 +5,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::hook_op::HookOp;
 use super::model::{Actor, MountApi, Plan, Resolver, Topology, Undo};
 use super::op::{
     CgroupOp, IdKind, InterfaceName, LabelModule, Link, MountOp, NamespaceOp, NetworkOp, Op,
@@ -80,6 +81,7 @@ impl fmt::Display for Op {
             Self::Namespace(op) => op.fmt(f),
             Self::Network(op) => op.fmt(f),
             Self::Process(op) => op.fmt(f),
+            Self::Hook(op) => op.fmt(f),
             Self::State(StateOp::OpenJournal) => f.write_str("open the journal"),
             Self::State(StateOp::CloseJournal) => f.write_str("remove the journal"),
             Self::State(StateOp::WriteRecord { .. }) => f.write_str("write the record"),
@@ -101,7 +103,9 @@ impl fmt::Display for Slot {
             Self::Proc => f.write_str("proc"),
             Self::Devpts => f.write_str("devpts"),
             Self::Tree(n) => write!(f, "tree {n}"),
+            Self::Mapped(n) => write!(f, "mapped tree {n}"),
             Self::Tasks(n) => write!(f, "tasks {n}"),
+            Self::HookState(kind) => write!(f, "state for {kind}"),
             Self::CgroupDirectory => f.write_str("cgroup directory"),
             Self::Namespace(kind) => write!(f, "{kind} namespace"),
             Self::Held => f.write_str("held process"),
@@ -216,9 +220,15 @@ impl fmt::Display for MountOp {
                 let what = if *directory { "directory" } else { "file" };
                 write!(f, "make {what} {target} unless it exists")
             }
-            Self::Filesystem { fstype, data, flags, target, .. } => {
+            Self::Filesystem { fstype, data, flags, target, copy_up, .. } => {
                 write!(f, "mount {fstype} on {target}")?;
-                write_options(f, &flag_words(*flags), data)
+                write_options(f, &flag_words(*flags), data)?;
+                f.write_str(if *copy_up { ", filled with what was there" } else { "" })
+            }
+            Self::MapTree { source, recursive, uids, gids, slot, .. } => {
+                let what = if *recursive { "tree" } else { "mount" };
+                let (uids, gids) = (ranges(uids), ranges(gids));
+                write!(f, "copy the {what} {source} as {slot}, users {uids}, groups {gids}")
             }
             Self::CloneTree { source, recursive, slot } => {
                 let what = if *recursive { "tree" } else { "mount" };
@@ -345,6 +355,8 @@ impl fmt::Display for NetworkOp {
                 write!(f, "make a veth pair: {host} here, {inside} inside")?;
                 tx_queue_length.map_or(Ok(()), |length| write!(f, ", queues of {length}"))
             }
+            Self::MoveLink { host, inside } => write!(f, "move {host} inside as {inside}"),
+            Self::ReturnLink { host, inside, .. } => write!(f, "take {inside} back as {host}"),
             Self::RemoveLink { host } => write!(f, "remove interface {host}"),
             Self::AttachToBridge { host, bridge } => write!(f, "attach {host} to bridge {bridge}"),
             Self::SetHairpin { host } => write!(f, "have the bridge send back to {host}"),
@@ -387,6 +399,20 @@ impl fmt::Display for ProcessOp {
             Self::SetRlimit { resource, limit } => {
                 write!(f, "limit {resource} to {} of {}", limit.soft, limit.hard)
             }
+            Self::SetPersonality { domain } => write!(f, "set the personality {domain}"),
+            Self::SetIoPriority { class, priority } => {
+                write!(f, "set the I/O priority {class} {priority}")
+            }
+            Self::SetScheduler { policy, nice, priority, runtime, deadline, period, .. } => {
+                write!(f, "schedule by {policy}, nice {nice}, priority {priority}")?;
+                if *period == 0 {
+                    return Ok(());
+                }
+                write!(f, ", {runtime} of {period} ns before {deadline}")
+            }
+            Self::SetMemoryPolicy { mode, nodes, .. } => {
+                write!(f, "take memory by {mode} from nodes {nodes:?}")
+            }
             Self::SetOomScore { value } => write!(f, "set oom_score_adj {value}"),
             Self::CloseDescriptors => f.write_str("close all other descriptors"),
             Self::Supervise { .. } => f.write_str("stay as init, a child goes on"),
@@ -412,6 +438,8 @@ impl fmt::Display for Token {
             Self::Placed => "init is in its cgroup",
             Self::NetworkReady => "the network is complete",
             Self::Recorded => "the record is written",
+            Self::Mounted => "everything is mounted",
+            Self::HooksRun => "the hooks outside have been run",
             Self::InitPid => "init's pid",
             Self::Terminal => "the terminal",
             Self::Ready => "everything is ready to execute",
@@ -419,6 +447,24 @@ impl fmt::Display for Token {
             Self::Created => "the container is created",
             Self::Start => "run the program",
         })
+    }
+}
+
+impl fmt::Display for HookOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Promise => f.write_str("promise to run the poststop hooks"),
+            Self::MakeState { kind } => write!(f, "make a file in memory for {kind} hooks"),
+            Self::WriteState { kind, .. } => write!(f, "write the state for {kind} hooks"),
+            Self::Run { kind, hooks, .. } => {
+                write!(f, "run {kind}")?;
+                for hook in hooks {
+                    write!(f, " {} {:?}", hook.path, hook.args)?;
+                    hook.timeout.map_or(Ok(()), |seconds| write!(f, " for {seconds} s at most"))?;
+                }
+                Ok(())
+            }
+        }
     }
 }
 
@@ -443,14 +489,15 @@ impl fmt::Display for IdKind {
     }
 }
 
+/// `0→1000×1`: inside, outside, how many.
+fn ranges(map: &crate::types::IdMap) -> String {
+    let range =
+        |r: &crate::types::IdMapping| format!("{}→{}×{}", r.container_id, r.host_id, r.size);
+    map.ranges().iter().map(range).collect::<Vec<_>>().join(" ")
+}
+
 impl fmt::Display for UserOp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ranges = |map: &crate::types::IdMap| {
-            let range = |r: &crate::types::IdMapping| {
-                format!("{}→{}×{}", r.container_id, r.host_id, r.size)
-            };
-            map.ranges().iter().map(range).collect::<Vec<_>>().join(" ")
-        };
         match self {
             Self::DenySetgroups => f.write_str("deny setgroups"),
             Self::WriteIdMap { kind, map } => write!(f, "write the {kind} map {}", ranges(map)),

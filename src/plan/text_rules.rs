@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::hook_op::HookOp;
 use super::invariants::{Broken, Rule};
 use super::model::Plan;
 use super::op::{MountOp, NamespaceOp, Op, ProcessOp};
@@ -18,6 +19,10 @@ pub(super) fn nul(plan: &Plan) -> Vec<Broken> {
             name.contains('\0')
         }
         Op::Namespace(NamespaceOp::Sysctl { path, .. }) => path.contains('\0'),
+        Op::Hook(HookOp::Run { hooks, .. }) => hooks.iter().any(|hook| {
+            let mut texts = hook.args.iter().chain(&hook.env).chain([&hook.path]);
+            texts.any(|text| text.contains('\0'))
+        }),
         Op::Process(ProcessOp::Execute { candidates, args, env }) => {
             candidates.iter().chain(args).chain(env).any(|text| text.contains('\0'))
         }

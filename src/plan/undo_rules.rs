@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use super::hook_op::{HookKind, HookOp};
+use super::hook_rules::runs;
 use super::invariants::{Broken, Rule};
 use super::model::{Plan, Step, Undo};
 use super::op::{CgroupOp, NetworkOp, Op, StateOp};
@@ -16,9 +18,9 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
                     | CgroupOp::Kill { .. }
                     | CgroupOp::StopScope { .. }
                     | CgroupOp::ReturnFromLeaf { .. }
-            ) | Op::Network(NetworkOp::RemoveLink { .. })
+            ) | Op::Network(NetworkOp::RemoveLink { .. } | NetworkOp::ReturnLink { .. })
                 | Op::State(StateOp::CloseJournal | StateOp::RemoveRecord | StateOp::RemoveDoor)
-        )
+        ) || runs(op, HookKind::Poststop)
     };
     let is_broken = |step: &Step| match (&step.op, &step.undo) {
         (op, _) if only_undoes(op) => true,
@@ -29,6 +31,9 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
         (Op::Network(NetworkOp::MakeVeth { host, .. }), Undo::Op(undo)) => {
             !matches!(&**undo, Op::Network(NetworkOp::RemoveLink { host: removed }) if removed == host)
         }
+        (Op::Network(NetworkOp::MoveLink { host, .. }), Undo::Op(undo)) => {
+            !matches!(&**undo, Op::Network(NetworkOp::ReturnLink { host: back, .. }) if back == host)
+        }
         (Op::Cgroup(CgroupOp::MoveToLeaf { directory }), Undo::Op(undo)) => {
             !matches!(&**undo, Op::Cgroup(CgroupOp::ReturnFromLeaf { directory: back }) if back == directory)
         }
@@ -38,6 +43,7 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
         (Op::State(StateOp::OpenDoor), Undo::Op(undo)) => {
             !matches!(&**undo, Op::State(StateOp::RemoveDoor))
         }
+        (Op::Hook(HookOp::Promise), Undo::Op(undo)) => !runs(undo, HookKind::Poststop),
         (Op::Cgroup(CgroupOp::StartScope { unit, .. }), Undo::Op(undo)) => {
             !matches!(&**undo, Op::Cgroup(CgroupOp::StopScope { unit: ended, .. }) if ended == unit)
         }
@@ -47,8 +53,9 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
                 | CgroupOp::MoveToLeaf { .. }
                 | CgroupOp::StartScope { .. },
             )
-            | Op::Network(NetworkOp::MakeVeth { .. })
-            | Op::State(StateOp::WriteRecord { .. } | StateOp::OpenDoor),
+            | Op::Network(NetworkOp::MakeVeth { .. } | NetworkOp::MoveLink { .. })
+            | Op::State(StateOp::WriteRecord { .. } | StateOp::OpenDoor)
+            | Op::Hook(HookOp::Promise),
             _,
         ) => true,
         _ => false,

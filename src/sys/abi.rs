@@ -19,6 +19,7 @@ constants! { i32:
     SIGCHLD = 17, SIG_SETMASK = 2, WNOHANG = 1, WALL = 0x4000_0000,
     AF_INET = 2, SOCK_DGRAM = 2, SOCK_CLOEXEC = 0o2_000_000,
     MNT_DETACH = 2,
+    CLOCK_MONOTONIC = 1,
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -52,6 +53,7 @@ constants! { u64:
     MOUNT_ATTR_RDONLY = 1, MOUNT_ATTR_NOSUID = 2, MOUNT_ATTR_NODEV = 4, MOUNT_ATTR_NOEXEC = 8,
     MOUNT_ATTR_ATIME = 0x70, MOUNT_ATTR_NOATIME = 0x10, MOUNT_ATTR_STRICTATIME = 0x20,
     MOUNT_ATTR_NODIRATIME = 0x80, MOUNT_ATTR_NOSYMFOLLOW = 0x20_0000,
+    MOUNT_ATTR_IDMAP = 0x10_0000,
     RESOLVE_NO_XDEV = 1, RESOLVE_NO_MAGICLINKS = 2, RESOLVE_NO_SYMLINKS = 4, RESOLVE_BENEATH = 8,
     RESOLVE_IN_ROOT = 0x10,
     PROC_SUPER_MAGIC = 0x9fa0, DEVPTS_SUPER_MAGIC = 0x1cd1, CGROUP2_SUPER_MAGIC = 0x6367_7270, CGROUP_SUPER_MAGIC = 0x27_e0eb,
@@ -72,6 +74,33 @@ pub(crate) struct OpenHow {
     pub(crate) flags: u64,
     pub(crate) mode: u64,
     pub(crate) resolve: u64,
+}
+
+/// `struct sched_attr` of `sched_setattr(2)`, its first version.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SchedAttr {
+    pub(crate) size: u32,
+    pub(crate) policy: u32,
+    pub(crate) flags: u64,
+    pub(crate) nice: i32,
+    pub(crate) priority: u32,
+    pub(crate) runtime: u64,
+    pub(crate) deadline: u64,
+    pub(crate) period: u64,
+}
+
+impl Default for SchedAttr {
+    fn default() -> Self {
+        let (policy, flags, nice, priority) = (0, 0, 0, 0);
+        Self { size: 48, policy, flags, nice, priority, runtime: 0, deadline: 0, period: 0 }
+    }
+}
+
+/// A mask of memory nodes for `set_mempolicy(2)`: as many as any kernel has.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NodeMask {
+    pub(crate) words: [u64; 16],
 }
 
 /// `struct mount_attr` of `mount_setattr(2)`.

@@ -162,6 +162,12 @@ pub(crate) fn dup3(from: Fd, to: Fd) -> Outcome {
     unsafe { call!(dup3, from, to, 0_u32) }.map(drop)
 }
 
+/// `lseek(SEEK_SET)` to the beginning.
+pub(crate) fn rewind(fd: Fd) -> Outcome {
+    // SAFETY: takes numbers and touches no memory of ours.
+    unsafe { call!(lseek, fd, 0_usize, 0_u32) }.map(drop)
+}
+
 /// `fcntl(F_DUPFD_CLOEXEC)`: a copy with a number of at least `least`.
 pub(crate) fn dup_above(fd: Fd, least: i32) -> Outcome<Handle> {
     // SAFETY: takes numbers and makes a new descriptor, which the returned handle owns.

@@ -23,6 +23,8 @@ pub(crate) mod seccomp;
 pub(crate) mod shared;
 pub(crate) mod signal;
 pub(crate) mod terminal;
+pub(crate) mod treatment;
+pub(crate) mod tree;
 pub(crate) mod words;
 
 pub(crate) use fd::{Fd, Handle};

@@ -9,7 +9,7 @@ use core::ptr;
 use super::abi::{self, IfReq};
 use super::fd::{Fd, Handle};
 use super::raw::{Fault, Outcome, call, narrow};
-use crate::types::Rlimit;
+use crate::types::{Errno, Rlimit};
 
 /// A process by number, never 0 and never negative: those mean "many" to `kill(2)` and "any" to `wait(2)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +158,7 @@ pub(crate) fn execve(path: &CStr, args: &StringTable, env: &StringTable) -> Faul
     // SAFETY: `path` is NUL-terminated; both arrays end in null and point to NUL-terminated strings that their
     // tables own, and both tables outlive the call. On success nothing of this memory is used by this task again.
     let answer = unsafe { call!(execve, path, args, env) };
-    answer.err().unwrap_or(Fault::new(super::Sysno::execve, crate::types::Errno(0)))
+    answer.err().unwrap_or(Fault::new(super::Sysno::execve, Errno(0)))
 }
 
 /// `execveat(2)` of the file a descriptor is; returns only when it has failed.
@@ -167,7 +167,68 @@ pub(crate) fn execve_fd(file: Fd, args: &StringTable, env: &StringTable) -> Faul
     // SAFETY: the path is a static empty string; both arrays end in null and point to NUL-terminated strings that their
     // tables own, and both tables outlive the call. On success nothing of this memory is used by this task again.
     let answer = unsafe { call!(execveat, file, c"", args, env, abi::AT_EMPTY_PATH) };
-    answer.err().unwrap_or(Fault::new(super::Sysno::execveat, crate::types::Errno(0)))
+    answer.err().unwrap_or(Fault::new(super::Sysno::execveat, Errno(0)))
+}
+
+/// Closes every descriptor from `first` on: `close_range(2)`, or one by one before Linux 5.9.
+pub(crate) fn close_from(first: u32) -> Outcome {
+    match super::fd::close_range(first, abi::LAST_FD) {
+        Err(fault) if fault.is(Errno::ENOSYS) => {
+            for number in first..descriptor_limit()? {
+                let _ = super::fd::close(Fd(number.cast_signed()));
+            }
+            Ok(())
+        }
+        answer => answer,
+    }
+}
+
+/// A moment of the monotonic clock, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(i64);
+
+/// `clock_gettime(CLOCK_MONOTONIC)`.
+fn now() -> Outcome<Moment> {
+    let mut time = [0_i64; 2];
+    // SAFETY: `struct timespec` is two 64-bit numbers on both machines; the kernel writes them, and nothing else refers to
+    // them.
+    unsafe { call!(clock_gettime, abi::CLOCK_MONOTONIC, time.as_mut_ptr()) }?;
+    Ok(Moment(time[0].saturating_mul(1_000_000_000).saturating_add(time[1])))
+}
+
+/// The moment so many seconds from now.
+pub(crate) fn deadline(seconds: u32) -> Outcome<Moment> {
+    Ok(Moment(now()?.0.saturating_add(i64::from(seconds) * 1_000_000_000)))
+}
+
+impl Moment {
+    /// How long it is until then, as a `struct timespec`; `None` when it has come.
+    pub(crate) fn left(self) -> Outcome<Option<[i64; 2]>> {
+        let left = self.0.saturating_sub(now()?.0);
+        Ok((left > 0).then_some([left / 1_000_000_000, left % 1_000_000_000]))
+    }
+}
+
+/// `wait4(2)` of a child: its status word, `None` when `block` is false and it still runs.
+pub(crate) fn end_of(pid: Pid, block: bool) -> Outcome<Option<i32>> {
+    let mut status = 0_i32;
+    let options = abi::WALL | if block { 0 } else { abi::WNOHANG };
+    loop {
+        let (number, place) = (pid.number(), &raw mut status);
+        // SAFETY: the status is a local that the kernel writes; usage is not asked for.
+        match unsafe { call!(wait4, number, place, options, 0_usize) } {
+            Err(fault) if fault.is(Errno::EINTR) => {}
+            answer => return Ok((answer? != 0).then_some(status)),
+        }
+    }
+}
+
+/// `ppoll(2)` of nothing, for good.
+pub(crate) fn sleep() -> ! {
+    loop {
+        // SAFETY: no descriptor is given and none announced; no time is an endless one, and no mask keeps the one there is.
+        let _ = unsafe { call!(ppoll, 0_usize, 0_usize, 0_usize, 0_usize, 0_usize) };
+    }
 }
 
 /// `exit_group(2)`; where a filter has it fail, the process ends by an instruction that there is none of.

@@ -5,7 +5,7 @@ use core::ptr;
 use super::abi::{self, SigAction};
 use super::fd::Fd;
 use super::raw::{Outcome, call, narrow};
-use crate::types::Signal;
+use crate::types::{Errno, Signal};
 
 /// The kernel's signal set is one word.
 const SET_SIZE: usize = 8;
@@ -16,6 +16,27 @@ pub(crate) fn set_mask(mask: u64) -> Outcome<u64> {
     // SAFETY: both sets are one word, as the size says; one is read and one written, both are ours.
     unsafe { call!(rt_sigprocmask, abi::SIG_SETMASK, &raw const mask, &raw mut before, SET_SIZE) }?;
     Ok(before)
+}
+
+/// The set of `SIGCHLD` alone.
+pub(crate) const SIGCHLD: u64 = 1 << (abi::SIGCHLD - 1);
+
+/// `rt_sigtimedwait(2)` for `SIGCHLD`, which must be blocked; false when `end` has come first.
+pub(crate) fn wait_for_child(end: Option<super::process::Moment>) -> Outcome<bool> {
+    let left = match end.map(super::process::Moment::left).transpose()? {
+        Some(None) => return Ok(false),
+        Some(left) => left,
+        None => None,
+    };
+    let time = left.as_ref().map_or(ptr::null(), |left| left.as_ptr());
+    let set = SIGCHLD;
+    // SAFETY: the set is one word and the time a `struct timespec` or null, which means no limit; both are ours and only
+    // read. What the signal says is not asked for.
+    match unsafe { call!(rt_sigtimedwait, &raw const set, ptr::null::<u8>(), time, SET_SIZE) } {
+        Err(fault) if fault.is(Errno::EAGAIN) => Ok(false),
+        Err(fault) if fault.is(Errno::EINTR) => Ok(true),
+        answer => answer.map(|_| true),
+    }
 }
 
 /// `rt_sigtimedwait(2)` without a time: takes the next signal, of those that are blocked any.

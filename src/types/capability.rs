@@ -78,6 +78,8 @@ impl Capability {
     pub const SYS_PTRACE: Self = Self(19);
     /// Mount, make namespaces, and much more.
     pub const SYS_ADMIN: Self = Self(21);
+    /// Raise priorities, also those of real time.
+    pub const SYS_NICE: Self = Self(23);
     /// Raise hard limits, lower `oom_score_adj`.
     pub const SYS_RESOURCE: Self = Self(24);
     /// Make device nodes.

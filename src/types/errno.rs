@@ -81,6 +81,8 @@ impl Errno {
     pub const ETIMEDOUT: Self = Self(110);
     /// No route to host.
     pub const EHOSTUNREACH: Self = Self(113);
+    /// Given up.
+    pub const ECANCELED: Self = Self(125);
 
     /// The symbolic name, `None` for a number no kernel header names.
     #[must_use]

@@ -17,6 +17,8 @@ mod island;
 #[cfg(feature = "net")]
 mod links;
 #[cfg(feature = "net")]
+mod moved;
+#[cfg(feature = "net")]
 #[path = "../apply/stage.rs"]
 #[allow(dead_code, reason = "other test programs use the rest")]
 mod stage;

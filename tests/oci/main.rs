@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod conformance;
 mod fixtures;
 mod reading;
 mod refusals;

@@ -54,6 +54,18 @@ fn a_bundle_without_a_program_is_refused_and_nothing_else_is_run_in_its_place() 
 }
 
 #[test]
+fn a_root_that_is_no_directory_is_refused() {
+    if !is_root() {
+        return;
+    }
+    for (path, why) in [("/nothing/there", "does not exist"), ("/etc/passwd", "is not a directory")]
+    {
+        let (code, error) = Bundle::new("no-root").set("/root/path", json!(path)).refusal();
+        assert!(code == 125 && error.contains("/root/path") && error.contains(why), "{error}");
+    }
+}
+
+#[test]
 fn a_read_only_root_takes_no_file_but_its_mounts_do() {
     if !is_root() {
         return;

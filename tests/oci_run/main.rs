@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test says no more by an error of its own")]
 
 mod basics;
+mod hooks;
+mod mounts;
 mod rootless;
 mod stage;
+mod treatment;
 
 #[path = "../containers/support.rs"]
 #[allow(clippy::print_stdout, reason = "the reader of a test run is told what was skipped")]

@@ -70,3 +70,84 @@ fn a_limit_that_an_ordinary_user_cannot_set_is_refused() {
     let (code, error) = bundle.refusal();
     assert!(code == 125 && error.contains("may not make cgroups"), "{error}");
 }
+
+/// Whether ids are granted by files of the test's own, which only its mount namespace has in `/etc`.
+const GRANTED: &str = "nsplan-oci";
+
+/// Runs the bundle's command where `/etc/subuid` and `/etc/subgid` grant 70 ids to `GRANTED`, who is that user.
+fn granted(bundle: &Bundle, script: &str) -> String {
+    let files = bundle.directory().join("etc");
+    fs::create_dir(&files).unwrap();
+    let passwd = fs::read_to_string("/etc/passwd").unwrap();
+    fs::write(files.join("passwd"), format!("{passwd}{GRANTED}:x:{USER}:{USER}::/:/bin/sh\n"))
+        .unwrap();
+    for name in ["subuid", "subgid"] {
+        fs::write(files.join(name), format!("{GRANTED}:700000:70\n")).unwrap();
+    }
+    let runner = bundle.runner(Some(script));
+    let words: Vec<_> = std::iter::once(runner.get_program()).chain(runner.get_args()).collect();
+    let binds = ["passwd", "subuid", "subgid"].map(|name| {
+        format!("touch /etc/{name} && mount --bind {}/{name} /etc/{name}", files.display())
+    });
+    let inside = format!("{} && exec \"$@\"", binds.join(" && "));
+    let id = USER.to_string();
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", &inside, "sh"]);
+    command.args(["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups", "--"]).args(words);
+    crate::stage::said(&command.current_dir("/").env_remove("XDG_RUNTIME_DIR").output().unwrap())
+}
+
+fn with_granted_ids(name: &str, size: u32) -> Bundle {
+    let map = json!([
+        {"containerID": 0, "hostID": USER, "size": 1},
+        {"containerID": 1, "hostID": 700_000, "size": size},
+    ]);
+    Bundle::rootless(name, USER)
+        .set("/linux/uidMappings", map.clone())
+        .set("/linux/gidMappings", map)
+        .set(
+            "/process/capabilities",
+            json!({
+                "bounding": ["CAP_CHOWN", "CAP_SETUID", "CAP_SETGID"],
+                "effective": ["CAP_CHOWN", "CAP_SETUID", "CAP_SETGID"],
+                "permitted": ["CAP_CHOWN", "CAP_SETUID", "CAP_SETGID"],
+            }),
+        )
+}
+
+#[test]
+fn granted_ids_are_mapped_by_the_helpers_for_an_ordinary_user() {
+    if !is_root() {
+        return;
+    }
+    use std::os::unix::fs::MetadataExt as _;
+    let bundle = with_granted_ids("subids", 70);
+    let said = granted(
+        &bundle,
+        "cat /proc/self/uid_map /proc/self/gid_map; touch /mine /theirs; chown 7:8 /theirs; id -u",
+    );
+    let numbers: Vec<Vec<&str>> =
+        said.lines().map(|line| line.split_whitespace().collect()).collect();
+    let own = USER.to_string();
+    let map = [vec!["0", &own, "1"], vec!["1", "700000", "70"]];
+    assert_eq!(numbers[..2], map, "{said}");
+    assert_eq!(numbers[2..4], map, "{said}");
+    let owner = |name: &str| {
+        let metadata = fs::metadata(bundle.path().join(name)).unwrap();
+        (metadata.uid(), metadata.gid())
+    };
+    assert_eq!(owner("mine"), (USER, USER));
+    assert_eq!(owner("theirs"), (700_006, 700_007));
+    // What was there keeps its owner.
+    assert_eq!(owner("etc/passwd"), (USER, USER));
+}
+
+#[test]
+fn more_ids_than_are_granted_are_refused_with_what_is() {
+    if !is_root() {
+        return;
+    }
+    let (code, error) = with_granted_ids("subids-more", 71).refusal();
+    assert!(code == 125 && error.contains("/linux/uidMappings/1"), "{error}");
+    assert!(error.contains("/etc/subuid grants none"), "{error}");
+}

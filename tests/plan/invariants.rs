@@ -3,8 +3,8 @@
 use nsplan::config::Config;
 use nsplan::facts::HostFacts;
 use nsplan::plan::{
-    CgroupOp, MountOp, NamespaceOp, Op, Plan, PrivilegeOp, ProcessOp, Rule, Slot, StateOp, SyncOp,
-    Token, Undo, invariants, plan,
+    CgroupOp, HookKind, HookOp, MountOp, NamespaceOp, Op, Plan, PrivilegeOp, ProcessOp, Rule, Slot,
+    StateOp, SyncOp, Token, Undo, invariants, plan,
 };
 use nsplan::types::{CloneFlags, HostPath, NamespaceKind};
 
@@ -182,6 +182,85 @@ fn another_namespace_joined_before_the_user_namespace() {
         for (at, kind) in [NamespaceKind::Net, NamespaceKind::User].into_iter().enumerate() {
             plan.init[at].op = Op::Namespace(NamespaceOp::Join { kind });
         }
+    });
+}
+
+/// A sound plan with a hook of every kind.
+fn hooked() -> Plan {
+    let root = HostPath::new("/srv/root").unwrap();
+    let mut config = Config::sandbox(root, vec!["sh".into()], false);
+    let hook = || {
+        let (args, env) = (Vec::new(), Vec::new());
+        vec![nsplan::config::Hook { path: "/bin/true".into(), args, env, timeout: None }]
+    };
+    config.hooks = nsplan::config::Hooks {
+        prestart: hook(),
+        create_runtime: hook(),
+        create_container: hook(),
+        start_container: hook(),
+        poststart: hook(),
+        poststop: hook(),
+    };
+    let plan = plan(&config, &HostFacts::example()).expect("the example host can");
+    assert_eq!(invariants(&plan), Ok(()));
+    plan
+}
+
+#[track_caller]
+fn check_hooked(rule: Rule, break_it: impl FnOnce(&mut Plan)) {
+    let mut plan = hooked();
+    break_it(&mut plan);
+    let broken = invariants(&plan).expect_err("a broken plan");
+    assert!(broken.iter().any(|found| found.rule == rule), "{broken:?}");
+}
+
+fn runs(op: &Op, wanted: HookKind) -> bool {
+    matches!(op, Op::Hook(HookOp::Run { kind, .. }) if *kind == wanted)
+}
+
+#[test]
+fn a_hook_at_another_moment_or_by_another() {
+    // After the root was changed.
+    check_hooked(Rule::Hook, |plan| {
+        let hook = find(plan, |op| runs(op, HookKind::CreateContainer));
+        let switch = find(plan, |op| matches!(op, Op::Mount(MountOp::PivotRoot)));
+        plan.init.swap(hook, switch);
+    });
+    // With rights that the program does not have.
+    check_hooked(Rule::Hook, |plan| {
+        let hook = find(plan, |op| runs(op, HookKind::StartContainer));
+        let step = plan.init.remove(hook);
+        plan.init.insert(1, step);
+    });
+    // The container's program by the launcher.
+    check_hooked(Rule::Hook, |plan| {
+        let hook = find(plan, |op| runs(op, HookKind::StartContainer));
+        let step = plan.init.remove(hook);
+        let last = plan.parent.len();
+        plan.parent.insert(last, step);
+    });
+    // In the launcher's memory.
+    check_hooked(Rule::Hook, |plan| {
+        plan.topology = nsplan::plan::Topology::SharedMemory;
+        for step in &mut plan.parent {
+            if let Op::Process(ProcessOp::Clone { flags, .. }) = &mut step.op {
+                *flags |= CloneFlags::CLONE_VM;
+            }
+        }
+    });
+    // Before the program runs.
+    check_hooked(Rule::Hook, |plan| {
+        let step = plan.parent.pop().unwrap();
+        assert!(runs(&step.op, HookKind::Poststart));
+        plan.parent.insert(plan.parent.len() - 1, step);
+    });
+}
+
+#[test]
+fn a_promise_that_nobody_keeps() {
+    check_hooked(Rule::Undo, |plan| {
+        let promise = |step: &&mut nsplan::plan::Step| step.op == Op::Hook(HookOp::Promise);
+        plan.parent.iter_mut().find(promise).unwrap().undo = Undo::Nothing;
     });
 }
 

@@ -2,16 +2,17 @@
 
 use nsplan::config::{
     BindSource, Cgroup, CgroupBase, CgroupDriver, CgroupPath, Clock, Config, Cpu, DeviceRule,
-    Limit, Memory, Mount, MountKind, NamespaceSource, PathComponent, Resources, Root, RootSwitch,
-    TimeOffset, UserSpec,
+    EnvVar, Hook, Hooks, IoPriority, Limit, Memory, MemoryPolicy, Mount, MountIdMap, MountKind,
+    NamespaceSource, PathComponent, Resources, Root, RootSwitch, Scheduler, TimeOffset, UserSpec,
 };
 use nsplan::facts::{
     CgroupFacts, Feature, Hierarchy, HostFacts, KernelFacts, KernelVersion, PathFact, SubidFacts,
     SubidRange, SystemdFacts, Unified,
 };
 use nsplan::types::{
-    CapSet, DeviceAccess, DeviceKind, HostPath, IdMap, IdMapping, MountFlags, NamespaceKind,
-    Propagation, PropagationKind, Resource, Rlimit, RootPath,
+    CapSet, DeviceAccess, DeviceKind, HostPath, IdMap, IdMapping, IoClass, MemoryPolicyMode,
+    MountFlags, NamespaceKind, Propagation, PropagationKind, Resource, Rlimit, RootPath,
+    SchedulerPolicy,
 };
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
@@ -71,8 +72,14 @@ pub(crate) fn mount() -> impl Strategy<Value = Mount> {
     )
         .prop_map(|(kind, recursive)| Propagation { kind, recursive });
     let recursive = prop_oneof![3 => Just(MountFlags::empty()), 1 => Just(MountFlags::MS_RDONLY)];
-    (root_path(), kind, mount_flags(), recursive, vec(propagation, 0..2)).prop_map(
-        |(destination, kind, set, set_recursive, propagation)| Mount {
+    let mapped = (id_map(), id_map(), any::<bool>()).prop_map(|(uids, gids, recursive)| {
+        MountIdMap { uid_mappings: uids, gid_mappings: gids, recursive }
+    });
+    let mapped = prop_oneof![5 => Just(None), 1 => mapped.prop_map(Some)];
+    let copies = prop_oneof![5 => Just(false), 1 => Just(true)];
+    let extras = (recursive, mapped, copies);
+    (root_path(), kind, mount_flags(), extras, vec(propagation, 0..2)).prop_map(
+        |(destination, kind, set, (set_recursive, id_map, copy_up), propagation)| Mount {
             destination,
             kind,
             set,
@@ -80,9 +87,9 @@ pub(crate) fn mount() -> impl Strategy<Value = Mount> {
             set_recursive,
             clear_recursive: MountFlags::empty(),
             propagation,
-            id_map: None,
+            id_map,
             relabel: None,
-            copy_up: false,
+            copy_up,
         },
     )
 }
@@ -149,6 +156,45 @@ fn root() -> impl Strategy<Value = Root> {
     )
 }
 
+fn hook() -> impl Strategy<Value = Hook> {
+    ("/[a-z]{1,4}", vec("[a-z]{0,3}", 0..2), option::of(1u32..5)).prop_map(
+        |(path, args, timeout)| {
+            let env = vec![EnvVar { name: "A".into(), value: "b".into() }];
+            Hook { path, args, env, timeout }
+        },
+    )
+}
+
+fn hooks() -> impl Strategy<Value = Hooks> {
+    let list = || prop_oneof![3 => Just(Vec::new()), 1 => vec(hook(), 1..3)];
+    (list(), list(), list(), list(), list(), list()).prop_map(|(a, b, c, d, e, f)| Hooks {
+        prestart: a,
+        create_runtime: b,
+        create_container: c,
+        start_container: d,
+        poststart: e,
+        poststop: f,
+    })
+}
+
+/// How the process is treated: some of it out of range.
+fn treatment()
+-> impl Strategy<Value = (Option<Scheduler>, Option<IoPriority>, Option<MemoryPolicy>)> {
+    let policy = select(SchedulerPolicy::ALL.to_vec());
+    let scheduler = (policy, -21i32..21, 0u32..101, 0u64..4000).prop_map(
+        |(policy, nice, priority, runtime)| {
+            let (deadline, period) = (2000, 4000);
+            Scheduler { policy, nice, priority, flags: Vec::new(), runtime, deadline, period }
+        },
+    );
+    let io = (select(IoClass::ALL.to_vec()), 0u8..9)
+        .prop_map(|(class, priority)| IoPriority { class, priority });
+    let nodes = select(vec!["", "0", "0-1", "1023", "1024", "x"]);
+    let memory = (select(MemoryPolicyMode::ALL.to_vec()), nodes)
+        .prop_map(|(mode, nodes)| MemoryPolicy { mode, nodes: nodes.into(), flags: Vec::new() });
+    (option::of(scheduler), option::of(io), option::of(memory))
+}
+
 /// A config with everything the model has that the planner carries out.
 pub(crate) fn config() -> impl Strategy<Value = Config> {
     let parts = (
@@ -159,6 +205,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         option::of(cgroup()),
         option::of("[a-z]{1,8}"),
         any::<bool>(),
+        (hooks(), treatment()),
     );
     let process = (
         vec("[ -~]{0,8}", 0..4),
@@ -169,7 +216,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         option::of(-1000i32..1001),
     );
     (parts, process).prop_map(|(parts, process)| {
-        let (root, namespaces, maps, mounts, cgroup, hostname, loopback) = parts;
+        let (root, namespaces, maps, mounts, cgroup, hostname, loopback, (hooks, treated)) = parts;
         let (args, sets, ids, rlimits, terminal, oom) = process;
         let mut config = Config::sandbox(root.path.clone(), args, true);
         config.root = root;
@@ -178,6 +225,8 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         config.mounts.extend(mounts);
         config.cgroup = cgroup;
         config.hostname = hostname;
+        config.hooks = hooks;
+        config.memory_policy = treated.2;
         if !loopback {
             config.networks.clear();
         }
@@ -193,6 +242,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         process.user.spec = UserSpec::Ids { uid: ids.0, gid: ids.1 };
         process.terminal = terminal;
         process.oom_score_adj = oom;
+        (process.scheduler, process.io_priority) = (treated.0, treated.1);
         process.rlimits = rlimits
             .into_iter()
             .map(|(resource, (a, b))| (resource, Rlimit { soft: a.min(b), hard: a.max(b) }))

@@ -132,6 +132,8 @@ impl Table {
             Op::Sync(SyncOp::Signal(token)) => one(tell(*token)),
             Op::Sync(_) => Vec::new(),
             Op::User(op) => user(op),
+            // The samples have none.
+            Op::Hook(_) => one("not in the table"),
             op => self.inside(op),
         }
     }
@@ -247,6 +249,8 @@ impl Table {
                 items.extend(self.note(id, &undo));
                 "RTM_NEWLINK host".into()
             }
+            // The samples have none.
+            NetworkOp::MoveLink { .. } => "not in the table".into(),
             NetworkOp::AttachToBridge { host, .. } => {
                 set(&Link::Host(host.clone()), "master".into())
             }
@@ -333,8 +337,10 @@ fn tell(token: Token) -> String {
         Token::NetworkReady => "tell 6".into(),
         Token::Recorded => "tell 7".into(),
         Token::Listener => "tell 8 with a descriptor".into(),
-        Token::Created => "tell 9".into(),
-        Token::Start => "tell 10".into(),
+        Token::Mounted => "tell 9".into(),
+        Token::HooksRun => "tell 10".into(),
+        Token::Created => "tell 11".into(),
+        Token::Start => "tell 12".into(),
     }
 }
 

@@ -88,6 +88,8 @@ impl Table {
             MountOp::CloneDevice { source, slot, .. } => {
                 self.copy(format!("mount(host:{source})"), *slot)
             }
+            // The samples have none.
+            MountOp::MapTree { .. } => one("not in the table"),
             MountOp::Attach { .. } => self.attach(op),
             MountOp::OpenTerminal { console, .. } => self.open_terminal(*console),
             MountOp::PivotRoot => {
@@ -301,6 +303,11 @@ fn process(op: &ProcessOp) -> Vec<Item> {
             let (soft, hard) = (amount(limit.soft), amount(limit.hard));
             one(format!("prlimit64 {resource} {{rlim_cur={soft}, rlim_max={hard}}}"))
         }
+        // The samples have none.
+        ProcessOp::SetPersonality { .. }
+        | ProcessOp::SetIoPriority { .. }
+        | ProcessOp::SetScheduler { .. }
+        | ProcessOp::SetMemoryPolicy { .. } => one("not in the table"),
         ProcessOp::SetOomScore { value } => {
             one(super::write("/proc/self/oom_score_adj", &format!("{value}\n")))
         }

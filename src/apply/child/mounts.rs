@@ -2,9 +2,9 @@
 
 use core::ffi::CStr;
 
-use super::Child;
 use super::path::Links;
 use super::procfs::FdPath;
+use super::{Child, copy};
 use crate::apply::program::{Attach, Filesystem, Place, Target};
 use crate::plan::MountApi;
 use crate::sys::abi::{self, MS_BIND, MS_REC, MS_REMOUNT, MountAttr, O_PATH};
@@ -16,14 +16,24 @@ impl Child<'_> {
         let links = if new.strict { Links::Refused } else { Links::InRoot };
         let mounted = if self.program.api == MountApi::Classic {
             let target = self.resolve(&new.target, links)?;
+            // What is there is held open before it is covered.
+            let covered =
+                new.copy_up.then(|| fd::openat(target.fd(), c".", O_PATH, 0)).transpose()?;
             let source = new.source.as_deref().unwrap_or(&new.fstype);
             let path = FdPath::new(target.fd())?;
             let data = new.data.as_deref();
             mount::mount(Some(source), path.as_cstr(), Some(&new.fstype), new.flags, data)?;
-            self.resolve(&new.target, links)?
+            let mounted = self.resolve(&new.target, links)?;
+            if let Some(covered) = covered {
+                copy::copy(covered.fd(), mounted.fd(), has_mode(new))?;
+            }
+            mounted
         } else {
             let mounted = make(new)?;
             let target = self.resolve(&new.target, links)?;
+            if new.copy_up {
+                copy::copy(target.fd(), mounted.fd(), has_mode(new))?;
+            }
             mount::move_mount(mounted.fd(), target.fd(), c"")?;
             mounted
         };
@@ -125,6 +135,11 @@ impl Child<'_> {
         let path = FdPath::new(mounted.fd())?;
         mount::mount(None, path.as_cstr(), None, flags, None)
     }
+}
+
+/// Whether the options say which mode the root has.
+fn has_mode(new: &Filesystem) -> bool {
+    new.options.iter().any(|(key, _)| **key == *c"mode")
 }
 
 /// A new file system, mounted nowhere yet.

@@ -38,6 +38,7 @@ impl Lowering<'_> {
                 number: *number,
                 place: self.place(*slot),
             },
+            MountOp::MapTree { .. } => return Err(LowerReason::WrongActor),
             MountOp::Attach { .. } => self.attach(op)?,
             MountOp::Remount { target: path, set } => Act::Remount {
                 target: self.target(path)?,
@@ -66,7 +67,16 @@ impl Lowering<'_> {
     }
 
     fn filesystem(&mut self, op: &MountOp) -> Lowered<Act> {
-        let MountOp::Filesystem { fstype, source, data, flags, target: path, strict, keep } = op
+        let MountOp::Filesystem {
+            fstype,
+            source,
+            data,
+            flags,
+            target: path,
+            strict,
+            keep,
+            copy_up,
+        } = op
         else {
             return Err(LowerReason::WrongActor);
         };
@@ -87,6 +97,7 @@ impl Lowering<'_> {
             target: self.target(path)?,
             strict: *strict,
             keep: keep.map(|slot| self.place(slot)),
+            copy_up: *copy_up,
         })))
     }
 

@@ -7,9 +7,11 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
 
-use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
 use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_route::address::AddressHeaderFlags;
+use rtnetlink::packet_route::address::{
+    AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope,
+};
 use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth, LinkMessage};
 use rtnetlink::packet_route::route::RouteProtocol;
 use rtnetlink::{
@@ -52,6 +54,38 @@ pub(super) fn veth(
     }
     let message = own.set_info_data(InfoData::Veth(InfoVeth::Peer(peer.build()))).build();
     Request { name: "RTM_NEWLINK", message: RouteNetlinkMessage::NewLink(message), flags: NEW }
+}
+
+/// Into that namespace, where it has that name.
+pub(super) fn move_to(index: u32, name: &str, namespace: &File) -> Request {
+    let moved = LinkUnspec::new_with_index(index).name(name).setns_by_fd(namespace.as_raw_fd());
+    set(moved.build())
+}
+
+/// All addresses of the namespace.
+pub(super) fn addresses() -> Request {
+    let message = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+    Request { name: "RTM_GETADDR", message, flags: NLM_F_DUMP }
+}
+
+/// What a moved link keeps: a permanent address of global scope.
+pub(super) fn kept(message: &AddressMessage) -> Option<Interface> {
+    let header = &message.header;
+    let is_global = header.scope == AddressScope::Universe;
+    if !is_global || !header.flags.contains(AddressHeaderFlags::Permanent) {
+        return None;
+    }
+    let local = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Local(address) => Some(*address),
+        _ => None,
+    });
+    let address = local.or_else(|| {
+        message.attributes.iter().find_map(|attribute| match attribute {
+            AddressAttribute::Address(address) => Some(*address),
+            _ => None,
+        })
+    });
+    Some(Interface { address: address?, prefix: header.prefix_len })
 }
 
 pub(super) fn remove(index: u32) -> Request {
@@ -146,7 +180,7 @@ mod tests {
     }
 
     /// Each kind of message with the longest names there are.
-    fn all() -> [Request; 12] {
+    fn all() -> [Request; 14] {
         let name = "fifteen-bytes-x";
         let namespace = File::open("/dev/null").expect("a descriptor");
         let address = |text: &str| Some(text.parse().expect("an address"));
@@ -156,6 +190,8 @@ mod tests {
             veth(name, name, &namespace, Some(u32::MAX)),
             veth(name, "eth0", &namespace, None),
             remove(7),
+            move_to(7, name, &namespace),
+            addresses(),
             attach(name, 3),
             hairpin(4),
             mtu(name, 65_535),

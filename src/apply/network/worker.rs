@@ -12,12 +12,13 @@ use futures_util::StreamExt as _;
 use nix::sched::{CloneFlags, setns};
 use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage};
+use rtnetlink::packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use rtnetlink::{Handle, LinkUnspec};
 use tokio::runtime::{self, Runtime};
 
-use super::message::Request;
+use super::message::{self, Request};
 use crate::apply::journal::io_fault;
+use crate::config::Interface;
 use crate::sys::{Fault, Outcome, Sysno, signal};
 use crate::types::Errno;
 
@@ -43,9 +44,20 @@ pub(super) struct Found {
     pub(super) index: u32,
     pub(super) is_bridge: bool,
     pub(super) is_veth: bool,
+    pub(super) is_up: bool,
 }
 
-type Answer = Result<Option<Found>, Refused>;
+/// What the kernel answered.
+#[derive(Debug)]
+enum Told {
+    /// It is done.
+    Done,
+    Link(Found),
+    /// Those of all links, with the link's number.
+    Addresses(Vec<(u32, Interface)>),
+}
+
+type Answer = Result<Told, Refused>;
 
 /// The owner's end.
 pub(super) struct Worker {
@@ -92,8 +104,18 @@ impl Worker {
         let message = RouteNetlinkMessage::GetLink(LinkUnspec::new_with_name(name).build());
         match self.ask(side, Request { name: "RTM_GETLINK", message, flags: 0 }) {
             Err(refused) if refused.errno == Errno::ENODEV => Ok(None),
-            answer => answer,
+            Ok(Told::Link(found)) => Ok(Some(found)),
+            answer => answer.map(|_| None),
         }
+    }
+
+    /// What a moved link keeps of its addresses.
+    pub(super) fn addresses(&self, side: Side, index: u32) -> Result<Vec<Interface>, Refused> {
+        let Told::Addresses(all) = self.ask(side, message::addresses())? else {
+            return Err(Refused { request: "RTM_GETADDR", errno: Errno::EIO });
+        };
+        let own = all.into_iter().filter(|(link, _)| *link == index);
+        Ok(own.map(|(_, address)| address).collect())
     }
 
     fn ask(&self, side: Side, request: Request) -> Answer {
@@ -169,30 +191,37 @@ fn connect(runtime: &Runtime) -> Outcome<Handle> {
 }
 
 /// Sends and waits for the kernel's word. A connection that ends without one has not done it: an end is no success.
-async fn send(mut handle: Handle, request: Request) -> Result<Option<Found>, Errno> {
-    let is_question = matches!(request.message, RouteNetlinkMessage::GetLink(_));
-    let mut message = NetlinkMessage::from(request.message);
-    message.header.flags = NLM_F_REQUEST | request.flags;
+async fn send(mut handle: Handle, request: Request) -> Result<Told, Errno> {
+    let asks_for_all = matches!(request.message, RouteNetlinkMessage::GetAddress(_));
+    let is_question = asks_for_all || matches!(request.message, RouteNetlinkMessage::GetLink(_));
+    let mut addresses = Vec::new();
+    let mut packet = NetlinkMessage::from(request.message);
+    packet.header.flags = NLM_F_REQUEST | request.flags;
     if !is_question {
-        message.header.flags |= NLM_F_ACK;
+        packet.header.flags |= NLM_F_ACK;
     }
-    let mut answers = handle.request(message).map_err(|_| Errno::EIO)?;
+    let mut answers = handle.request(packet).map_err(|_| Errno::EIO)?;
     while let Some(answer) = answers.next().await {
         match answer.payload {
             NetlinkPayload::Error(error) => {
                 return match error.code {
-                    None => Ok(None),
+                    None => Ok(Told::Done),
                     // The kernel's numbers are negative there.
                     Some(code) => Err(Errno(code.get().wrapping_abs())),
                 };
             }
             NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) if is_question => {
-                return Ok(Some(found(&link)));
+                return Ok(Told::Link(found(&link)));
+            }
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(address)) => {
+                let kept = message::kept(&address);
+                addresses.extend(kept.map(|kept| (address.header.index, kept)));
             }
             _ => {}
         }
     }
-    Err(Errno::EIO)
+    // The end of a list is not told apart from that of a connection, but on a lost one the next request fails.
+    if asks_for_all { Ok(Told::Addresses(addresses)) } else { Err(Errno::EIO) }
 }
 
 fn found(link: &LinkMessage) -> Found {
@@ -207,5 +236,6 @@ fn found(link: &LinkMessage) -> Found {
         index: link.header.index,
         is_bridge: has(&InfoKind::Bridge),
         is_veth: has(&InfoKind::Veth),
+        is_up: link.header.flags.contains(LinkFlags::Up),
     }
 }

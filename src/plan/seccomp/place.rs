@@ -1,6 +1,7 @@
 //! Decides where a container's filter stands, who may install it, and whether a container can begin under it.
 //!
-//! The filter comes after everything but `execve`, so that a profile need not allow what only the start does. Without
+//! The filter comes after everything but the `startContainer` hooks and `execve`, so that a profile need not allow what only
+//! the start does; the hooks are programs of the container's and get no more than it. Without
 //! `noNewPrivileges` its installer must hold `CAP_SYS_ADMIN`, which it therefore keeps until `execve`: that computes the
 //! permitted set anew from the bounding, the inheritable and the ambient one, none of which has it.
 
@@ -147,7 +148,30 @@ fn check_start(draft: &mut Draft<'_>, filter: &Filter, origin: &Pointer, asks: b
         let reason = "the filter must allow sendmsg, with which init hands its listener over";
         draft.refuse(origin, Refusal::Contradiction { reason });
     }
+    if !draft.config.hooks.start_container.is_empty() {
+        check_hooks(draft, filter);
+    }
 }
+
+/// The hooks are started and waited for under the filter.
+fn check_hooks(draft: &mut Draft<'_>, filter: &Filter) {
+    use SeccompAction as A;
+    let is_forbidden = |name: &&str| {
+        let answer = answer_to(filter, name);
+        matches!(
+            answer,
+            Some(Verdict::Plain(A::KillProcess | A::KillThread | A::Trap | A::Errno(_)))
+        )
+    };
+    if NEEDED_BY_HOOKS.iter().any(is_forbidden) {
+        let reason = "the filter must allow what init runs its hooks with: clone, wait4, rt_sigprocmask, rt_sigtimedwait, lseek, dup3, prctl";
+        draft.refuse(&at("/hooks/startContainer"), Refusal::Contradiction { reason });
+    }
+}
+
+/// Those that there is nothing else for; `clone3` and `close_range` may be unknown.
+const NEEDED_BY_HOOKS: [&str; 7] =
+    ["clone", "wait4", "rt_sigprocmask", "rt_sigtimedwait", "lseek", "dup3", "prctl"];
 
 /// What the native architecture's call of that name is answered.
 fn answer_to(filter: &Filter, name: &str) -> Option<Verdict> {

@@ -1,0 +1,48 @@
+//! How the kernel treats the calling thread: personality, I/O priority, scheduling, memory policy.
+
+use super::abi::{NodeMask, SchedAttr};
+use super::raw::{Outcome, call};
+
+/// `personality(2)`.
+pub(crate) fn personality(word: u32) -> Outcome {
+    // SAFETY: takes a number; the domain is the calling task's own and moves no memory that is mapped.
+    unsafe { call!(personality, word) }.map(drop)
+}
+
+/// `ioprio_set(IOPRIO_WHO_PROCESS)` of the calling thread.
+pub(crate) fn set_io_priority(value: u32) -> Outcome {
+    const IOPRIO_WHO_PROCESS: u32 = 1;
+    // SAFETY: takes numbers; zero is the calling thread.
+    unsafe { call!(ioprio_set, IOPRIO_WHO_PROCESS, 0_u32, value) }.map(drop)
+}
+
+/// `sched_setattr(2)` of the calling thread (Linux 3.14).
+pub(crate) fn set_scheduler(attr: &SchedAttr) -> Outcome {
+    let attr = core::ptr::from_ref(attr);
+    // SAFETY: `attr` is a whole structure of the first version, says so in its size, and is borrowed for the call; the
+    // kernel only reads it, since the size is one that it knows.
+    unsafe { call!(sched_setattr, 0_u32, attr, 0_u32) }.map(drop)
+}
+
+/// `set_mempolicy(2)` of the calling thread; an empty mask is given as none.
+pub(crate) fn set_memory_policy(mode: u32, nodes: &NodeMask) -> Outcome {
+    if nodes.words.iter().all(|word| *word == 0) {
+        // SAFETY: takes numbers; no mask is given and none announced.
+        return unsafe { call!(set_mempolicy, mode, 0_usize, 0_usize) }.map(drop);
+    }
+    // One more than the bits there are: the kernel counts from one.
+    let bits = size_of::<NodeMask>() * 8 + 1;
+    // SAFETY: the mask is readable for the bits that are announced and borrowed for the call; it is only read.
+    unsafe { call!(set_mempolicy, mode, nodes.words.as_ptr(), bits) }.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_structure_is_as_large_as_it_says() {
+        assert_eq!(size_of::<SchedAttr>(), 48);
+        assert_eq!(SchedAttr::default().size, 48);
+    }
+}
