@@ -234,6 +234,7 @@ impl Launcher<'_> {
             SyncOp::Knock => {
                 let directory = self.journal.directory().ok_or(NO_STATE)?;
                 self.channels.init = Some(directory.knock()?);
+                self.is_starter = true;
                 Ok(())
             }
             SyncOp::AwaitKnock => Err(Cause::Protocol.into()),
@@ -345,8 +346,15 @@ impl Launcher<'_> {
 
     /// What init has left in memory since its filter kept it from telling.
     fn last_words(&self, from: Actor) -> Option<[u8; 8]> {
-        let words = self.last_words.as_ref().filter(|_| from == Actor::Init)?;
-        words.read()
+        if from != Actor::Init {
+            return None;
+        }
+        match &self.last_words {
+            Some(words) => words.read(),
+            // Of a container that another process has created.
+            None if self.is_starter => self.journal.directory()?.last_words(),
+            None => None,
+        }
     }
 
     /// Who is to blame for a failure at step `id`: a process that has reported its own, or the step. Init's number is

@@ -20,6 +20,7 @@ use super::message::Message;
 use super::network::Network;
 use super::program::{Act, Program};
 use super::reexec::{self, InitProgram, Letter, Reexec};
+use super::state::Directory;
 use crate::plan::{Actor, Op, Plan, PrivilegeOp, Slot, StepId, Topology, Undo};
 use crate::sys::clone::{Child, Gone, Nursery, Request, Stack};
 use crate::sys::process::Pid;
@@ -119,6 +120,8 @@ pub(super) struct Launcher<'a> {
     pub(super) agent: Agent,
     pub(super) last_words: Option<Arc<LastWords>>,
     pub(super) ready: bool,
+    /// Whether init was created by another process.
+    pub(super) is_starter: bool,
     pub(super) gone: Option<Gone>,
 }
 
@@ -153,6 +156,7 @@ impl<'a> Launcher<'a> {
             agent: Agent::default(),
             last_words: None,
             ready: false,
+            is_starter: false,
             gone: None,
         })
     }
@@ -264,7 +268,14 @@ impl Launcher<'_> {
             None
         };
         if program.init.iter().any(|act| matches!(act, Act::Seccomp { .. })) {
-            self.last_words = Some(Arc::new(LastWords::new()?));
+            // Who starts it later reads them from the file.
+            let door = self.slots.iter().any(|(slot, _)| *slot == Slot::Door);
+            let file = self.journal.directory().filter(|_| door).map(Directory::last_file);
+            let words = match file.transpose()? {
+                Some(file) => LastWords::in_file(file)?,
+                None => LastWords::new()?,
+            };
+            self.last_words = Some(Arc::new(words));
         }
         let launch = Launch {
             table: (0..program.places).map(|_| AtomicI32::new(-1)).collect(),

@@ -34,6 +34,8 @@ const NEW_RECORD: &CStr = c"state.json.new";
 const DOOR: &str = "start";
 const DOOR_C: &CStr = c"start";
 const SCRIPT: &CStr = c"start.json";
+/// Where init leaves its last words when its filter keeps it from telling them.
+const LAST: &CStr = c"last";
 /// How long a look at the lock may last.
 const LOOK: Duration = Duration::from_millis(5);
 /// More than any container needs, and less than would hurt.
@@ -129,10 +131,10 @@ impl Directory {
 
     /// Removes it, also one that was not finished.
     pub(crate) fn remove_record(&self) -> Outcome {
-        self.remove_files([RECORD, NEW_RECORD])
+        self.remove_files(&[RECORD, NEW_RECORD])
     }
 
-    fn remove_files(&self, names: [&CStr; 2]) -> Outcome {
+    fn remove_files(&self, names: &[&CStr]) -> Outcome {
         for name in names {
             match file::unlinkat(self.own.fd(), name) {
                 Err(fault) if !fault.is(Errno::ENOENT) => return Err(fault),
@@ -147,9 +149,25 @@ impl Directory {
         read_record(self.own.fd(), id)
     }
 
-    /// Where init waits for the word to start.
+    /// Where init waits for the word to start, and an empty file for its last words.
     pub(crate) fn open_door(&self) -> Outcome<Handle> {
+        let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW;
+        let last = fd::openat(self.own.fd(), LAST, flags, 0o600)?;
+        fd::write(last.fd(), &[0; 8])?;
         door::open(&door_path(self.own.fd()))
+    }
+
+    /// The file for init's last words.
+    pub(crate) fn last_file(&self) -> Outcome<File> {
+        fd::openat(self.own.fd(), LAST, O_RDWR | O_NOFOLLOW, 0)
+            .map(|file| File::from(host::owned(file)))
+    }
+
+    /// What init has left there, if it has.
+    pub(crate) fn last_words(&self) -> Option<[u8; 8]> {
+        let mut words = [0; 8];
+        self.last_file().ok()?.read_exact(&mut words).ok()?;
+        (words != [0; 8]).then_some(words)
     }
 
     /// Gives it.
@@ -167,13 +185,13 @@ impl Directory {
     /// The same, read back.
     pub(crate) fn script(&self) -> Result<StartScript, StateError> {
         let distrusted = StateError::Distrusted { reason: "start.json cannot be understood" };
-        let text = read_trusted(self.own.fd(), SCRIPT)?.ok_or(distrusted.clone())?;
+        let text = read_trusted(self.own.fd(), SCRIPT)?.ok_or_else(|| distrusted.clone())?;
         StartScript::from_json(&text).ok_or(distrusted)
     }
 
-    /// Removes the socket's name and the script.
+    /// Removes the socket's name, the script and the last words.
     pub(crate) fn remove_door(&self) -> Outcome {
-        self.remove_files([DOOR_C, SCRIPT])
+        self.remove_files(&[DOOR_C, SCRIPT, LAST])
     }
 
     /// Removes the journal, and the directory unless others keep files in it.

@@ -751,9 +751,11 @@ pub enum StateOp {
     },
     /// Removes it. Only an undo.
     RemoveRecord,
-    /// Makes [`Slot::Door`]: a `SOCK_SEQPACKET` socket that listens under the name `start` in the state directory.
+    /// Makes [`Slot::Door`]: a `SOCK_SEQPACKET` socket that listens under the name `start` in the state directory. Before, a
+    /// file of eight bytes beside it, `last`, which init shares (`mmap`): there it leaves the report of a failure that its
+    /// filter keeps it from sending.
     OpenDoor,
-    /// Removes the socket's name, and the starter's script. Only an undo.
+    /// Removes both, and the starter's script. Only an undo.
     RemoveDoor,
     /// Writes the starter's script into the state directory, then into the journal that the container stays: its end, and
     /// that of its launcher, undo nothing any more. Whoever deletes it carries the journal out.

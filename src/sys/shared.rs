@@ -4,7 +4,9 @@ use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+use std::os::fd::AsFd;
+
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
 use super::raw::{Fault, Outcome, Sysno};
 use crate::types::Errno;
@@ -29,8 +31,18 @@ impl LastWords {
         Ok(Self(map.cast()))
     }
 
+    /// In a file of as many bytes at least, for one who has no part in the memory.
+    pub(crate) fn in_file(file: impl AsFd) -> Outcome<Self> {
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a mapping at an address of the kernel's choice replaces nothing of ours; the file is not made shorter, since
+        // only its maker's user can, in whose directory it is.
+        let map = unsafe { mmap(None, LENGTH, access, MapFlags::MAP_SHARED, file, 0) };
+        let map = map.map_err(|error| Fault::new(Sysno::mmap, Errno(error as i32)))?;
+        Ok(Self(map.cast()))
+    }
+
     fn word(&self) -> &AtomicU64 {
-        // SAFETY: a mapping begins at a page, is as long as the word at least, is zeroed, which is a value of the type, and
+        // SAFETY: a mapping begins at a page, is as long as the word at least, holds bytes, which are a value of the type, and
         // stays until `drop`. All access to it is atomic, in this process and in the child.
         unsafe { self.0.as_ref() }
     }
