@@ -12,7 +12,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("sys", &["types"]),
     ("apply", &["types", "config", "facts", "plan", "sys"]),
     ("namespaces", &["types", "config", "facts", "plan", "apply"]),
-    ("cli", &["types", "config", "facts", "plan", "apply"]),
+    ("cli", &["types", "config", "facts", "plan", "apply", "namespaces"]),
 ];
 
 const PURE: [&str; 4] = ["types", "config", "facts", "plan"];

@@ -10,6 +10,7 @@ use std::os::unix::net::UnixStream;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use serde_json::json;
 
+use crate::config::OCI_VERSION;
 use crate::sys::process::Pid;
 use crate::sys::{Fault, Outcome, Sysno};
 use crate::types::{Errno, HostPath};
@@ -20,9 +21,6 @@ pub(super) struct Agent {
     socket: Option<UnixStream>,
     pub(super) listener: Option<OwnedFd>,
 }
-
-/// The version of the runtime-spec whose form of the state this is.
-const OCI_VERSION: &str = "1.3.0";
 
 impl Agent {
     pub(super) fn connect(&mut self, path: &HostPath) -> Outcome {

@@ -14,7 +14,7 @@ use super::reexec::Reexec;
 use crate::plan::{Actor, Token};
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::{self, Request, Stack};
-use crate::sys::shared::LastWords;
+use crate::sys::shared::{LastWords, Newborn};
 use crate::sys::words::Words;
 use crate::sys::{
     Fault, Fd, Handle, Outcome, Sysno, fd, file, mount, privilege, process, signal, treatment,
@@ -54,8 +54,8 @@ pub(crate) struct Launch {
     pub(crate) is_host_root: bool,
     /// Where init says why it failed, when its filter may keep it from telling.
     pub(crate) last_words: Option<Arc<LastWords>>,
-    /// Init's pid, known to the intermediate alone until it has told it; 0 before and after.
-    pub(crate) untold: AtomicI32,
+    /// Where the launcher finds init's number when the intermediate has cloned it.
+    pub(crate) newborn: Option<Arc<Newborn>>,
     /// For the hooks that init runs, one after another.
     pub(crate) hook_stack: Option<Stack>,
     /// Descriptors below this may be open: for kernels without `close_range`.
@@ -199,9 +199,7 @@ impl Child<'_> {
         process::exit(0)
     }
 
-    /// An init that nobody knows of could never be waited for: it is told first.
     fn fail(self, step: u16, fault: Fault) -> ! {
-        let _ = self.tell_init();
         self.report(&Message::Failed { step, fault })
     }
 
@@ -289,8 +287,8 @@ impl Child<'_> {
             Act::MoveRoot => self.move_root(),
             Act::ReadonlyRoot => self.readonly_root(),
             Act::FindDevpts { place } => self.find_devpts(*place),
-            Act::OpenTerminal { devpts, size, console } => {
-                self.open_terminal(*devpts, *size, *console)
+            Act::OpenTerminal { devpts, size, owner, console } => {
+                self.open_terminal(*devpts, (*size, *owner), *console)
             }
             _ => Err(Fault::new(Sysno::exit, Errno::ENOSYS)),
         }
@@ -313,9 +311,6 @@ impl Child<'_> {
     }
 
     fn signal(self, token: Token) -> Outcome {
-        if token == Token::InitPid {
-            return self.tell_init();
-        }
         match channel::send(self.channel, &Message::Token(token).encode(), None) {
             // The word counts once it is given: a starter that was killed has started the program.
             Err(fault) if self.is_started && is_gone(fault) => Ok(()),
@@ -338,21 +333,9 @@ impl Child<'_> {
 
     /// In a copy of this process's memory, as a child of the launcher's.
     fn clone_init(self, flags: crate::types::CloneFlags) -> Outcome {
-        let request = Request { flags, cgroup: None };
+        let request = Request { flags, cgroup: None, newborn: self.launch.newborn.as_deref() };
         let stack = self.launch.init_stack();
-        let child = clone::clone_copied(&request, stack, begin_init, self.launch)?;
-        self.launch.untold.store(child.pid.number(), Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn tell_init(self) -> Outcome {
-        match self.launch.untold.swap(0, Ordering::Relaxed) {
-            0 => Ok(()),
-            pid => {
-                let message = Message::InitPid(pid.unsigned_abs());
-                channel::send(self.channel, &message.encode(), None)
-            }
-        }
+        clone::clone_copied(&request, stack, begin_init, self.launch).map(drop)
     }
 
     /// The signal comes only from an end that is still to come, so look whether it has come already. `getppid(2)`

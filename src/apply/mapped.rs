@@ -36,7 +36,8 @@ fn user_namespace(uids: &IdMap, gids: &IdMap) -> Result<Handle, Cause> {
     let nursery = Nursery::new(Sleeper(Stack::new()?));
     let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_VM | CloneFlags::CLONE_CLEAR_SIGHAND;
     let before = signal::set_mask(u64::MAX)?;
-    let child = nursery.start(&Request { flags, cgroup: None }, |sleeper| &sleeper.0, sleep);
+    let child =
+        nursery.start(&Request { flags, cgroup: None, newborn: None }, |sleeper| &sleeper.0, sleep);
     signal::set_mask(before)?;
     let child = match child {
         Ok(child) => child,

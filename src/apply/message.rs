@@ -1,4 +1,4 @@
-//! Eight bytes become what one process tells another: a token, init's pid, or which step failed and how.
+//! Eight bytes become what one process tells another: a token, or which step failed and how.
 //!
 //! What is longer comes in a file in memory, whose descriptor the message carries.
 
@@ -7,11 +7,10 @@ use crate::sys::channel::MESSAGE;
 use crate::sys::{Fault, Sysno};
 use crate::types::Errno;
 
-/// One message. In memory: kind (2 bytes), then step, call and errno (2 each), or a pid (4).
+/// One message. In memory: kind (2 bytes), then step, call and errno (2 each).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
     Token(Token),
-    InitPid(u32),
     Failed {
         step: u16,
         fault: Fault,
@@ -47,11 +46,6 @@ impl Message {
     pub(crate) fn encode(self) -> [u8; MESSAGE] {
         let (kind, [a, b, c]) = match self {
             Self::Token(token) => (position(token), [0; 3]),
-            Self::InitPid(pid) => {
-                let [a, b, c, d] = pid.to_le_bytes();
-                let halves = [u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])];
-                (position(Token::InitPid), [0, halves[0], halves[1]])
-            }
             Self::Failed { step, fault } => {
                 (FAILED, [step, number(fault.call), errno(fault.errno)])
             }
@@ -79,10 +73,7 @@ impl Message {
             GIVEN_UP => return Some(Self::GivenUp),
             _ => {}
         }
-        match TOKENS.get(usize::from(kind).checked_sub(1)?)? {
-            Token::InitPid => Some(Self::InitPid(u32::from_le_bytes([b0, b1, c0, c1]))),
-            token => Some(Self::Token(*token)),
-        }
+        TOKENS.get(usize::from(kind).checked_sub(1)?).copied().map(Self::Token)
     }
 }
 
@@ -120,10 +111,8 @@ mod tests {
     fn every_message_survives_the_channel() {
         let fault = Fault::new(Sysno::move_mount, Errno::EPERM);
         let failed = Message::Failed { step: 517, fault };
-        let tokens = TOKENS.into_iter().filter(|token| *token != Token::InitPid);
-        let whole = [Message::InitPid(4_194_304), failed, Message::NotBegun(fault)];
-        let all = tokens.map(Message::Token).chain(whole);
-        let all = all.chain([Message::Letter, Message::GivenUp]);
+        let others = [failed, Message::NotBegun(fault), Message::Letter, Message::GivenUp];
+        let all = TOKENS.into_iter().map(Message::Token).chain(others);
         for message in all {
             assert_eq!(Message::decode(message.encode()), Some(message));
         }

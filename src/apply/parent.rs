@@ -278,12 +278,12 @@ impl Launcher<'_> {
         }
     }
 
-    /// The intermediate has told init's pid, has nothing more to do, and is waited for.
+    /// The intermediate has cloned init, has nothing more to do, and is waited for.
     fn await_init(&mut self) -> Result<(), Failed> {
-        let Some(Message::InitPid(number)) = self.receive(Actor::Intermediate, true)? else {
+        let Some(Message::Token(Token::InitPid)) = self.receive(Actor::Intermediate, true)? else {
             return Err(Cause::ENDED.into());
         };
-        self.begin_init(number);
+        self.learn_init();
         if let Some(intermediate) = self.intermediate.take() {
             host::wait(intermediate.pid, true)?;
         }
@@ -294,18 +294,13 @@ impl Launcher<'_> {
         })
     }
 
-    /// Init's number, if the intermediate has told it.
+    /// Who init is, if the intermediate has cloned it. To be asked when that has told so, or is gone: then the number is
+    /// there, whatever has become of it since.
     pub(super) fn learn_init(&mut self) {
-        while let Ok(Some(message)) = self.receive(Actor::Intermediate, false) {
-            if let Message::InitPid(number) = message {
-                self.begin_init(number);
-            }
+        let pid = self.newborn.as_ref().and_then(|newborn| newborn.pid());
+        if let (None, Some(pid)) = (&self.init, pid) {
+            self.init = Some(Started { pid, pidfd: host::pidfd_open(pid).ok() });
         }
-    }
-
-    fn begin_init(&mut self, number: u32) {
-        let pid = i32::try_from(number).ok().and_then(Pid::new);
-        self.init = pid.map(|pid| Started { pid, pidfd: host::pidfd_open(pid).ok() });
     }
 
     /// The next message of a process, `None` at end of file.
@@ -357,8 +352,7 @@ impl Launcher<'_> {
         }
     }
 
-    /// Who is to blame for a failure at step `id`: a process that has reported its own, or the step. Init's number is
-    /// learnt on the way, if the intermediate has told it.
+    /// Who is to blame for a failure at step `id`: a process that has reported its own, or the step.
     pub(super) fn blame(&mut self, id: StepId, failed: Failed) -> Failure {
         if let Some(at) = failed.at {
             return (at, failed.cause);
@@ -368,7 +362,6 @@ impl Launcher<'_> {
                 match self.receive(from, false) {
                     Err(Failed { at: Some(at), cause }) => return (at, cause),
                     Err(Failed { cause, .. }) if cause.is_told() => return (id, cause),
-                    Ok(Some(Message::InitPid(number))) => self.begin_init(number),
                     Ok(Some(_)) => {}
                     Ok(None) | Err(_) => break,
                 }

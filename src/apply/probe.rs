@@ -83,6 +83,10 @@ pub fn probe(needs: &Needs) -> Result<HostFacts, ProbeError> {
     let mut reader = Reader::open()?;
     let status = parse_status(&reader.own("status")?)?;
     let mut kernel = features::kernel(&reader, &status)?;
+    if needs.suid_dumpable {
+        let text = reader.file("/proc/sys/fs/suid_dumpable")?;
+        kernel.suid_dumpable = text.map_or(0, |text| number_or(&text, 0));
+    }
     let lsm = lsm(&mut reader)?;
     let userns = userns(&mut reader, &lsm)?;
     let mut caller = caller(&mut reader, &status)?;

@@ -136,6 +136,7 @@ pub(crate) enum Act {
     OpenTerminal {
         devpts: Place,
         size: Option<WinSize>,
+        owner: Option<u32>,
         console: bool,
     },
     OpenNamespace {

@@ -121,11 +121,12 @@ impl fmt::Display for Status {
     }
 }
 
+// Engines look for "does not exist" and "container not running" in what a runtime says.
 impl fmt::Display for StateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             // The words that containerd and podman look for.
-            Self::Absent { id } => write!(f, "container `{id}` does not exist"),
+            Self::Absent { id } => write!(f, "{id}: container does not exist"),
             Self::NotRunning { id } => write!(f, "{id}: container not running"),
             Self::StillRunning { id, status } => write!(f, "{id}: the container is {status}"),
             Self::InUse { id } => write!(f, "{id}: in use by another command"),

@@ -24,7 +24,7 @@ use super::state::Directory;
 use crate::plan::{Actor, Op, Plan, PrivilegeOp, Slot, StepId, Topology, Undo};
 use crate::sys::clone::{Child, Gone, Nursery, Request, Stack};
 use crate::sys::process::Pid;
-use crate::sys::shared::LastWords;
+use crate::sys::shared::{LastWords, Newborn};
 use crate::sys::words::Words;
 use crate::sys::{Handle, Outcome, Sysno, channel, host, process, signal};
 use crate::types::{CloneFlags, HostPath, Signal};
@@ -119,6 +119,8 @@ pub(super) struct Launcher<'a> {
     pub(super) terminal: Option<OwnedFd>,
     pub(super) agent: Agent,
     pub(super) last_words: Option<Arc<LastWords>>,
+    /// Where init's number is as soon as an intermediate has cloned it.
+    pub(super) newborn: Option<Arc<Newborn>>,
     pub(super) ready: bool,
     /// Whether init was created by another process.
     pub(super) is_starter: bool,
@@ -155,6 +157,7 @@ impl<'a> Launcher<'a> {
             terminal: None,
             agent: Agent::default(),
             last_words: None,
+            newborn: None,
             ready: false,
             is_starter: false,
             gone: None,
@@ -215,7 +218,8 @@ impl Launcher<'_> {
             | CloneFlags::CLONE_CLEAR_SIGHAND;
         let cgroup = self.slots.iter().find(|(slot, _)| *slot == Slot::CgroupDirectory);
         let cgroup = cgroup.filter(|_| flags.contains(CloneFlags::CLONE_INTO_CGROUP));
-        let request = Request { flags: asked, cgroup: cgroup.map(|(_, handle)| handle.fd()) };
+        let cgroup = cgroup.map(|(_, handle)| handle.fd());
+        let request = Request { flags: asked, cgroup, newborn: None };
         let run = if starts == Actor::Init { child::begin_init } else { child::begin_intermediate };
         // The launcher's handlers must not run in the child, which may share its memory.
         let mask = signal::set_mask(u64::MAX)?;
@@ -263,6 +267,7 @@ impl Launcher<'_> {
             // The intermediate has closed the launcher's ends by the time it clones init.
             init.not_mine = [end].into();
             self.channels.intermediate = Some(mine_too);
+            self.newborn = Some(Arc::new(Newborn::new()?));
             Some(Seat { stack: Stack::new()?, channel: end, not_mine })
         } else {
             None
@@ -285,7 +290,7 @@ impl Launcher<'_> {
             passed: self.sources.passed.iter().map(Handle::fd).collect(),
             is_host_root: host::effective_uid() == 0,
             last_words: self.last_words.clone(),
-            untold: AtomicI32::new(0),
+            newborn: self.newborn.clone(),
             hook_stack: program.has_hooks().then(Stack::new).transpose()?,
             descriptors: process::descriptor_limit()?,
             reexec,
@@ -318,7 +323,7 @@ impl Launcher<'_> {
         }
     }
 
-    /// The intermediate may have cloned init without a chance to tell: its report is in the channel.
+    /// The intermediate may have cloned init without a chance to tell.
     fn reap_intermediate(&mut self) {
         let Some(started) = self.intermediate.take() else { return };
         let _ = signal::kill(started.pid, Signal::KILL);

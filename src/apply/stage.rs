@@ -166,7 +166,7 @@ impl Stage {
             passed: passed.into_iter().map(Handle::keep).collect(),
             is_host_root: host::effective_uid() == 0,
             last_words: None,
-            untold: AtomicI32::new(0),
+            newborn: None,
             hook_stack: program.has_hooks().then(Stack::new).transpose()?,
             descriptors: process::descriptor_limit()?,
             words: if program.has_supervisor() { Some(Words::own()?) } else { None },

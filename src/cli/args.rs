@@ -7,7 +7,8 @@ use core::fmt;
 use std::ffi::OsString;
 
 use super::exec::Exec;
-use super::life::{Life, LogFile};
+use super::life::Life;
+use super::log::LogOptions;
 use super::lookup::find_verb;
 use super::options::OptId;
 use super::report::{Failure, Problem};
@@ -16,8 +17,11 @@ use super::spec::{Opt, Takes, Verb, VerbId};
 use super::verbs::NSPLAN;
 use super::words::{check_count, shell, sort, take, take_switch};
 
+mod globals;
 mod life;
 mod running;
+
+pub use globals::log_of;
 
 /// A command line, understood.
 #[derive(Debug)]
@@ -26,10 +30,12 @@ pub struct Request {
     pub root: Option<String>,
     /// `--debug`: say more.
     pub debug: bool,
+    /// `--log`, `--log-format`: where it is said what went wrong, and how.
+    pub log: LogOptions,
+    /// `--rootless`: whether the caller is taken for an ordinary user; `None`: by the effective user id.
+    pub rootless: Option<bool>,
     /// `--systemd-cgroup`: control groups are made by systemd.
     pub systemd_cgroup: bool,
-    /// `--log`, `--log-format`: where what goes wrong is written too.
-    pub log: Option<LogFile>,
     /// What to do.
     pub action: Action,
 }
@@ -97,6 +103,8 @@ pub enum Action {
         /// Also a running one.
         force: bool,
     },
+    /// Print what this version can do.
+    Features,
     /// Print a completion script.
     Completions(&'static str),
     /// Print a manual page.
@@ -187,8 +195,8 @@ pub fn parse(words: Vec<OsString>) -> Result<Request, Failure> {
     let (debug, help) = (has(OptId::Debug), has(OptId::Help));
     let systemd_cgroup = has(OptId::SystemdCgroup);
     let root = take(&mut sorted.given, OptId::Root);
+    let (log, rootless) = (globals::log(&mut sorted.given)?, globals::rootless(&mut sorted.given)?);
     sorted.given.retain(|given| given.opt.id != OptId::SystemdCgroup);
-    let log = life::log(&mut sorted.given)?;
     let action = if help {
         Action::Help(sorted.verb)
     } else if sorted.version {
@@ -200,7 +208,7 @@ pub fn parse(words: Vec<OsString>) -> Result<Request, Failure> {
         sorted.given.retain(|given| given.opt.id != OptId::Debug);
         action(verb, sorted.given, sorted.words)?
     };
-    Ok(Request { root, debug, systemd_cgroup, log, action })
+    Ok(Request { root, debug, log, rootless, systemd_cgroup, action })
 }
 
 fn action(verb: &'static Verb, given: Vec<Given>, words: Vec<String>) -> Result<Action, Failure> {
@@ -237,6 +245,7 @@ fn action(verb: &'static Verb, given: Vec<Given>, words: Vec<String>) -> Result<
         VerbId::Delete => {
             Action::Delete { id: container_id(&words.remove(0))?, force: !given.is_empty() }
         }
+        VerbId::Features => Action::Features,
         VerbId::Help => {
             Action::Help(words.first().map(|word| find_verb(&NSPLAN, word)).transpose()?)
         }

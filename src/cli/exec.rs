@@ -1,6 +1,5 @@
 //! Joins a running container: from options to the exit code of a process in it.
 
-use std::io::Write as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
@@ -39,11 +38,11 @@ pub struct Exec {
     pub preserve_fds: u16,
 }
 
-/// Runs a command in a running container; its exit code.
+/// Runs a command in a running container; its exit code. `explain` is told the plan before it is carried out.
 ///
 /// # Errors
 /// When the container does not run, and for every reason a start has.
-pub fn exec(request: &Request, exec: &Exec) -> Result<u8, Failure> {
+pub fn exec(request: &Request, exec: &Exec, explain: &dyn Fn(&Plan)) -> Result<u8, Failure> {
     let root = state_root(request)?;
     let running = Running::open(Path::new(root.as_str()), exec.id.as_str()).map_err(|error| {
         Failure::from(Problem::of(&error).hint(format!("state is looked for in {root}")))
@@ -54,9 +53,7 @@ pub fn exec(request: &Request, exec: &Exec) -> Result<u8, Failure> {
         seal()?;
     }
     let plan = plan_join(&process, record, &sources)?;
-    if request.debug {
-        let _ = write!(std::io::stderr().lock(), "{plan}");
-    }
+    explain(&plan);
     let signals = Signals::block()
         .map_err(|errno| Failure::from(Problem::new(format!("signalfd = {errno}"))))?;
     let io = Io { passed: passed(exec.preserve_fds)?, ..Io::default() };

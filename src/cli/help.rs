@@ -5,6 +5,7 @@
 use core::fmt::Write as _;
 
 use super::spec::{Group, Opt, Takes, Tool, Verb};
+use crate::config::OCI_VERSION;
 
 /// Where the help of an option begins.
 const COLUMN: usize = 30;
@@ -17,6 +18,15 @@ const WIDTH: usize = 80;
 #[must_use]
 pub fn help<I>(tool: &'static Tool<I>, verb: Option<&Verb<I>>) -> String {
     verb.map_or_else(|| overview(tool), |verb| of_verb(tool, verb))
+}
+
+/// The text of `--version` of an OCI runtime: the three lines by which engines know one. The commit is what the build was
+/// told in `NSPLAN_COMMIT`.
+#[must_use]
+pub fn runtime_version(name: &str) -> String {
+    let (version, commit) = (env!("CARGO_PKG_VERSION"), option_env!("NSPLAN_COMMIT"));
+    let commit = commit.unwrap_or("unknown");
+    format!("{name} version {version}\ncommit: {commit}\nspec: {OCI_VERSION}\n")
 }
 
 /// The text of `--version`.

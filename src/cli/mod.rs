@@ -1,16 +1,19 @@
 //! The `nsplan` command: words in, exit code out.
 //!
 //! `args` understands the words by the tables in `options` and `verbs`; `sandbox` makes a config of `do`'s options;
-//! `run` carries a request out, `attend` stays with the container; `report` says what went wrong in the user's words.
+//! `run` carries a request out, `attend` stays with the container; `report` says what went wrong in the user's words,
+//! and `log` where engines read it.
 
 pub mod args;
 pub mod attend;
 mod bundle;
+pub mod clock;
 pub mod completions;
 pub mod delete;
 pub mod exec;
 pub mod help;
 pub mod life;
+pub mod log;
 mod lookup;
 pub mod man;
 pub mod nsinit;

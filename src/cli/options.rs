@@ -82,9 +82,10 @@ options! {
     GLOBAL "Global options" {
         Help "help" 'h' FLAG, "Show help, also that of a verb.";
         Root "root" _ DIR, "Keep the state of containers in DIR instead of /run/nsplan, or $XDG_RUNTIME_DIR/nsplan for an ordinary user.";
-        Debug "debug" _ FLAG, "Print the plan on standard error before it is carried out, and more about errors.";
-        Log "log" _ FILE, "Append what goes wrong to FILE too.";
-        LogFormat "log-format" _ Takes::words("FORMAT", &["text", "json"]), "Form of that file's lines: `text` (the default) or `json`.";
+        Debug "debug" _ FLAG, "Print the plan on standard error, or into the log, before it is carried out.";
+        Log "log" _ FILE, "Write what goes wrong to the end of FILE too, one line a failure, as engines read it.";
+        LogFormat "log-format" _ Takes::words("FORMAT", &["text", "json"]), "Form of those lines, and without --log of what is said on standard error: `text` (the default) or `json`.";
+        Rootless "rootless" _ Takes::words("BOOL", &["true", "false", "auto"]), "Whether the caller counts as an ordinary user: a container whose configuration names no cgroup then gets one below the caller's own, and only if something is limited. `auto` (the default) goes by the effective user id.";
         SystemdCgroup "systemd-cgroup" _ FLAG, "Have systemd make the container's control group: a transient scope, in system.slice or, for an ordinary user, user.slice.";
     }
     /// The root file system and what is mounted in it.
@@ -108,7 +109,7 @@ options! {
         Env "env" 'e' Takes::value("NAME[=VALUE]").many(), "Set a variable. Without a value it is copied from the caller. Nothing else is inherited; PATH and HOME have defaults, and TERM is passed with --tty.";
         Workdir "workdir" 'w' Takes::value("DIR"), "Start in DIR, a path inside; `/` without this option.";
         User "user" 'u' Takes::value("USER[:GROUP]"), "Run as USER and GROUP, numbers or names of the container's own /etc/passwd and /etc/group; root without this option.";
-        GroupAdd "group-add" _ Takes::value("GID").many(), "Add a supplementary group, by number.";
+        GroupAdd "group-add" _ Takes::value("GROUP").many(), "Add a supplementary group, a number or a name in the container's `/etc/group`.";
         Umask "umask" _ Takes::value("MODE"), "File mode creation mask, octal; 022 without this option.";
         Ulimit "ulimit" _ Takes::value("NAME=SOFT[:HARD]").many(), "Set a resource limit such as nofile=1024:4096 or core=0; -1 or `unlimited` for none. Others are inherited.";
         OomScoreAdj "oom-score-adj" _ N, "How readily the kernel kills the command when memory runs out: -1000 (never) to 1000.";

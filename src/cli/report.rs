@@ -90,6 +90,25 @@ impl From<Problem> for Failure {
     }
 }
 
+impl Failure {
+    /// Every problem in one line, without hints.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let problems = self.problems.iter().map(|problem| {
+            let causes = problem.causes.iter().map(|cause| format!(": {cause}"));
+            problem.text.clone() + &causes.collect::<String>()
+        });
+        problems.collect::<Vec<_>>().join("; ")
+    }
+
+    /// What to do about them, in one line.
+    #[must_use]
+    pub fn hints(&self) -> String {
+        let hints = self.problems.iter().flat_map(|problem| &problem.hints);
+        hints.map(String::as_str).collect::<Vec<_>>().join("; ")
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for problem in &self.problems {

@@ -6,14 +6,15 @@ use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::args::{Action, ContainerId, Given, Request, Subject, parse};
+use super::args::{Action, ContainerId, Given, Request, Subject, log_of, parse};
 use super::attend::attend;
 use super::bundle::{Document, Owner, absolute, read_bundle, read_file};
 use super::completions::completions;
 use super::delete::delete;
 use super::exec::exec;
-use super::help::{help, version};
+use super::help::{help, runtime_version};
 use super::life::{self, Life, live};
+use super::log::Log;
 use super::man::man;
 use super::options::OptId;
 use super::report::{EXIT_NOT_FOUND, EXIT_OWN, Failure, Problem, Sources};
@@ -27,48 +28,51 @@ use crate::apply::probe::{probe, probe_all};
 use crate::apply::{ApplyError, Io, StateDir, seal_program, spawn};
 use crate::config::{Config, Extra, Generation, Parsed, SourceMap, to_libcontainer};
 use crate::facts::HostFacts;
-use crate::plan::{Plan, PlanError, apply_hint, needs, plan, plan_hint};
+use crate::plan::{Features, Plan, PlanError, apply_hint, needs, plan, plan_hint};
 use crate::types::{HostPath, IdMap, NamespaceKind};
 
 /// Does what the words after the program's name ask for. What goes wrong is said on standard error.
 #[must_use]
 pub fn main(words: Vec<OsString>) -> ExitCode {
-    let done = parse(words).and_then(|request| {
-        let done = carry_out(&request);
-        if let (Err(failure), Some(log)) = (&done, &request.log) {
-            log.report(failure);
-        }
-        done
-    });
-    match done {
+    let (log, outcome) = match parse(words.clone()) {
+        Ok(request) => match Log::open(&request.log) {
+            Ok(log) => {
+                let outcome = carry_out(&request, &log);
+                (log, outcome)
+            }
+            Err(failure) => (Log::default(), Err(failure)),
+        },
+        // An engine reads the log also where it said something that is not understood.
+        Err(failure) => (Log::open(&log_of(words)).unwrap_or_default(), Err(failure)),
+    };
+    match outcome {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            // Where standard error is closed there is nobody to tell.
-            let _ = write!(std::io::stderr().lock(), "{failure}");
+            log.failure(&failure);
             ExitCode::from(failure.exit)
         }
     }
 }
 
-fn carry_out(request: &Request) -> Result<u8, Failure> {
+fn carry_out(request: &Request, log: &Log) -> Result<u8, Failure> {
     if starts_containers(&request.action) && is_likely_exposed() {
         // Before anything is read: it would be read again.
         seal()?;
     }
     let explain = |plan: &Plan| {
         if request.debug {
-            let _ = write!(std::io::stderr().lock(), "{plan}");
+            log.debug(&plan.to_string());
         }
     };
     match &request.action {
         Action::Help(verb) => print(&help(&NSPLAN, *verb)),
-        Action::Version => print(&version(NSPLAN.name)),
+        Action::Version => print(&runtime_version(NSPLAN.name)),
         Action::Completions(shell) => print(&completions(&NSPLAN, shell)),
         Action::Man(verb) => print(&man(&NSPLAN, *verb)),
         Action::Probe => print(&pretty(&probe_all().map_err(|error| Problem::of(&error))?)?),
         Action::Config { file, libcontainer } => print_config(file, *libcontainer),
         Action::Plan { subject, command, json, host } => {
-            let (config, sources, facts) = planned_for(subject, command, host.as_deref())?;
+            let (config, sources, facts) = planned_for(request, subject, command, host.as_deref())?;
             let config = request.driven(config);
             let plan = match facts {
                 Some(facts) => plan_for(&config, &sources, &facts)?,
@@ -85,7 +89,7 @@ fn carry_out(request: &Request) -> Result<u8, Failure> {
         }
         Action::Run { bundle, id, command } => {
             let (document, sources) = read_bundle(bundle)?;
-            let is_root = nix::unistd::geteuid().is_root();
+            let is_root = request.is_root();
             let config = document.config(command, &Owner { id: Some(id), is_root })?;
             let config = request.driven(config);
             let (id, bundle) = (id.clone(), Some(absolute(bundle)?));
@@ -93,8 +97,9 @@ fn carry_out(request: &Request) -> Result<u8, Failure> {
             start(&state_root(request)?, &explain, job)
         }
         Action::Life(life) => live(request, life, &explain),
+        Action::Features => print(&pretty(&Features::of_this_version())?),
         Action::Spec { bundle, rootless } => write_spec(bundle.as_deref(), *rootless),
-        Action::Exec(joined) => exec(request, joined),
+        Action::Exec(joined) => exec(request, joined, &explain),
         Action::Query(query) => answer(request, query),
         Action::Delete { id, force } => {
             let root = state_root(request)?;
@@ -206,14 +211,15 @@ pub(super) fn state_root(request: &Request) -> Result<HostPath, Failure> {
 
 /// The config a plan is asked for, and the facts to plan with if not this host's.
 fn planned_for(
+    request: &Request,
     subject: &Subject,
     command: &[String],
     host: Option<&str>,
 ) -> Result<(Config, Sources, Option<HostFacts>), Failure> {
     let facts = host.map(read_facts).transpose()?;
-    let is_root = match &facts {
-        Some(facts) => facts.caller.uid == 0,
-        None => nix::unistd::geteuid().is_root(),
+    let is_root = match (&facts, request.rootless) {
+        (Some(facts), None) => facts.caller.uid == 0,
+        _ => request.is_root(),
     };
     let owner = Owner { id: None, is_root };
     let (config, sources) = match subject {
@@ -235,6 +241,11 @@ fn planned_for(
 }
 
 impl Request {
+    /// Whether the container is one of the host's root.
+    pub(super) fn is_root(&self) -> bool {
+        self.rootless.map_or_else(|| nix::unistd::geteuid().is_root(), |rootless| !rootless)
+    }
+
     /// The config with the cgroup driver that was asked for.
     pub(super) fn driven(&self, mut config: Config) -> Config {
         if let Some(cgroup) = config.cgroup.as_mut().filter(|_| self.systemd_cgroup) {

@@ -2,15 +2,16 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
 use super::args::{ContainerId, Request};
-use super::life::timestamp;
+use super::clock::rfc3339;
 use super::report::{Failure, Problem};
 use super::run::{pretty, print, state_root};
 use crate::apply::{CgroupHandle, Listed, Running, StateError, Status, records};
+use crate::config::OCI_VERSION;
 use crate::plan::Record;
 use crate::types::Signal;
 
@@ -146,9 +147,6 @@ fn state(root: &Path, id: &ContainerId) -> Result<u8, Failure> {
     print(&pretty(&oci_state(record, listed.status))?)
 }
 
-/// The version of the specification that states and configurations are written in.
-const OCI_VERSION: &str = "1.3.0";
-
 /// The state of a container, OCI runtime-spec, `runtime.md`, "State"; the pid only while there is a process.
 pub(super) fn oci_state(record: &Record, status: Status) -> Value {
     let mut state = json!({
@@ -163,7 +161,8 @@ pub(super) fn oci_state(record: &Record, status: Status) -> Value {
     state["bundle"] = bundle.as_str().into();
     // What runc says beside.
     state["rootfs"] = record.planned.rootfs.as_str().into();
-    state["created"] = timestamp(record.created).into();
+    state["created"] =
+        rfc3339(SystemTime::UNIX_EPOCH + Duration::from_millis(record.created)).into();
     state["owner"] = "".into();
     if !record.planned.annotations.is_empty() {
         state["annotations"] = json!(record.planned.annotations);

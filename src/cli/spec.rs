@@ -161,6 +161,8 @@ pub enum VerbId {
     Resume,
     /// `delete`
     Delete,
+    /// `features`
+    Features,
     /// `help`
     Help,
     /// `completions`

@@ -20,7 +20,7 @@ pub const EXIT_CODES: &[(&str, &str)] = &[
 ];
 
 /// All verbs, in the order of help.
-pub static VERBS: [Verb; 19] = [
+pub static VERBS: [Verb; 20] = [
     Verb {
         id: VerbId::Do,
         name: "do",
@@ -248,6 +248,19 @@ pub static VERBS: [Verb; 19] = [
         complete: Complete::Nothing,
     },
     Verb {
+        id: VerbId::Features,
+        name: "features",
+        usage: &[""],
+        summary: "print what this runtime can do, as engines read it",
+        about: &[
+            "Prints the features document of the OCI runtime specification: the words of a config.json that are understood and carried out, whatever this host has.",
+        ],
+        examples: &[("features", "hooks, mount options, filters, …")],
+        groups: &[],
+        operands: Operands::Words { least: 0, most: 0 },
+        complete: Complete::Nothing,
+    },
+    Verb {
         id: VerbId::Help,
         name: "help",
         usage: &["[VERB]"],
@@ -318,6 +331,7 @@ pub const VERB_NAMES: &[&str] = &[
     "pause",
     "resume",
     "delete",
+    "features",
     "help",
     "completions",
     "man",

@@ -27,7 +27,7 @@ pub(super) fn sort<I>(tool: &'static Tool<I>, words: Vec<OsString>) -> Result<So
     let mut sorted = Sorted { verb: None, given: Vec::new(), words: Vec::new(), version: false };
     while let Some(arg) = parser.next().map_err(|error| lexical(tool, &error, sorted.verb))? {
         let (opt, short) = match arg {
-            Arg::Long("version") | Arg::Short('V') if sorted.verb.is_none() => {
+            Arg::Long("version") | Arg::Short('V' | 'v') if sorted.verb.is_none() => {
                 sorted.version = true;
                 continue;
             }

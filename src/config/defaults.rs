@@ -212,6 +212,7 @@ impl Process {
             user: User {
                 spec: UserSpec::Ids { uid: 0, gid: 0 },
                 additional_gids: Vec::new(),
+                additional_groups: Vec::new(),
                 umask: None,
             },
             init: false,

@@ -59,7 +59,7 @@ expected! {
     DeviceRuleKind = "99 (character devices) or 98 (block devices)";
     DeviceLimits = "lines of `major:minor number`";
     Environment = "`NAME=value`";
-    GroupId = "a group id";
+    Group = "a group";
     HostName = "at most 64 bytes";
     InterfaceName = "a name of 1 to 15 bytes without `/`, `:` and white space";
     Ip4 = "an IPv4 address";

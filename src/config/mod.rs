@@ -47,7 +47,7 @@ pub use mount::{BindSource, Device, DeviceLink, Mount, MountIdMap, MountKind, Re
 pub use net::{Interface, Network, Route, Veth};
 #[doc(hidden)]
 pub use oci::fuzz_oci;
-pub use oci::{OciParsed, from_oci, process_from_oci};
+pub use oci::{OCI_VERSION, OCI_VERSION_MIN, OciParsed, OciWords, from_oci, process_from_oci};
 pub use process::{
     CapabilitySets, ConsoleSize, EnvVar, ExecCpuAffinity, IoPriority, Process, Scheduler, User,
     UserSpec,

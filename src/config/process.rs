@@ -82,9 +82,20 @@ pub struct User {
     /// Supplementary groups on top of those that `spec` brings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub additional_gids: Vec<u32>,
+    /// More of them, by their names in the container's own `/etc/group`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub additional_groups: Vec<String>,
     /// File mode creation mask; absent: 022.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub umask: Option<u32>,
+}
+
+impl User {
+    /// Whether the container's own `/etc/passwd` and `/etc/group` say who that is.
+    #[must_use]
+    pub fn is_in_accounts(&self) -> bool {
+        matches!(self.spec, UserSpec::Named { .. }) || !self.additional_groups.is_empty()
+    }
 }
 
 /// User and group, by number or by name.

@@ -196,7 +196,11 @@ fn find_user<'a>(
     Ok(entries.find(|entry| entry.uid == *uid))
 }
 
-fn find_group(group: &str, accounts: &AccountFacts) -> Result<u32, AccountError> {
+/// The id of a group, which is a name or a number.
+///
+/// # Errors
+/// A name that the file does not have, a number that is no id.
+pub fn find_group(group: &str, accounts: &AccountFacts) -> Result<u32, AccountError> {
     if is_number(group) {
         return number_of(group);
     }

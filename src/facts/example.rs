@@ -27,6 +27,7 @@ impl HostFacts {
                 release: "6.12.0".to_owned(),
                 version,
                 machine: "x86_64".to_owned(),
+                suid_dumpable: 0,
                 last_capability: 40,
                 namespaces: NamespaceKind::ALL.into_iter().collect(),
                 features: KernelFacts::features_since(version),

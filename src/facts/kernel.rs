@@ -55,8 +55,17 @@ pub struct KernelFacts {
     pub last_capability: u8,
     /// Namespaces it has (`/proc/self/ns`).
     pub namespaces: NamespaceKinds,
+    /// `/proc/sys/fs/suid_dumpable`, where it was asked for: what memory becomes by a change of ids.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub suid_dumpable: u8,
     /// Features that work here: asked of the kernel, since a filter or a backport makes a version lie.
     pub features: BTreeSet<Feature>,
+}
+
+// What serde calls takes a reference.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_zero(value: &u8) -> bool {
+    *value == 0
 }
 
 macro_rules! features {

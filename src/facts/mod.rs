@@ -30,7 +30,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 pub use accounts::{
-    AccountError, ExecUser, GroupEntry, PasswdEntry, parse_group, parse_passwd, resolve,
+    AccountError, ExecUser, GroupEntry, PasswdEntry, find_group, parse_group, parse_passwd, resolve,
 };
 pub use cgroup::{CgroupFacts, CgroupLayout, Hierarchy, LEAF, Unified};
 pub use error::FactsError;

@@ -13,6 +13,8 @@ pub struct Needs {
     pub cgroup: bool,
     /// What systemd answers.
     pub systemd: bool,
+    /// What memory becomes by a change of ids.
+    pub suid_dumpable: bool,
     /// The mount table.
     pub mounts: bool,
     /// `/etc/passwd` and `/etc/group` inside this root.
@@ -29,6 +31,7 @@ impl Needs {
             subids: true,
             cgroup: true,
             systemd: true,
+            suid_dumpable: true,
             mounts: true,
             accounts: None,
             paths: BTreeSet::new(),

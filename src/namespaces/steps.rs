@@ -13,7 +13,7 @@ use crate::apply::{
     init_pipe, replace_environment,
 };
 use crate::config::Config;
-use crate::plan::{CgroupOp, MountOp, NamespaceOp, Op, PrivilegeOp, ProcessOp, UserOp};
+use crate::plan::{CgroupOp, MountOp, Op, PrivilegeOp, ProcessOp, UserOp};
 
 /// Becomes the container's program, in a process that [`exec`](super::exec) has started with a
 /// [`CreateCommand`](super::CreateCommand): takes the plan out of the pipe and carries out all of init's steps. On success
@@ -172,15 +172,15 @@ pub fn finalize_namespace(stage: &mut Stage) -> Result<(), StageError> {
 /// Becomes the program of a plan, in a process that is in the container's namespaces already: limits, labels, and all
 /// that [`finalize_namespace`] does. Only returns when that failed.
 ///
+/// For an embedder that joins by itself, with a [`Stage::alone`] of a [`join`](crate::plan::join): [`exec_in`](super::exec_in)
+/// needs none of that.
+///
 /// # Errors
 /// The step that failed.
 #[doc(alias = "FinalizeSetns")]
 #[must_use = "what comes back is why the program does not run"]
 pub fn finalize_setns(mut stage: Stage) -> StageError {
-    let is_over = |op: &Op| {
-        matches!(op, Op::Namespace(NamespaceOp::Open { .. } | NamespaceOp::Join { .. }))
-            || matches!(op, Op::Mount(MountOp::IsolateTree { .. }))
-    };
+    let is_over = |op: &Op| matches!(op, Op::Namespace(_) | Op::Mount(MountOp::IsolateTree { .. }));
     match stage.carry_out(|_, op| !is_over(op)) {
         Ok(()) => stage.finish(),
         Err(error) => error,

@@ -7,11 +7,11 @@ use core::mem::swap;
 use super::draft::{Draft, at, step, step_undone};
 use super::error::Refusal;
 use super::model::{Step, Undo};
-use super::op::{CgroupOp, Op, Slot, SyncOp, Token};
+use super::op::{CgroupOp, Op};
 use super::record::CgroupPaths;
-use super::{cgroup_checks, cgroup_systemd, cgroup_v1, cgroup_v2};
+use super::{cgroup_checks, cgroup_entry, cgroup_systemd, cgroup_v1, cgroup_v2};
 use crate::config::{Cgroup, CgroupBase, CgroupDriver, PathComponent, Resources};
-use crate::facts::{CgroupFacts, CgroupLayout, Feature, Hierarchy, LEAF, Unified};
+use crate::facts::{CgroupFacts, CgroupLayout, Hierarchy, LEAF, Unified};
 use crate::types::{HostPath, NamespaceKind, Pointer};
 
 /// What this room decided.
@@ -23,7 +23,7 @@ pub(super) struct Cgroups {
     pub(super) after_clone: Vec<Step>,
     /// The first steps of init.
     pub(super) init: Vec<Step>,
-    /// Whether the clone puts init into [`Slot::CgroupDirectory`].
+    /// Whether the clone puts init into [`Slot::CgroupDirectory`](super::Slot::CgroupDirectory).
     pub(super) clone_into: bool,
     /// How everything left in the container's cgroups is killed: needed when no pid namespace does it.
     pub(super) kill: Option<CgroupOp>,
@@ -233,7 +233,7 @@ fn v1(draft: &mut Draft<'_>, cgroups: &mut Cgroups, cgroup: &Cgroup, facts: &Cgr
             draft.refuse(&setting.origin, Refusal::ControllerMissing { controller });
         }
     }
-    let (mut number, mut is_denied) = (0u16, false);
+    let mut is_denied = false;
     for hierarchy in facts.hierarchies.iter().filter(|h| !h.controllers.is_empty()) {
         let seen = (hierarchy.init.as_str(), hierarchy.caller.as_str());
         let Some(found) = directories(cgroup, &hierarchy.mount_point, &hierarchy.root, seen) else {
@@ -250,12 +250,7 @@ fn v1(draft: &mut Draft<'_>, cgroups: &mut Cgroups, cgroup: &Cgroup, facts: &Cgr
         let steps = &mut cgroups.before_clone;
         make(steps, &found, false);
         limit_v1(steps, &found, hierarchy, &settings);
-        // init moves itself by this: a write of another's pid waits for an RCU grace period, milliseconds.
-        let slot = Slot::Tasks(number);
-        number = number.saturating_add(1);
-        let open = CgroupOp::OpenTasks { file: found.own().child("tasks"), slot };
-        steps.push(step(Op::Cgroup(open), &at("/cgroup")));
-        cgroups.init.push(step(Op::Cgroup(CgroupOp::Enter { slot }), &at("/cgroup")));
+        cgroup_entry::v1(cgroups, found.own());
         let named = hierarchy.controllers.iter().map(|name| (name.clone(), found.own().clone()));
         cgroups.own.v1.extend(named);
         if hierarchy.controllers.contains("freezer") || cgroups.kill.is_none() {
@@ -267,7 +262,7 @@ fn v1(draft: &mut Draft<'_>, cgroups: &mut Cgroups, cgroup: &Cgroup, facts: &Cgr
         Some(unified) => {
             let settings = cgroup_v2::settings(draft, &other, unified.bfq);
             if let Some(found) = make_v2(draft, cgroups, cgroup, unified, &settings) {
-                enter_v2(draft, cgroups, found.own());
+                cgroup_entry::v2(draft, cgroups, found.own());
             }
         }
         None => {
@@ -305,7 +300,7 @@ fn v2(draft: &mut Draft<'_>, cgroups: &mut Cgroups, cgroup: &Cgroup, facts: &Cgr
         cgroups.before_clone.push(step);
     }
     cgroups.kill = Some(CgroupOp::Kill { directory: found.own().clone() });
-    enter_v2(draft, cgroups, found.own());
+    cgroup_entry::v2(draft, cgroups, found.own());
 }
 
 /// The directories in the v2 tree, their controllers and values.
@@ -361,21 +356,6 @@ pub(super) fn enable(steps: &mut Vec<Step>, directories: &Directories, wanted: &
             controllers: wanted.to_vec(),
         };
         steps.push(step_undone(Op::Cgroup(op), &at("/cgroup"), undo));
-    }
-}
-
-fn enter_v2(draft: &mut Draft<'_>, cgroups: &mut Cgroups, own: &HostPath) {
-    let origin = at("/cgroup");
-    cgroups.own.v2 = Some(own.clone());
-    if draft.facts.has(Feature::CloneIntoCgroup) && draft.facts.has(Feature::Clone3) {
-        let op = CgroupOp::OpenDirectory { directory: own.clone() };
-        cgroups.before_clone.push(step(Op::Cgroup(op), &origin));
-        cgroups.clone_into = true;
-    } else {
-        let op = CgroupOp::Place { file: own.child("cgroup.procs") };
-        cgroups.after_clone.push(step(Op::Cgroup(op), &origin));
-        cgroups.after_clone.push(step(Op::Sync(SyncOp::Signal(Token::Placed)), &origin));
-        cgroups.init.push(step(Op::Sync(SyncOp::Await(Token::Placed)), &origin));
     }
 }
 

@@ -6,7 +6,8 @@ use super::draft::{Draft, at, at_index, step};
 use super::error::Refusal;
 use super::mounts::{Mounts, Sources};
 use super::op::{MountOp, NamespaceOp, Op, Slot};
-use crate::config::{Device, MountKind};
+use super::privileges;
+use crate::config::{Device, MountKind, Process};
 use crate::types::{
     Capability, DeviceKind, DeviceNumber, HostPath, MountFlags, NamespaceKind, Pointer,
 };
@@ -106,8 +107,14 @@ fn terminal(draft: &mut Draft<'_>, mounts: &mut Mounts) {
         return;
     }
     let console = draft.config.mounts.iter().any(|mount| mount.destination.as_str() == "/dev");
+    mounts.push(open_terminal(draft, process, console), &origin);
+}
+
+/// A terminal for a process.
+pub(super) fn open_terminal(draft: &mut Draft<'_>, process: &Process, console: bool) -> MountOp {
     let size = process.console_size.map(|size| (size.height, size.width));
-    mounts.push(MountOp::OpenTerminal { size, console }, &origin);
+    let owner = Some(privileges::user(draft, process).uid).filter(|uid| *uid != 0);
+    MountOp::OpenTerminal { size, owner, console }
 }
 
 /// Kernel parameters that belong to a namespace; all others are the host's and are refused.

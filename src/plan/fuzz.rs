@@ -164,6 +164,7 @@ fn config(from: &mut Reader<'_>) -> Config {
         let resource = from.pick(Resource::ALL);
         process.rlimits.insert(resource, Rlimit { soft: from.long(), hard: from.long() });
         process.user.additional_gids = vec![from.number()];
+        process.user.additional_groups = (0..from.below(3)).map(|_| from.text()).collect();
         process.user.spec = if from.flag() {
             UserSpec::Named { user: Some(from.text()), group: from.flag().then(|| from.text()) }
         } else {

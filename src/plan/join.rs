@@ -5,19 +5,20 @@
 
 use alloc::vec::Vec;
 
+use super::cgroups::Cgroups;
 use super::draft::{Draft, at, step};
 use super::error::PlanError;
 use super::idmap::{self, IdMaps};
 use super::last::{self, Last};
 use super::model::{Plan, Step, Topology};
 use super::namespaces::{self, place};
-use super::op::{CgroupOp, MountOp, NamespaceOp, Op, ProcessOp, Slot, SyncOp, Token, UserOp};
+use super::op::{MountOp, NamespaceOp, Op, ProcessOp, SyncOp, Token, UserOp};
 use super::record::Record;
 use super::seccomp::{self, Placed};
-use super::{Actor, mount_api, privileges, resolver};
-use crate::config::{Config, NamespaceSource, Process, UserSpec};
+use super::{Actor, cgroup_entry, devices, privileges, treatment, whole};
+use crate::config::{Config, NamespaceSource, Process};
 use crate::facts::{Feature, HostFacts, KernelVersion, Needs};
-use crate::types::{Capability, CloneFlags, HostPath, NamespaceKind};
+use crate::types::{Capability, CloneFlags, NamespaceKind};
 
 /// The first kernel whose `setns(2)` takes a pidfd and several kinds at once. It cannot be asked for without joining
 /// something, so the version has to tell.
@@ -40,6 +41,8 @@ pub fn join(process: &Process, record: &Record, facts: &HostFacts) -> Result<Pla
     let config = joining(process, record);
     let mut draft = Draft::new(&config, facts);
     check_rights(&mut draft);
+    namespaces::check_tracers(&mut draft);
+    note_tracers(&mut draft, record);
     let topology = match namespaces::topology(&draft) {
         Topology::Intermediate => Topology::Intermediate,
         _ => Topology::CopiedMemory,
@@ -49,32 +52,20 @@ pub fn join(process: &Process, record: &Record, facts: &HostFacts) -> Result<Pla
         topology,
         maps: maps(&mut draft, record),
     };
-    let cgroups = Cgroups::of(record, &draft);
+    let cgroups = cgroup_entry::of_running(&draft, &record.planned.cgroups);
     let filter = seccomp::plan(&mut draft);
     let init = init(&mut draft, process, &joining, &cgroups, &filter);
     let intermediate = intermediate(&mut draft, process, &joining);
     let parent = parent(&draft, process, record, &joining, (cgroups, filter));
-    if !draft.errors.is_empty() {
-        return Err(draft.errors);
-    }
-    Ok(Plan {
-        schema: Plan::SCHEMA,
-        topology,
-        mount_api: mount_api(facts),
-        resolver: resolver(facts),
-        parent,
-        intermediate,
-        init,
-        start: Vec::new(),
-        notes: draft.notes,
-    })
+    whole(draft, topology, [parent, intermediate, init])
 }
 
 /// Which facts joining `record` will look at.
 #[must_use]
 pub fn join_needs(process: &Process, record: &Record) -> Needs {
-    let is_named = matches!(process.user.spec, UserSpec::Named { .. });
-    Needs { accounts: is_named.then(|| record.root_path()), ..Needs::default() }
+    let is_named = process.user.is_in_accounts();
+    let accounts = is_named.then(|| record.root_path());
+    Needs { accounts, suid_dumpable: true, ..Needs::default() }
 }
 
 /// What this room decided before it came to steps.
@@ -107,6 +98,16 @@ fn check_rights(draft: &mut Draft<'_>) {
     }
 }
 
+/// `CAP_SYS_PTRACE` counts for the launcher's memory only where the container has no user namespace of its own.
+fn note_tracers(draft: &mut Draft<'_>, record: &Record) {
+    let sets = record.planned.process.capabilities.unwrap_or_default();
+    let has_user = draft.config.namespaces.contains_key(&NamespaceKind::User);
+    if !has_user && sets.bounding.contains(Capability::SYS_PTRACE) {
+        let text = "the container's CAP_SYS_PTRACE counts on the host too: its processes could trace this one until its program runs";
+        draft.note(&at("/process/capabilities/bounding"), text);
+    }
+}
+
 /// The maps are written already; what is left is to become somebody whom they know.
 fn maps(draft: &mut Draft<'_>, record: &Record) -> IdMaps {
     if !draft.changes_userns() {
@@ -121,48 +122,6 @@ fn maps(draft: &mut Draft<'_>, record: &Record) -> IdMaps {
         gids,
         setgroups_allowed: record.planned.setgroups,
         become_root: has_root,
-    }
-}
-
-/// The container's cgroups, to be entered.
-#[derive(Default)]
-struct Cgroups {
-    before_clone: Vec<Step>,
-    after_clone: Vec<Step>,
-    init: Vec<Step>,
-    clone_into: bool,
-}
-
-impl Cgroups {
-    fn of(record: &Record, draft: &Draft<'_>) -> Self {
-        let mut cgroups = Self::default();
-        let origin = at("/cgroup");
-        let paths = &record.planned.cgroups;
-        let mut known: Vec<&HostPath> = Vec::new();
-        for directory in paths.v1.values() {
-            if known.contains(&directory) {
-                continue;
-            }
-            let slot = Slot::Tasks(u16::try_from(known.len()).unwrap_or(u16::MAX));
-            known.push(directory);
-            let open = CgroupOp::OpenTasks { file: directory.child("tasks"), slot };
-            cgroups.before_clone.push(step(Op::Cgroup(open), &origin));
-            cgroups.init.push(step(Op::Cgroup(CgroupOp::Enter { slot }), &origin));
-        }
-        if let Some(own) = &paths.v2 {
-            if draft.facts.has(Feature::CloneIntoCgroup) && draft.facts.has(Feature::Clone3) {
-                let op = CgroupOp::OpenDirectory { directory: own.clone() };
-                cgroups.before_clone.push(step(Op::Cgroup(op), &origin));
-                cgroups.clone_into = true;
-            } else {
-                let op = CgroupOp::Place { file: own.child("cgroup.procs") };
-                cgroups.after_clone.push(step(Op::Cgroup(op), &origin));
-                let tell = SyncOp::Signal(Token::Placed);
-                cgroups.after_clone.push(step(Op::Sync(tell), &origin));
-                cgroups.init.push(step(Op::Sync(SyncOp::Await(Token::Placed)), &origin));
-            }
-        }
-        cgroups
     }
 }
 
@@ -259,12 +218,12 @@ fn init(
     }
     if process.terminal {
         let origin = at("/process/terminal");
-        let size = process.console_size.map(|size| (size.height, size.width));
         steps.push(step(Op::Mount(MountOp::FindDevpts), &origin));
-        let open = MountOp::OpenTerminal { size, console: false };
+        let open = devices::open_terminal(draft, process, false);
         steps.push(step(Op::Mount(open), &origin));
     }
     steps.extend(privileges::limits(draft, process));
+    steps.extend(treatment::plan(draft, process));
     let last = Last { maps: &joining.maps, proc_kept: true, filter, hooks: &[] };
     steps.extend(last::plan(draft, process, &last));
     steps

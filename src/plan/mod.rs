@@ -7,6 +7,7 @@
 
 mod bpf;
 mod cgroup_checks;
+mod cgroup_entry;
 mod cgroup_rules;
 mod cgroup_systemd;
 mod cgroup_v1;
@@ -20,6 +21,7 @@ mod device_rules;
 mod devices;
 mod draft;
 mod error;
+mod features;
 mod filter_rules;
 mod fuzz;
 mod held;
@@ -57,6 +59,7 @@ use alloc::vec::Vec;
 
 pub use bpf::Instruction;
 pub use error::{Note, PlanError, Refusal, UsernsBar};
+pub use features::Features;
 #[doc(hidden)]
 pub use fuzz::{plan_bytes as fuzz_plan, plan_json as fuzz_plan_json};
 pub use held::{LeftStep, StartScript};
@@ -83,7 +86,7 @@ use namespaces::Namespaces;
 use network::Networks;
 use seccomp::Placed;
 
-use crate::config::{CgroupDriver, Config, MountKind, UserSpec};
+use crate::config::{CgroupDriver, Config, MountKind};
 use crate::facts::{Feature, HostFacts, Needs};
 use crate::types::{CloneFlags, NamespaceKind};
 
@@ -130,7 +133,6 @@ pub fn plan_created(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<Plan
 }
 
 fn plan_draft(mut draft: Draft<'_>) -> Result<Plan, Vec<PlanError>> {
-    let facts = draft.facts;
     refuse_unsupported(&mut draft);
     ignored::plan(&mut draft);
     let namespaces = namespaces::plan(&mut draft);
@@ -154,22 +156,32 @@ fn plan_draft(mut draft: Draft<'_>) -> Result<Plan, Vec<PlanError>> {
     let start = if draft.is_held { held::start(&filter, &hooks) } else { Vec::new() };
     let outer = Outside { maps: &maps, trees, cgroups, networks, hooks, filter, record };
     let (parent, intermediate) = outside(&draft, &namespaces, outer);
+    let intermediate = match namespaces.topology {
+        Topology::Intermediate => intermediate,
+        _ => Vec::new(),
+    };
+    let whole = whole(draft, namespaces.topology, [parent, intermediate, init])?;
+    Ok(Plan { start, ..whole })
+}
+
+/// The plan of these scripts, of the parent, the intermediate and init; or why there is none.
+fn whole(
+    draft: Draft<'_>,
+    topology: Topology,
+    [parent, intermediate, init]: [Vec<Step>; 3],
+) -> Result<Plan, Vec<PlanError>> {
     if !draft.errors.is_empty() {
         return Err(draft.errors);
     }
-    let (init, intermediate) = match namespaces.topology {
-        Topology::Intermediate => (init, intermediate),
-        _ => (init, Vec::new()),
-    };
     Ok(Plan {
         schema: Plan::SCHEMA,
-        topology: namespaces.topology,
-        mount_api: mount_api(facts),
-        resolver: resolver(facts),
+        topology,
+        mount_api: mount_api(draft.facts),
+        resolver: resolver(draft.facts),
         parent,
         intermediate,
         init,
-        start,
+        start: Vec::new(),
         notes: draft.notes,
     })
 }
@@ -181,10 +193,7 @@ pub fn needs(config: &Config) -> Needs {
     let has_cgroup_mount =
         config.mounts.iter().any(|mount| matches!(mount.kind, MountKind::Cgroup));
     let is_recursive = |set: crate::types::MountFlags| !set.is_empty();
-    let named = config
-        .process
-        .as_ref()
-        .is_some_and(|process| matches!(process.user.spec, UserSpec::Named { .. }));
+    let named = config.process.as_ref().is_some_and(|process| process.user.is_in_accounts());
     let sources = config.mounts.iter().filter_map(|mount| match &mount.kind {
         MountKind::Bind(bind) => Some(bind.source.clone()),
         _ => None,
@@ -199,6 +208,7 @@ pub fn needs(config: &Config) -> Needs {
         mounts: config.root.readonly_recursive
             || mounts::binds_hosts_own(config)
             || config.mounts.iter().any(|mount| is_recursive(mount.set_recursive)),
+        suid_dumpable: namespaces::joins_pid(config),
         accounts: named.then(|| config.root.path.clone()),
         paths: sources.chain([config.root.path.clone()]).collect(),
     }

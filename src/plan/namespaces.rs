@@ -41,6 +41,7 @@ pub(super) fn plan(draft: &mut Draft<'_>) -> Namespaces {
     check_support(draft);
     check_rights(draft);
     check_time_offsets(draft);
+    check_tracers(draft);
     let topology = topology(draft);
     let mut created = CloneFlags::empty();
     for kind in NamespaceKind::ALL {
@@ -116,6 +117,19 @@ fn check_time_offsets(draft: &mut Draft<'_>) {
             let origin = at("/timeOffsets").key(name);
             draft.refuse(&origin, Refusal::LimitInvalid { expected: "less than 1000000000 ns" });
         }
+    }
+}
+
+/// Whether others are in the process's pid namespace already, who are of a container.
+pub(super) fn joins_pid(config: &Config) -> bool {
+    matches!(config.namespaces.get(&NamespaceKind::Pid), Some(NamespaceSource::Join(_)))
+}
+
+/// A change of ids takes the dumpable flag away, which keeps them from tracing it; but not everywhere (`proc_sys_fs(5)`).
+pub(super) fn check_tracers(draft: &mut Draft<'_>) {
+    if joins_pid(draft.config) && draft.facts.kernel.suid_dumpable == 1 {
+        let reason = "fs.suid_dumpable is 1, so processes of a pid namespace that is joined could trace one that changes its ids: expected 0 or 2";
+        draft.refuse(&place(NamespaceKind::Pid), Refusal::Contradiction { reason });
     }
 }
 

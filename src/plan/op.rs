@@ -398,12 +398,15 @@ pub enum MountOp {
     /// `open("/dev/pts", O_PATH)` inside a container that was joined, without links of procfs; it must be a devpts. Fills
     /// [`Slot::Devpts`].
     FindDevpts,
-    /// Opens a terminal in the container's devpts, gives the master to the parent, makes the other end descriptors 0, 1
-    /// and 2 and the controlling terminal, and binds it on `/dev/console`.
+    /// Opens a terminal in the container's devpts, `fchown`s it to the program's user, gives the master to the parent, makes
+    /// the other end descriptors 0, 1 and 2 and the controlling terminal, and binds it on `/dev/console`.
     OpenTerminal {
         /// Rows and columns, if not the launcher's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         size: Option<(u16, u16)>,
+        /// The program's user, if that is not root: whose terminal it is can open it again by its name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<u32>,
         /// Whether there is a `/dev` of the container's own to hold `/dev/console`.
         console: bool,
     },
@@ -778,7 +781,7 @@ pub enum Token {
     Mounted,
     /// Parent to init: the hooks that are the parent's have been run.
     HooksRun,
-    /// Intermediate to parent: init's pid.
+    /// Intermediate to parent: init is cloned, and its pid known.
     InitPid,
     /// Init to parent: the master of the terminal.
     Terminal,

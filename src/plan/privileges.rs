@@ -10,7 +10,7 @@ use super::idmap::IdMaps;
 use super::model::Step;
 use super::op::{LabelModule, Op, PrivilegeOp, ProcessOp, UserOp};
 use crate::config::{CapabilitySets, Process, UserSpec};
-use crate::facts::{self, Feature};
+use crate::facts::{self, AccountFacts, Feature};
 use crate::types::{CapSet, Capability, IdMap, Pointer, Signal};
 
 /// Who the program runs as, in numbers of the container.
@@ -25,14 +25,33 @@ pub(super) struct ExecUser {
 /// Resolves the user by number or by the container's accounts.
 pub(super) fn user(draft: &mut Draft<'_>, process: &Process) -> ExecUser {
     let origin = at("/process/user");
-    let additional = process.user.additional_gids.iter().copied();
-    let mut user = match &process.user.spec {
-        UserSpec::Ids { uid, gid } => {
-            ExecUser { uid: *uid, gid: *gid, groups: Vec::new(), home: None }
+    let asked = &process.user;
+    let mut user = ExecUser { uid: 0, gid: 0, groups: Vec::new(), home: None };
+    let accounts = if asked.is_in_accounts() { accounts(draft, &origin) } else { None };
+    match (&asked.spec, accounts) {
+        (&UserSpec::Ids { uid, gid }, _) => (user.uid, user.gid) = (uid, gid),
+        (UserSpec::Named { user: name, group }, Some(accounts)) => {
+            let (name, group) = (name.as_deref(), group.as_deref());
+            match facts::resolve(name, group, accounts, &facts::ExecUser::default()) {
+                Ok(facts::ExecUser { uid, gid, groups, home }) => {
+                    user = ExecUser { uid, gid, groups, home: Some(home) };
+                }
+                Err(error) => draft.refuse(&origin, Refusal::Account(error)),
+            }
         }
-        UserSpec::Named { user, group } => named(draft, user.as_deref(), group.as_deref(), &origin),
-    };
-    for gid in additional {
+        (UserSpec::Named { .. }, None) => {}
+    }
+    let mut more = asked.additional_gids.clone();
+    for (index, name) in asked.additional_groups.iter().enumerate() {
+        match accounts.map(|accounts| facts::find_group(name, accounts)) {
+            Some(Ok(gid)) => more.push(gid),
+            Some(Err(error)) => {
+                draft.refuse(&origin.key("additionalGroups").index(index), Refusal::Account(error));
+            }
+            None => {}
+        }
+    }
+    for gid in more {
         if !user.groups.contains(&gid) {
             user.groups.push(gid);
         }
@@ -40,16 +59,11 @@ pub(super) fn user(draft: &mut Draft<'_>, process: &Process) -> ExecUser {
     user
 }
 
-fn named(
-    draft: &mut Draft<'_>,
-    user: Option<&str>,
-    group: Option<&str>,
-    origin: &Pointer,
-) -> ExecUser {
-    let root = ExecUser { uid: 0, gid: 0, groups: Vec::new(), home: None };
+/// The container's accounts, if they can be known before it is made.
+fn accounts<'a>(draft: &mut Draft<'a>, origin: &Pointer) -> Option<&'a AccountFacts> {
     let Some(accounts) = &draft.facts.accounts else {
         draft.refuse(origin, Refusal::FactMissing { section: "accounts" });
-        return root;
+        return None;
     };
     let covers = |path: &str| {
         draft.config.mounts.iter().any(|mount| {
@@ -57,22 +71,11 @@ fn named(
         })
     };
     if covers("/etc/passwd") || covers("/etc/group") {
-        let reason = "a user by name, but a mount covers the container's /etc/passwd or /etc/group: expected numbers";
+        let reason = "a user or group by name, but a mount covers the container's /etc/passwd or /etc/group: expected numbers";
         draft.refuse(origin, Refusal::Contradiction { reason });
-        return root;
+        return None;
     }
-    match facts::resolve(user, group, accounts, &facts::ExecUser::default()) {
-        Ok(found) => ExecUser {
-            uid: found.uid,
-            gid: found.gid,
-            groups: found.groups,
-            home: Some(found.home),
-        },
-        Err(error) => {
-            draft.refuse(origin, Refusal::Account(error));
-            root
-        }
-    }
+    Some(accounts)
 }
 
 /// Resource limits: hard limits may be raised only by `CAP_SYS_RESOURCE` in the first user namespace.

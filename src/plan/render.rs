@@ -283,9 +283,10 @@ impl MountOp {
             Self::MoveRoot => f.write_str("move the root over /, chroot"),
             Self::ReadonlyRoot => f.write_str("make / read-only"),
             Self::FindDevpts => f.write_str("find the container's devpts"),
-            Self::OpenTerminal { console, .. } => {
+            Self::OpenTerminal { console, owner, .. } => {
                 f.write_str("open a terminal as stdin, stdout, stderr")?;
-                f.write_str(if *console { " and /dev/console" } else { "" })
+                f.write_str(if *console { " and /dev/console" } else { "" })?;
+                owner.map_or(Ok(()), |uid| write!(f, ", of user {uid}"))
             }
             // The longer half is `Display` itself.
             _ => Ok(()),

@@ -113,6 +113,9 @@ pub(crate) struct MountAttr {
     pub(crate) userns: u64,
 }
 
+/// Of `clone(2)`: the child's number goes to where `parent_tid` points, before the child runs.
+pub(crate) const CLONE_PARENT_SETTID: u64 = 0x0010_0000;
+
 /// `struct clone_args` of `clone3(2)`, with all members of Linux 5.7; older kernels take it while the new ones are 0.
 #[repr(C)]
 #[derive(Debug, Default)]

@@ -13,6 +13,7 @@ use super::fd::{Fd, Handle};
 use super::host;
 use super::process::Pid;
 use super::raw::{Fault, Outcome, Sysno, Word, narrow, outcome};
+use super::shared::Newborn;
 use crate::types::{CloneFlags, Errno};
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -96,7 +97,7 @@ impl<T: Sync + 'static> Nursery<T> {
     /// Clones: the child calls `run` with the content, on the stack that `request` gives it from there.
     pub(crate) fn start(
         &self,
-        request: &Request,
+        request: &Request<'_>,
         stack: fn(&T) -> &Stack,
         run: extern "C" fn(&T) -> !,
     ) -> Outcome<Child> {
@@ -110,11 +111,13 @@ impl<T: Sync + 'static> Nursery<T> {
 
 /// What to clone.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Request {
+pub(crate) struct Request<'a> {
     /// Namespaces, `CLONE_VM`, `CLONE_PARENT`, `CLONE_PIDFD`, `CLONE_INTO_CGROUP`.
     pub(crate) flags: CloneFlags,
     /// For `CLONE_INTO_CGROUP`.
     pub(crate) cgroup: Option<Fd>,
+    /// Where the child's number is to be before it runs.
+    pub(crate) newborn: Option<&'a Newborn>,
 }
 
 /// What came of it, in the caller.
@@ -127,7 +130,7 @@ pub(crate) struct Child {
 
 /// Clones from inside a child: the new process runs on `stack` in a copy of the caller's memory.
 pub(crate) fn clone_copied<T: Sync>(
-    request: &Request,
+    request: &Request<'_>,
     stack: &Stack,
     run: extern "C" fn(&T) -> !,
     content: &T,
@@ -142,7 +145,7 @@ pub(crate) fn clone_copied<T: Sync>(
 /// other task runs on `stack`. `run` neither allocates, locks, nor uses thread-local storage: the thread pointer is
 /// the caller's.
 unsafe fn clone<T: Sync>(
-    request: &Request,
+    request: &Request<'_>,
     stack: &Stack,
     run: extern "C" fn(&T) -> !,
     content: &T,
@@ -151,9 +154,12 @@ unsafe fn clone<T: Sync>(
     let mut flags = request.flags;
     let wants_pidfd = flags.contains(CloneFlags::CLONE_PIDFD);
     let has_parent_signal = flags.contains(CloneFlags::CLONE_PARENT);
+    // Not one of a plan's flags: it changes nothing but what the launcher knows.
+    let number = request.newborn.map_or(0, |_| abi::CLONE_PARENT_SETTID);
     let mut args = CloneArgs {
-        flags: flags.bits(),
+        flags: flags.bits() | number,
         pidfd: if wants_pidfd { address(&raw mut pidfd) } else { 0 },
+        parent_tid: request.newborn.map_or(0, |newborn| address(newborn.address())),
         // A sibling inherits the signal of the process that clones it.
         exit_signal: if has_parent_signal { 0 } else { u64::from(abi::SIGCHLD.cast_unsigned()) },
         stack: stack.base(),
@@ -163,20 +169,20 @@ unsafe fn clone<T: Sync>(
     };
     let child = Begin { entry: run as *const () as usize, content: ptr::from_ref(content).word() };
     // SAFETY: handed on: the caller keeps stack and content alive. `args` is complete and lives on this frame; the
-    // kernel writes nothing but `pidfd`, which does too.
+    // kernel writes nothing but `pidfd`, which does too, and the word of `newborn`, which its owner keeps.
     let mut answer = unsafe { clone3(&args, child) };
     if answer.is_err_and(|fault| fault.is(Errno::EINVAL))
         && flags.contains(CloneFlags::CLONE_CLEAR_SIGHAND)
     {
         // Linux 5.3 and 5.4 do not know it; the child resets its dispositions in any case.
         flags.remove(CloneFlags::CLONE_CLEAR_SIGHAND);
-        args.flags = flags.bits();
+        args.flags = flags.bits() | number;
         // SAFETY: as before.
         answer = unsafe { clone3(&args, child) };
     }
     if answer.is_err_and(|fault| fault.is(Errno::ENOSYS)) {
         flags.remove(CloneFlags::CLONE_CLEAR_SIGHAND);
-        args.flags = flags.bits();
+        args.flags = flags.bits() | number;
         // SAFETY: as before.
         answer = unsafe { clone2(&args, child) };
     }
@@ -206,7 +212,7 @@ unsafe fn clone3(args: &CloneArgs, child: Begin) -> Outcome<usize> {
     outcome(Sysno::clone3, answer)
 }
 
-/// `clone(2)`, which has no room for flags above 32 bits.
+/// `clone(2)`, which has no room for flags above 32 bits, and one for a pidfd and a number.
 ///
 /// # Safety
 /// As `clone`.
@@ -216,8 +222,9 @@ unsafe fn clone2(args: &CloneArgs, child: Begin) -> Outcome<usize> {
     }
     let top = args.stack + args.stack_size;
     let flags = args.flags | args.exit_signal;
-    let words = [flags.word(), top.word(), args.pidfd.word(), 0, 0];
-    // SAFETY: handed on; the stack grows down from `top`, and with `CLONE_PIDFD` the third word is where it goes.
+    let third = if args.parent_tid == 0 { args.pidfd } else { args.parent_tid };
+    let words = [flags.word(), top.word(), third.word(), 0, 0];
+    // SAFETY: handed on; the stack grows down from `top`, and the third word is where the pidfd goes, or the number.
     let answer = unsafe { enter_kernel(Sysno::clone as usize, words, child) };
     outcome(Sysno::clone, answer)
 }

@@ -54,6 +54,12 @@ pub(crate) fn fchownat(dir: Fd, name: &CStr, uid: u32, gid: u32) -> Outcome {
     unsafe { call!(fchownat, dir, name, uid, gid, abi::AT_SYMLINK_NOFOLLOW) }.map(drop)
 }
 
+/// `fchown(2)`: of the user alone.
+pub(crate) fn fchown(file: Fd, uid: u32) -> Outcome {
+    // SAFETY: no pointer is passed; -1 leaves the group as it is.
+    unsafe { call!(fchown, file, uid, u32::MAX) }.map(drop)
+}
+
 /// `setxattr(2)`: makes or replaces an extended attribute of what the path leads to.
 pub(crate) fn setxattr(path: &CStr, name: &CStr, value: &[u8]) -> Outcome {
     // SAFETY: both strings are NUL-terminated, `value` is readable for the length that is announced, and all three are

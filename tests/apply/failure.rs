@@ -4,7 +4,7 @@ use std::fs;
 
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nsplan::plan::{Actor, CgroupOp, Op, Plan, Slot, StepId, Undo};
+use nsplan::plan::{Actor, CgroupOp, Op, Plan, ProcessOp, Slot, Step, StepId, Undo};
 use nsplan::types::HostPath;
 
 use crate::stage::{
@@ -92,6 +92,31 @@ fn each_step_can_fail_with_a_process_in_between() {
 }
 
 #[test]
+fn an_init_is_found_whenever_the_process_in_between_is_killed() {
+    let rootfs = Rootfs::alone();
+    let mut config = rootfs.shell("exit 0");
+    config
+        .namespaces
+        .insert(nsplan::types::NamespaceKind::Time, nsplan::config::NamespaceSource::Create);
+    let plan = stage::plan(&config);
+    let is_clone = |step: &Step| matches!(step.op, Op::Process(ProcessOp::Clone { .. }));
+    let clone = plan.parent.iter().position(is_clone).unwrap();
+    let write = |file: &str| {
+        let file = HostPath::new(file).unwrap();
+        let op = Op::Cgroup(CgroupOp::Write { file, value: "x".into() });
+        Step { op, origin: nsplan::types::Pointer::root(), undo: Undo::Nothing }
+    };
+    // A launcher that fails after ever more that takes time, so after ever more of the other's steps.
+    for pause in (0..400).chain([0; 100]) {
+        let mut plan = plan.clone();
+        let steps = (0..pause).map(|_| write("/dev/null")).chain([write("/nonexistent/file")]);
+        plan.parent.splice(clone + 1.., steps);
+        stage::start(&plan).err().unwrap();
+        assert!(!has_children(), "after {pause} writes a process is left");
+    }
+}
+
+#[test]
 fn a_program_that_is_not_there_leaves_nothing() {
     let rootfs = Rootfs::alone();
     let name = cgroup_name();
@@ -138,7 +163,7 @@ fn children() -> Vec<i32> {
 fn a_process_killed_before_its_program_runs_is_an_error_that_says_so() {
     use nix::sys::signal::{Signal, kill};
     use nsplan::apply::{Cause, ExitStatus};
-    use nsplan::plan::{Step, SyncOp, Token};
+    use nsplan::plan::{SyncOp, Token};
     let rootfs = Rootfs::alone();
     let mut plan = stage::plan(&rootfs.shell("exit 0"));
     // After all that it is told it waits for what nobody says.

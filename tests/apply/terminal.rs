@@ -31,6 +31,27 @@ fn talk(userns: bool) -> String {
 }
 
 #[test]
+fn a_terminal_belongs_to_the_programs_user_who_can_open_it_again() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let rootfs = Rootfs::new();
+    let script = "tty=/dev/pts/0; echo again >$tty; stat -c '%u %g %a' $tty; echo x >/dev/console && echo both";
+    let mut config = rootfs.shell(script);
+    let process = config.process.as_mut().unwrap();
+    process.terminal = true;
+    process.user.spec = nsplan::config::UserSpec::Ids { uid: 1234, gid: 1234 };
+    let plan = plan(&config);
+    let mut container = apply::spawn(&plan, Io::default()).unwrap();
+    let mut terminal = std::fs::File::from(container.terminal.take().unwrap());
+    let mut text = Vec::new();
+    let _ = terminal.read_to_end(&mut text);
+    container.wait().unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("again\r\n1234 ") && text.contains("both\r\n"), "{text}");
+}
+
+#[test]
 fn a_terminal_is_the_container_s_own_and_its_console() {
     for userns in [false, true] {
         let text = talk(userns);

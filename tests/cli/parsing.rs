@@ -4,12 +4,24 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
 use nsplan::cli::args::{Action, Given, Request, Subject, parse};
+use nsplan::cli::options::OptId;
 use nsplan::cli::report::Failure;
-use nsplan::cli::spec::{Takes, VerbId};
+use nsplan::cli::spec::{Opt, Takes, Verb, VerbId};
 use nsplan::cli::verbs::{FOREIGN, VERBS};
 
 fn request(line: &str) -> Result<Request, Failure> {
     parse(line.split(' ').filter(|word| !word.is_empty()).map(OsString::from).collect())
+}
+
+/// The options of a verb that can be reached behind it: `spec --rootless` is runc's, and hides `--rootless BOOL`.
+fn options(verb: &'static Verb) -> impl Iterator<Item = &'static Opt> {
+    let is_hidden = |opt: &Opt| verb.id == VerbId::Spec && opt.id == OptId::Rootless;
+    verb.options().filter(move |opt| !is_hidden(opt))
+}
+
+#[track_caller]
+fn request_of(line: &str) -> Request {
+    request(line).unwrap_or_else(|failure| panic!("{line}: {failure}"))
 }
 
 #[track_caller]
@@ -32,7 +44,7 @@ fn refused(line: &str, expected: &str) {
 #[test]
 fn every_option_of_every_verb_is_understood_in_every_spelling() {
     for verb in &VERBS {
-        for opt in verb.options() {
+        for opt in options(verb) {
             let mut spellings = match opt.takes {
                 Takes::Nothing => vec![format!("--{}", opt.long)],
                 Takes::Maybe(_) => vec![format!("--{}", opt.long), format!("--{}=true", opt.long)],
@@ -60,7 +72,12 @@ fn every_option_of_every_verb_is_understood_in_every_spelling() {
                 | VerbId::Pause
                 | VerbId::Resume => "x",
                 VerbId::Completions => "bash",
-                VerbId::Probe | VerbId::List | VerbId::Spec | VerbId::Help | VerbId::Man => "",
+                VerbId::Probe
+                | VerbId::List
+                | VerbId::Spec
+                | VerbId::Features
+                | VerbId::Help
+                | VerbId::Man => "",
             };
             for spelling in spellings {
                 let line = format!("{} {spelling} {words}", verb.name);
@@ -77,8 +94,8 @@ fn every_option_of_every_verb_is_understood_in_every_spelling() {
 #[test]
 fn names_and_letters_are_used_once() {
     for verb in &VERBS {
-        let mut names: Vec<String> = verb.options().map(|opt| opt.long.to_owned()).collect();
-        names.extend(verb.options().filter_map(|opt| opt.short).map(String::from));
+        let mut names: Vec<String> = options(verb).map(|opt| opt.long.to_owned()).collect();
+        names.extend(options(verb).filter_map(|opt| opt.short).map(String::from));
         let count = names.len();
         names.sort();
         names.dedup();
@@ -125,6 +142,12 @@ fn global_options_stand_before_and_after_the_verb() {
             "{line}"
         );
     }
+    let engines =
+        "--root=/r --systemd-cgroup --rootless=true --log /l --log-format json --debug state x";
+    let asked = request_of(engines);
+    assert!(asked.systemd_cgroup && asked.debug && asked.log.json);
+    assert_eq!((asked.rootless, asked.log.file.as_deref()), (Some(true), Some("/l")));
+    assert_eq!(request_of("--rootless auto state x").rootless, None);
     for line in ["-h", "help", "--help"] {
         assert!(matches!(request(line).expect(line).action, Action::Help(None)), "{line}");
     }
@@ -134,6 +157,7 @@ fn global_options_stand_before_and_after_the_verb() {
     }
     assert!(matches!(request("--version").expect("a request").action, Action::Version));
     assert!(matches!(request("-V").expect("a request").action, Action::Version));
+    assert!(matches!(request("--root /s -v").expect("a request").action, Action::Version));
 }
 
 #[test]

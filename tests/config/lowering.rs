@@ -178,7 +178,7 @@ fn routes_take_a_source_with_or_without_prefix_and_mask_their_destination() {
 fn version_2_is_taken_at_its_word() {
     let parsed = read(
         r#"{"rootfs": "/r", "namespaces": [{"type": "NEWNS"}], "privatefs": true,
-            "parent_death_signal": 15, "additional_groups": ["10", "20"],
+            "parent_death_signal": 15, "additional_groups": ["10", "audio", "20"],
             "system_properties": {"net.ipv4.ip_forward": "1"},
             "mounts": [
               {"device": "proc", "source": "proc", "destination": "/proc", "flags": 14},
@@ -195,6 +195,7 @@ fn version_2_is_taken_at_its_word() {
     let process = config.process.expect("a process");
     assert_eq!(process.parent_death_signal, Some(Signal::TERM));
     assert_eq!(process.user.additional_gids, [10, 20]);
+    assert_eq!(process.user.additional_groups, ["audio"]);
     assert_eq!(config.sysctl["net.ipv4.ip_forward"], "1");
     assert_eq!(config.mounts[1].set, MountFlags::MS_RDONLY);
     assert_eq!(config.mounts[2].kind, MountKind::Cgroup);

@@ -87,7 +87,7 @@ fn numbers() {
             r#"{"rlimits": [{"type": 7, "hard": 1, "soft": 2}]}"#,
             r#"{"rlimits": [{"type": 7}, {"type": 7}]}"#,
             r#"{"additional_groups": [2147483648]}"#,
-            r#"{"additional_groups": [-1, "wheel", 1.5]}"#,
+            r#"{"additional_groups": [-1, "", 1.5]}"#,
             r#"{"user": "2147483648"}"#,
             r#"{"user": "-1:0"}"#,
             r#"{"user": "0:-3"}"#,

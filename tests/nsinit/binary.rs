@@ -70,6 +70,7 @@ fn what_is_refused_is_said_in_the_user_s_words() {
         &["exec", "--user", "", "sh"],
         &["exec", "--env", "=x", "--cwd", "relative", "sh"],
         &["pause", "x"],
+        &["init"],
         &["checkpoint"],
         &["restore"],
         &["completions", "tcsh"],

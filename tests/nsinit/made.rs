@@ -128,7 +128,7 @@ fn what_means_nothing_is_refused_in_the_user_s_words() {
         "--cpushares 1",
         "--cpuset-cpus 0-",
         "--pid foo",
-        "--pid foo --security max --groups 1,x",
+        "--pid foo --security max --groups 1,",
         "--bind /a",
         "--bind /a:/b:rx",
         "--bind a:b",

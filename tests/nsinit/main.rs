@@ -10,6 +10,7 @@ mod support;
 mod containers;
 
 mod binary;
+mod inside;
 mod made;
 mod running;
 mod terminal;

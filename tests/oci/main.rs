@@ -5,6 +5,7 @@
 mod support;
 
 mod conformance;
+mod features;
 mod fixtures;
 mod reading;
 mod refusals;

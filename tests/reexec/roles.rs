@@ -5,14 +5,15 @@ use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 
 use nix::sys::signal::{Signal, raise};
-use nsplan::apply::{DeathSignal, Stage};
+use nsplan::apply::probe::probe;
+use nsplan::apply::{DeathSignal, Running, Stage};
 use nsplan::config::{Config, EnvVar, Process, UserSpec};
 use nsplan::namespaces::{
-    finalize_namespace, init, load_container_environment, pipe, restore_parent_death_signal,
-    setup_container, setup_user,
+    finalize_namespace, finalize_setns, init, load_container_environment, pipe,
+    restore_parent_death_signal, setup_container, setup_user,
 };
-use nsplan::plan::{needs, plan};
-use nsplan::types::HostPath;
+use nsplan::plan::{join, join_needs, needs, plan};
+use nsplan::types::{HostPath, NamespaceKind};
 
 /// The code of a role that went wrong and has said why on standard error.
 const WRONG: u8 = 99;
@@ -46,6 +47,7 @@ pub(crate) fn play(role: &str) -> Option<ExitCode> {
         "become-a-user" => become_a_user(),
         "load-an-environment" => load_an_environment(),
         "load-with-threads" => load_with_threads(),
+        "join-by-itself" => join_by_itself(),
         "restore-a-death-signal" => restore_a_death_signal(),
         "restore-after-a-death" => restore_after_a_death(),
         _ => return None,
@@ -95,7 +97,7 @@ fn become_a_user() -> Result<(), String> {
     let process = config.process.as_mut().expect("a process");
     process.user.spec = UserSpec::Ids { uid: 1234, gid: 2345 };
     process.user.additional_gids = vec![7, 8];
-    let facts = nsplan::apply::probe::probe(&needs(&config)).map_err(|error| error.to_string())?;
+    let facts = probe(&needs(&config)).map_err(|error| error.to_string())?;
     let plan = plan(&config, &facts).map_err(|errors| errors[0].to_string())?;
     let mut stage = Stage::alone(plan).map_err(|error| error.to_string())?;
     setup_user(&mut stage).map_err(|error| error.to_string())?;
@@ -104,6 +106,32 @@ fn become_a_user() -> Result<(), String> {
         println!("{line}");
     }
     Ok(())
+}
+
+/// The duty of `FinalizeSetns`: this process has entered a container by itself, the one whose state `STATE` holds.
+fn join_by_itself() -> Result<(), String> {
+    use nix::sched::{CloneFlags, setns};
+    let place =
+        std::path::PathBuf::from(std::env::var("STATE").map_err(|error| error.to_string())?);
+    let running = Running::open(&place, "one").map_err(|error| error.to_string())?;
+    let record = running.record();
+    let mut process = record.planned.process.clone();
+    // It may not mount, though root has started it.
+    let script = "ulimit -n; hostname; id -u; mount -t tmpfs x /tmp 2>&-; echo $?; exit 3";
+    process.args = ["sh", "-c", script].map(String::from).to_vec();
+    let facts = probe(&join_needs(&process, record)).map_err(|error| error.to_string())?;
+    let plan = join(&process, record, &facts).map_err(|errors| errors[0].to_string())?;
+    let stage = Stage::alone(plan).map_err(|error| error.to_string())?;
+    let kinds = [
+        (NamespaceKind::Uts, CloneFlags::CLONE_NEWUTS),
+        (NamespaceKind::Net, CloneFlags::CLONE_NEWNET),
+        (NamespaceKind::Mnt, CloneFlags::CLONE_NEWNS),
+    ];
+    for (kind, flag) in kinds {
+        let file = std::fs::File::open(record.namespace_path(kind).as_str());
+        setns(file.map_err(|error| error.to_string())?, flag).map_err(|errno| errno.to_string())?;
+    }
+    Err(finalize_setns(stage).to_string())
 }
 
 fn with_environment(pairs: &[(&str, &str)]) -> Config {

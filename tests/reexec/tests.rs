@@ -13,11 +13,11 @@ use nsplan::config::{
     Resources,
 };
 use nsplan::namespaces::{Command, ExecError, Start, default_create_command, exec};
-use nsplan::types::{HostPath, IdMap, IdMapping, NamespaceKind};
+use nsplan::types::{HostPath, IdMap, IdMapping, NamespaceKind, Resource, Rlimit, Signal};
 
 use crate::support::{Scratch, is_root, rootfs, shell, skip};
 
-pub(crate) const ALL: [(&str, fn()); 15] = [
+pub(crate) const ALL: [(&str, fn()); 16] = [
     (
         "an_init_of_ones_own_becomes_the_program_and_its_code_comes_back",
         an_init_of_ones_own_becomes_the_program_and_its_code_comes_back,
@@ -53,6 +53,10 @@ pub(crate) const ALL: [(&str, fn()); 15] = [
         trap_24_init_is_no_path_and_its_file_cannot_be_written_to,
     ),
     ("a_user_and_an_environment_can_be_had_alone", a_user_and_an_environment_can_be_had_alone),
+    (
+        "who_has_joined_by_itself_becomes_the_program_as_planned",
+        who_has_joined_by_itself_becomes_the_program_as_planned,
+    ),
     (
         "trap_18_a_death_signal_is_restored_by_the_parent_there_was",
         trap_18_a_death_signal_is_restored_by_the_parent_there_was,
@@ -329,6 +333,33 @@ fn a_user_and_an_environment_can_be_had_alone() {
     assert!(seen.contains("Uid:\t1234\t1234\t1234\t1234"), "{seen}");
     assert!(seen.contains("Gid:\t2345\t2345\t2345\t2345"), "{seen}");
     assert!(seen.contains("Groups:\t7 8"), "{seen}");
+}
+
+fn who_has_joined_by_itself_becomes_the_program_as_planned() {
+    if !is_root() {
+        return;
+    }
+    let (root, place) = (rootfs("reexec-setns"), Scratch::new("reexec-setns-state"));
+    let mut config = shell(&root, "sleep 1000");
+    config.hostname = Some("joined".into());
+    let limit = Rlimit { soft: 513, hard: 513 };
+    config.process.as_mut().unwrap().rlimits.insert(Resource::Nofile, limit);
+    let started = |container: &mut nsplan::apply::Container| {
+        let mut command = Process::new(std::env::current_exe().unwrap());
+        let output = command.arg("join-by-itself").env("STATE", place.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{said}{errors}");
+        let expected = "513\njoined\n0\n1\n";
+        assert_eq!(said, expected, "{errors}");
+        container.kill(Signal::KILL).unwrap();
+    };
+    let start = Start {
+        data_path: Some(place.path().join("one")),
+        started: Some(Box::new(started)),
+        ..Start::default()
+    };
+    assert_eq!(exec::<&str>(&config, &[], start).unwrap(), 128 + 9);
 }
 
 fn trap_18_a_death_signal_is_restored_by_the_parent_there_was() {

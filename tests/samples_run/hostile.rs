@@ -3,9 +3,10 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use crate::bundle::Bundle;
+use crate::support::{Scratch, is_root};
 
 /// A text, and where it is refused and why: line and column, pointer, words.
 struct Case {
@@ -199,13 +200,132 @@ fn a_path_that_climbs_stays_below_the_root() {
         let output = bundle.command(&["config", bundle.config().to_str().unwrap()]).output();
         let said = String::from_utf8_lossy(&output.unwrap().stdout).into_owned();
         assert!(!said.contains(".."), "{said}");
-        if !crate::support::is_root() {
+        if !is_root() {
             continue;
         }
         let folder = bundle.path().to_str().unwrap();
         let _ = bundle.command(&["run", "--bundle", folder, "one", "true"]).output().unwrap();
         for outside in ["/etc/nsplan-escaped", "/dev/escaped"] {
             assert!(!Path::new(outside).exists(), "{outside} was made");
+        }
+    }
+}
+
+/// Puts something in the place of a file of the bundle's: by a shell, `$1` is the place.
+fn put(bundle: &Bundle, file: &str, how: &str) {
+    let script = format!("rm -rf \"$1\"; {how}");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, "sh"]).arg(bundle.path().join(file));
+    assert!(command.status().unwrap().success(), "{file}: {how}");
+}
+
+/// The sample's user is `daemon`, by name.
+#[test]
+fn accounts_of_a_strangers_root_are_refused_by_name_and_nothing_is_changed() {
+    if !is_root() {
+        return;
+    }
+    for (how, says) in [
+        ("true", "user `daemon` cannot be looked up without /etc/passwd of the root"),
+        (": > \"$1\"", "user `daemon` is not in /etc/passwd of the root"),
+        ("echo 'daemon:x:nobody:1' > \"$1\"", "user `daemon` is not in"),
+        ("echo 'daemon:x:-1:1::/:' > \"$1\"", "user `daemon` is not in"),
+        ("echo 'daemon:x:4294967295:1::/:' > \"$1\"", "user `daemon` is not in"),
+        ("printf 'daemon:x:1:1:\\0:/:\\n' > \"$1\"", "user `daemon` is not in"),
+        ("head -c 1000000 /dev/urandom > \"$1\"", "user `daemon` is not in"),
+        ("head -c 2000000 /dev/zero > \"$1\"", "larger than 1 MiB"),
+        ("mkfifo \"$1\"", "not a regular file"),
+        ("mkdir \"$1\"", "not a regular file"),
+        ("mknod \"$1\" c 1 5", "not a regular file"),
+        ("ln -s passwd \"$1\"", "ELOOP"),
+        // The host's own has a daemon: the link leads back into the root, where it is itself.
+        ("ln -s /etc/passwd \"$1\"", "ELOOP"),
+        ("ln -s ../../../../../../proc/self/root/etc/passwd \"$1\"", "cannot be looked up without"),
+    ] {
+        let bundle = Bundle::new("minimal");
+        put(&bundle, "etc/passwd", how);
+        let before = listing(&bundle);
+        let (code, error) = bundle.refusal("true");
+        assert_eq!(code, 125, "{how}: {error}");
+        assert!(error.starts_with("nsplan: ") && error.contains(says), "{how}: {error}");
+        assert_eq!(listing(&bundle), before, "{how}");
+    }
+    // Groups of a user by name: broken lines are none.
+    let bundle = Bundle::new("minimal");
+    put(
+        &bundle,
+        "etc/group",
+        "printf 'a:x:0\\nb:x::daemon\\nc:x:7:daemon\\nd:x:x:daemon\\n:x:8:daemon\\n' > \"$1\"",
+    );
+    let said = bundle.run("id 2>/dev/null");
+    assert!(said.contains("uid=1(daemon) gid=1 groups=7(c)"), "{said}");
+}
+
+#[test]
+fn a_root_full_of_links_changes_nothing_outside_of_it() {
+    if !is_root() {
+        return;
+    }
+    let names = [
+        "dev",
+        "proc",
+        "sys",
+        "tmp",
+        "dev/pts",
+        "dev/shm",
+        "dev/mqueue",
+        "dev/null",
+        "dev/zero",
+        "dev/console",
+        "dev/ptmx",
+        "dev/fd",
+        "dev/stdin",
+        "proc/sys",
+        "proc/kcore",
+        "sys/fs",
+        "etc",
+    ];
+    let outside = Scratch::new("links-lead-here");
+    fs::create_dir(outside.path().join("sys")).unwrap();
+    fs::write(outside.path().join("null"), "the host's").unwrap();
+    let mut before = Vec::new();
+    list(outside.path(), &mut before);
+    let mounts = || {
+        let table = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
+        table.lines().filter(|line| line.contains(outside.path().to_str().unwrap())).count()
+    };
+    for target in [
+        outside.path().to_str().unwrap(),
+        "../../../../../../../../../etc",
+        "/proc/self/root/tmp",
+        ".",
+    ] {
+        for name in names {
+            let bundle = Bundle::new("minimal");
+            put(&bundle, name, &format!("mkdir -p \"${{1%/*}}\"; ln -s {target} \"$1\""));
+            let output = bundle.command(&[
+                "run",
+                "--bundle",
+                bundle.path().to_str().unwrap(),
+                "one",
+                "--",
+                "sh",
+                "-c",
+                "echo x >/dev/null; exit 5",
+            ]);
+            let output = { output }.output().unwrap();
+            let error = String::from_utf8_lossy(&output.stderr);
+            // It is refused in words, or the container is what it would be without the link.
+            let code = output.status.code();
+            let is_told = code == Some(125) && error.starts_with("nsplan: ");
+            assert!(code == Some(5) || is_told, "{name} to {target}: {code:?} {error}");
+            let mut after = Vec::new();
+            list(outside.path(), &mut after);
+            assert_eq!(after, before, "{name} to {target}");
+            assert_eq!(mounts(), 0, "{name} to {target}");
+            assert_eq!(cgroups_of(&bundle), [] as [&str; 0], "{name} to {target}");
+            let state = fs::read_dir(bundle.state()).map_or(0, Iterator::count);
+            assert_eq!(state, 0, "{name} to {target}");
         }
     }
 }

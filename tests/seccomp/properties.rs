@@ -32,6 +32,25 @@ proptest! {
     }
 }
 
+/// `socketcall` stands for `send` there, and is newer than all that is named.
+#[test]
+fn a_multiplexer_may_be_newer_than_every_call_that_is_named() {
+    let rule = |name: &str| SeccompRule {
+        names: vec![name.into()],
+        action: SeccompAction::Allow,
+        args: vec![],
+    };
+    let profile = Seccomp {
+        default_action: SeccompAction::Errno(0),
+        architectures: vec![SeccompArch::S390],
+        flags: vec![],
+        listener_path: None,
+        listener_metadata: None,
+        rules: vec![rule("send"), rule("write")],
+    };
+    agrees(&profile, "x86_64", SeccompArch::X86_64, SeccompArch::X86_64);
+}
+
 /// A rule for each call of an architecture, no two neighbours alike, with conditions on every third: trees of the greatest
 /// depth and jumps that are far.
 #[test]

@@ -8,7 +8,7 @@ use std::path::Path;
 use nsplan::apply::Stdio;
 use nsplan::config::{Config, NamespaceSource, from_libcontainer};
 use nsplan::namespaces::{ExecError, Start, default_create_command, default_setup_command, exec};
-use nsplan::types::{CloneFlags, HostPath, NamespaceKind, Signal};
+use nsplan::types::{CloneFlags, HostPath, IdMap, IdMapping, NamespaceKind, Signal};
 
 use crate::support::{Scratch, is_root, rootfs};
 
@@ -59,6 +59,11 @@ fn check_ps(seen: &str) {
     assert_eq!(seen.lines().nth(1).map(str::trim), Some("1 root     ps"), "{seen}");
 }
 
+/// So many ids from 0 on, as so many of the host's.
+pub(crate) fn range_of(host_id: u32, size: u32) -> IdMap {
+    IdMap::new(vec![IdMapping { container_id: 0, host_id, size }]).unwrap()
+}
+
 #[test]
 fn test_exec_ps() {
     if !is_root() {
@@ -76,8 +81,7 @@ fn test_userns_exec_ps() {
     let root = rootfs("exec-userns-ps");
     let mut config = template(&root);
     config.namespaces.insert(NamespaceKind::User, NamespaceSource::Create);
-    let range = nsplan::types::IdMapping { container_id: 0, host_id: 0, size: 1000 };
-    config.uid_mappings = nsplan::types::IdMap::new(vec![range]).unwrap();
+    config.uid_mappings = range_of(0, 1000);
     config.gid_mappings = config.uid_mappings.clone();
     check_ps(&said(&config, &["ps"]));
 }
@@ -188,7 +192,8 @@ fn test_additional_groups() {
     let root = rootfs("additional-groups");
     fs::write(root.path().join("etc/group"), "root:x:0:\nplugdev:x:46:\naudio:x:29:\n").unwrap();
     let mut config = template(&root);
-    config.process.as_mut().unwrap().user.additional_gids = vec![46, 29];
+    config.process.as_mut().unwrap().user.additional_groups =
+        ["plugdev", "audio"].map(Into::into).into();
     let seen = said(&config, &["id"]);
     assert!(seen.contains("46(plugdev)") && seen.contains("29(audio)"), "{seen}");
 }
@@ -225,6 +230,24 @@ fn test_system_properties() {
     let mut config = template(&root);
     config.sysctl.insert("kernel.shmmni".into(), "8192".into());
     assert_eq!(said(&config, &["cat", "/proc/sys/kernel/shmmni"]), "8192");
+}
+
+#[test]
+fn test_seccomp_no_chown() {
+    if !is_root() {
+        return;
+    }
+    let root = rootfs("seccomp-no-chown");
+    let mut config = template(&root);
+    // By number, as the format has it, and with what the program uses instead of `chown` on some machines.
+    let calls = [libc::SYS_lchown, libc::SYS_chown, libc::SYS_fchownat]
+        .map(|number| format!(r#"{{"value":{number},"action":1}}"#))
+        .join(",");
+    let text =
+        format!(r#"{{"rootfs":"{}","seccomp":{{"syscalls":[{calls}]}}}}"#, root.path().display());
+    config.seccomp = from_libcontainer(text.as_bytes(), &root.host_path()).unwrap().config.seccomp;
+    let (code, seen) = run(&config, &["chown", "1:1", "/tmp"]).unwrap();
+    assert!(code != 0 && seen.contains("not permitted"), "{code}: {seen}");
 }
 
 #[test]

@@ -6,11 +6,13 @@
 )]
 
 mod exec;
+mod join;
 mod pure;
 mod steps;
 #[path = "../containers/support.rs"]
 #[allow(dead_code, reason = "other test programs use the rest")]
 mod support;
 mod tables;
+mod traced;
 mod traps;
 mod upstream;

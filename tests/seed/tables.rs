@@ -55,6 +55,21 @@ fn every_test_that_a_page_names_exists() {
 }
 
 #[test]
+fn every_row_names_a_test_or_says_why_there_is_none() {
+    for page in PAGES {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        for (line, next) in lines.iter().zip(&lines[1..]) {
+            let is_row = line.starts_with('|') && !line.starts_with("| ---");
+            let is_head = next.starts_with("| ---");
+            let last = line.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
+            let is_told = last.contains('`') || last.trim().starts_with("not here");
+            assert!(!is_row || is_head || is_told, "{page}: {line}");
+        }
+    }
+}
+
+#[test]
 fn every_exported_item_of_the_original_is_found_by_its_name() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut code = String::new();

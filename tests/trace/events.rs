@@ -292,6 +292,7 @@ impl Process<'_> {
             "symlinkat" => format!("symlink {} {}", said(0), self.at(arg(1), arg(2))),
             "mknodat" => format!("mknod {} {} {}", self.at(arg(0), arg(1)), arg(2), arg(3)),
             "fchownat" => format!("chown {} {} {}", self.at(arg(0), arg(1)), arg(2), arg(3)),
+            "fchown" => format!("chown {} {} {}", self.of(arg(0)), arg(1), arg(2)),
             "open_tree" => format!("open_tree {}", self.copy_of(call)),
             "execveat" => format!("execveat {}", self.at(arg(0), arg(1))),
             "execve" => format!("execve {}", said(0)),
@@ -418,12 +419,12 @@ fn prctl(call: &Call) -> Option<String> {
     Some(format!("prctl {}", args.join(" ")))
 }
 
-/// Without what the applier adds: a pidfd, and signal handlers of the launcher's taken off.
+/// Without what the applier adds: a pidfd, the child's number, and signal handlers of the launcher's taken off.
 fn clone(call: &Call) -> String {
     let named = |index, key| member(call.arg(index), key);
     let flags = named(0, "{flags").or_else(|| named(0, "flags")).or_else(|| named(1, "flags"));
     let flags = words(flags.unwrap_or("?"));
-    let added = ["CLONE_PIDFD", "CLONE_CLEAR_SIGHAND"];
+    let added = ["CLONE_PIDFD", "CLONE_PARENT_SETTID", "CLONE_CLEAR_SIGHAND"];
     let flags: Vec<_> = flags.into_iter().filter(|flag| !added.contains(flag)).collect();
     format!("clone {}", flags.join("|"))
 }

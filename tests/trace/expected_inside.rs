@@ -91,7 +91,7 @@ impl Table {
             // The samples have none.
             MountOp::MapTree { .. } => one("not in the table"),
             MountOp::Attach { .. } => self.attach(op),
-            MountOp::OpenTerminal { console, .. } => self.open_terminal(*console),
+            MountOp::OpenTerminal { console, owner, .. } => self.open_terminal(*owner, *console),
             MountOp::PivotRoot => {
                 ["fchdir root", "pivot_root . .", "umount2 . MNT_DETACH", "chdir /"]
                     .map(|call| Item::Do(call.into()))
@@ -148,10 +148,11 @@ impl Table {
         calls.into_iter().map(Item::Do).collect()
     }
 
-    fn open_terminal(&self, console: bool) -> Vec<Item> {
+    fn open_terminal(&self, owner: Option<u32>, console: bool) -> Vec<Item> {
         let devpts = &self.slots[&Slot::Devpts];
         let mut items = one(format!("ioctl {devpts}/ptmx TIOCSPTLCK [0]"));
         // As large as the caller's, if that is a terminal: it is none in these tests.
+        items.extend(owner.map(|uid| Item::Do(format!("chown peer {uid} -1"))));
         items.push(Item::Do("tell 3 with a descriptor".into()));
         if console {
             items.push(Item::Try("create root:dev/console 0600".into(), &["EEXIST"]));

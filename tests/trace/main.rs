@@ -66,6 +66,8 @@ fn limits_and_devices_are_in_the_plan() {
 fn a_terminal_is_in_the_plan() {
     if can_trace() {
         Scene::new("terminal").check(&["do", "-t", "--name", "one", "--", "true"]);
+        Scene::new("terminal-user")
+            .check(&["do", "-t", "-u", "5:6", "--name", "one", "--", "true"]);
     }
 }
 

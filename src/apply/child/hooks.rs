@@ -41,7 +41,7 @@ impl Child<'_> {
 }
 
 fn run(called: &Called<'_>, stack: &Stack) -> Outcome {
-    let request = Request { flags: CloneFlags::empty(), cgroup: None };
+    let request = Request { flags: CloneFlags::empty(), cgroup: None, newborn: None };
     let child = clone::clone_copied(&request, stack, begin, called)?;
     let end = called.hook.timeout.map(process::deadline).transpose()?;
     loop {

@@ -8,7 +8,7 @@ use crate::plan::{MountApi, Resolver, Token};
 use crate::sys::abi::{
     self, O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_PATH, O_RDWR, O_WRONLY, WinSize,
 };
-use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, channel, fd, mount, terminal};
+use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, channel, fd, file, mount, terminal};
 use crate::types::Errno;
 
 impl Child<'_> {
@@ -31,7 +31,7 @@ impl Child<'_> {
     pub(super) fn open_terminal(
         self,
         devpts: Place,
-        size: Option<WinSize>,
+        (size, owner): (Option<WinSize>, Option<u32>),
         console: bool,
     ) -> Outcome {
         let devpts = self.at(devpts)?;
@@ -43,6 +43,10 @@ impl Child<'_> {
         let size = size.or_else(|| terminal::size(Fd(0)).ok());
         if let Some(size) = size {
             terminal::set_size(slave.fd(), size)?;
+        }
+        // Before anybody inside has it. The group stays the one of terminals.
+        if let Some(uid) = owner {
+            file::fchown(slave.fd(), uid)?;
         }
         let told = Message::Token(Token::Terminal).encode();
         channel::send(self.channel, &told, Some(master.fd()))?;

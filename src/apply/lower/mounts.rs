@@ -54,9 +54,10 @@ impl Lowering<'_> {
             MountOp::MoveRoot => Act::MoveRoot,
             MountOp::ReadonlyRoot => Act::ReadonlyRoot,
             MountOp::FindDevpts => Act::FindDevpts { place: self.place(Slot::Devpts) },
-            MountOp::OpenTerminal { size, console } => Act::OpenTerminal {
+            MountOp::OpenTerminal { size, owner, console } => Act::OpenTerminal {
                 devpts: self.place(Slot::Devpts),
                 size: size.map(|(rows, columns)| WinSize { rows, columns, ..WinSize::default() }),
+                owner: *owner,
                 console: *console,
             },
             MountOp::MakeNode { .. }

@@ -49,6 +49,7 @@ pub(super) fn kernel(reader: &Reader, status: &ProcStatus) -> Result<KernelFacts
         version,
         machine,
         last_capability: last_capability(),
+        suid_dumpable: 0,
         namespaces,
         features,
     })

@@ -2,12 +2,12 @@
 //!
 //! Pure.
 
-use super::super::life::{Create, Life, LogFile};
+use super::super::life::{Create, Life};
 use super::super::options::OptId;
 use super::super::report::Failure;
 use super::super::words::take_switch;
 use super::running::preserve_fds;
-use super::{Given, container_id, take, usage};
+use super::{Given, container_id, take};
 
 pub(super) fn create(mut given: Vec<Given>, words: &[String]) -> Result<Life, Failure> {
     let create = Create {
@@ -20,18 +20,4 @@ pub(super) fn create(mut given: Vec<Given>, words: &[String]) -> Result<Life, Fa
         no_new_keyring: take_switch(&mut given, OptId::NoNewKeyring),
     };
     Ok(Life::Create(create))
-}
-
-/// `--log` and `--log-format`.
-pub(super) fn log(given: &mut Vec<Given>) -> Result<Option<LogFile>, Failure> {
-    let format = take(given, OptId::LogFormat);
-    let is_json = match format.as_deref() {
-        None | Some("text") => false,
-        Some("json") => true,
-        Some(other) => {
-            let text = format!("--log-format {other}: unknown form");
-            return Err(usage(text, "there are `text` and `json`"));
-        }
-    };
-    Ok(take(given, OptId::Log).map(|file| LogFile { file, is_json }))
 }

@@ -4,9 +4,7 @@
 //! OCI runtime-spec, `runtime.md`, "Lifecycle".
 
 mod console;
-mod log;
 mod pid_file;
-mod time;
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
@@ -23,9 +21,7 @@ use crate::plan::{Plan, plan_created};
 use crate::types::{HostPath, NamespaceKind, Signal};
 
 pub use console::ConsoleSocket;
-pub use log::LogFile;
 pub(super) use pid_file::write_pid;
-pub use time::timestamp;
 
 /// A step in a container's life.
 #[derive(Debug)]
@@ -68,7 +64,7 @@ pub fn live(request: &Request, life: &Life, explain: &dyn Fn(&Plan)) -> Result<u
 
 fn create(request: &Request, asked: &Create, explain: &dyn Fn(&Plan)) -> Result<u8, Failure> {
     let (document, sources) = read_bundle(&asked.bundle)?;
-    let is_root = nix::unistd::geteuid().is_root();
+    let is_root = request.is_root();
     let config = document.config(&[], &Owner { id: Some(&asked.id), is_root })?;
     let mut config = request.driven(config);
     if asked.no_pivot {

@@ -50,6 +50,8 @@ pub enum Action {
         /// The program with its arguments, at least one.
         words: Vec<String>,
     },
+    /// Become a container's first process.
+    Init,
     /// List the functions.
     Functions,
     /// Print a configuration.
@@ -106,6 +108,7 @@ fn action(
         Command::Help => Action::Help(topic()?),
         Command::Man => Action::Man(topic()?),
         Command::Completions => Action::Completions(shell(word.map_or("", String::as_str))?),
+        Command::Init => Action::Init,
         Command::Exec => exec(verb, given, words)?,
         Command::Config => Action::Config {
             id: id(&mut given)?,

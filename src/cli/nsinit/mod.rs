@@ -24,6 +24,7 @@ use super::report::{Failure, Problem, speak_as};
 use super::run::{Job, print, start};
 use super::state;
 use crate::config::Process;
+use crate::namespaces;
 use crate::plan::Plan;
 use crate::types::HostPath;
 use args::{Action, Request, parse};
@@ -67,6 +68,7 @@ fn carry_out(request: &Request) -> Result<u8, Failure> {
         Action::Completions(shell) => print(&completions(&NSINIT, shell)),
         Action::Man(verb) => print(&man(&NSINIT, *verb)),
         Action::Functions => print(&list()),
+        Action::Init => Err(init()),
         Action::Config { id, config, template, output } => {
             let text = configure::document(config.as_deref(), template, id)?;
             let Some(file) = output else { return print(&text) };
@@ -75,6 +77,17 @@ fn carry_out(request: &Request) -> Result<u8, Failure> {
         }
         Action::Exec { .. } => exec(request),
         Action::Running { command, id } => running::about(*command, &state_root(request)?, id),
+    }
+}
+
+/// Becomes a container's first process, of a launcher that embeds the library; comes back with the reason why not.
+fn init() -> Failure {
+    match namespaces::pipe() {
+        Ok(pipe) => Problem::of(&namespaces::init(pipe)).into(),
+        Err(error) => {
+            let problem = Problem::of(&error).at("init");
+            problem.hint("`nsinit exec` starts a container; this is its inside").into()
+        }
     }
 }
 

@@ -27,6 +27,8 @@ pub enum Command {
     Checkpoint,
     /// `restore`
     Restore,
+    /// `init`
+    Init,
     /// `help`
     Help,
     /// `completions`
@@ -109,7 +111,7 @@ group! {
         Apparmor "apparmor-profile" _ TEXT, "AppArmor profile of the program.";
         ProcessLabel "process-label" _ TEXT, "SELinux context of the program.";
         MountLabel "mount-label" _ TEXT, "SELinux context of the container's file systems.";
-        GroupAdd "groups" _ Takes::value("GID[,GID]").many(), "Supplementary groups, by number.";
+        GroupAdd "groups" _ Takes::value("GROUP[,GROUP]").many(), "Supplementary groups, numbers or names in the container's `/etc/group`.";
     }
     /// Its limits.
     LIMITS "Limits" {
@@ -126,7 +128,7 @@ group! {
 }
 
 /// All verbs, in the order of help.
-pub static VERBS: [Verb<Command>; 12] = [
+pub static VERBS: [Verb<Command>; 13] = [
     Verb {
         id: Command::Exec,
         name: "exec",
@@ -264,6 +266,19 @@ pub static VERBS: [Verb<Command>; 12] = [
         complete: Complete::Nothing,
     },
     Verb {
+        id: Command::Init,
+        name: "init",
+        usage: &[""],
+        summary: "become a container's first process; not for use by hand",
+        about: &[
+            "What a program that embeds the library in the style of 2015 runs inside of new namespaces: it reads the plan from the descriptor that the variable pipe names, carries out its part, and becomes the container's program. `exec` has no need of it.",
+        ],
+        examples: &[],
+        groups: &[],
+        operands: Operands::Words { least: 0, most: usize::MAX },
+        complete: Complete::Nothing,
+    },
+    Verb {
         id: Command::Help,
         name: "help",
         usage: &["[VERB]"],
@@ -308,6 +323,7 @@ const VERB_NAMES: &[&str] = &[
     "unpause",
     "checkpoint",
     "restore",
+    "init",
     "help",
     "completions",
     "man",

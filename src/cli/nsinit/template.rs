@@ -179,10 +179,7 @@ impl<'a> Builder<'a> {
             OptId::ProcessLabel => ("process_label", text.into()),
             OptId::MountLabel => ("mount_label", text.into()),
             OptId::GroupAdd => {
-                for gid in text.split(',') {
-                    number(gid, 0, u32::MAX - 1)?;
-                    self.groups.push(gid.to_owned());
-                }
+                self.groups.extend(text.split(',').map(str::to_owned));
                 ("additional_groups", json!(self.groups))
             }
             OptId::Sysctl => {

@@ -40,9 +40,14 @@ impl Builder<'_> {
                 "/process/user".into()
             }
             OptId::GroupAdd => {
-                let groups = &mut self.process.user.additional_gids;
-                groups.push(number(text, 0, u32::MAX - 1)?);
-                format!("/process/user/additionalGids/{}", groups.len() - 1)
+                let user = &mut self.process.user;
+                if is_number(text) {
+                    user.additional_gids.push(number(text, 0, u32::MAX - 1)?);
+                    format!("/process/user/additionalGids/{}", user.additional_gids.len() - 1)
+                } else {
+                    user.additional_groups.push(text.to_owned());
+                    format!("/process/user/additionalGroups/{}", user.additional_groups.len() - 1)
+                }
             }
             OptId::Umask => {
                 let mask = u32::from_str_radix(text, 8).ok().filter(|mask| *mask <= 0o777);
@@ -163,7 +168,6 @@ pub(in crate::cli) fn user(text: &str) -> Result<UserSpec, Problem> {
     if user.is_empty() || group == Some("") {
         return Err(Problem::new("expected USER or USER:GROUP"));
     }
-    let is_number = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     if let (true, Some(group)) = (is_number(user), group.filter(|group| is_number(group))) {
         let uid = number(user, 0, u32::MAX - 1)?;
         let gid = number(group, 0, u32::MAX - 1)?;
@@ -175,6 +179,10 @@ pub(in crate::cli) fn user(text: &str) -> Result<UserSpec, Problem> {
         }
     }
     Ok(UserSpec::Named { user: Some(user.to_owned()), group: group.map(str::to_owned) })
+}
+
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// `NAME=SOFT[:HARD]`.

@@ -22,6 +22,7 @@ pub(super) fn read(door: &mut Door<'_>, top: &mut Fields<'_>, context: &Context<
     let profile = door.one_of(profile, context.apparmor_profile.as_ref());
     let label = top.text(door, "process_label");
     let label = door.one_of(label, context.process_label.as_ref());
+    let (additional_gids, additional_groups) = additional_groups(door, top);
     let mut noted = |text: Option<Text<'_>>, canonical| {
         text.map(|text| {
             door.note(Pointer::new(canonical), &text.at);
@@ -34,11 +35,7 @@ pub(super) fn read(door: &mut Door<'_>, top: &mut Fields<'_>, context: &Context<
         selinux_label: noted(label, "/process/selinuxLabel"),
         env: environment(door, top),
         cwd: working_dir(door, top),
-        user: User {
-            spec: user(door, top),
-            additional_gids: additional_groups(door, top),
-            umask: None,
-        },
+        user: User { spec: user(door, top), additional_gids, additional_groups, umask: None },
         init: false,
         terminal: terminal(door, top),
         console_size: None,
@@ -123,31 +120,49 @@ fn id(door: &mut Door<'_>, text: &Text<'_>, part: &str) -> Option<u32> {
     }
 }
 
-/// Group ids; version 2 writes them as strings, and its names would need the container's `/etc/group`.
-fn additional_groups(door: &mut Door<'_>, top: &mut Fields<'_>) -> Vec<u32> {
+/// Group ids, and in version 2, which writes all of them as strings, names.
+fn additional_groups(door: &mut Door<'_>, top: &mut Fields<'_>) -> (Vec<u32>, Vec<String>) {
+    let (mut gids, mut names) = (Vec::new(), Vec::new());
     let Some(list) = top.take(door, "additional_groups") else {
-        return Vec::new();
+        return (gids, names);
     };
     let items = door.items_at(&list);
     if !items.is_empty() {
         door.note(Pointer::new("/process/user/additionalGids"), &list);
     }
-    items.into_iter().filter_map(|at| group(door, at)).collect()
+    for at in items {
+        match group(door, at.clone()) {
+            Some(Group::Id(gid)) => gids.push(gid),
+            Some(Group::Name(name)) => {
+                let place = Pointer::new("/process/user/additionalGroups").index(names.len());
+                door.note(place, &at);
+                names.push(name);
+            }
+            None => {}
+        }
+    }
+    (gids, names)
 }
 
-fn group(door: &mut Door<'_>, at: At<'_>) -> Option<u32> {
-    if !at.is_text() {
-        let before = door.problems.len();
-        let number = door.number_at(at, 0, MAX_ID).map_or(0, |number| number.value);
-        return u32::try_from(number).ok().filter(|_| door.problems.len() == before);
-    }
-    let text = door.word_at(at, Expected::GroupId)?;
+enum Group {
+    Id(u32),
+    Name(String),
+}
+
+/// A text of digits is a number, whatever names the container's files hold.
+fn group(door: &mut Door<'_>, at: At<'_>) -> Option<Group> {
     let before = door.problems.len();
-    let id = id(door, &text, text.text);
-    if id.is_none() && door.problems.len() == before {
-        door.invalid(&text, Expected::GroupId);
+    if !at.is_text() {
+        let number = door.number_at(at, 0, MAX_ID).map_or(0, |number| number.value);
+        let id = u32::try_from(number).ok().map(Group::Id);
+        return id.filter(|_| door.problems.len() == before);
     }
-    id
+    let text = door.word_at(at, Expected::Group)?;
+    match id(door, &text, text.text) {
+        Some(id) => Some(Group::Id(id)),
+        None if door.problems.len() == before => Some(Group::Name(text.text.to_owned())),
+        None => None,
+    }
 }
 
 /// What the process keeps: bounding, effective and permitted alike. The original filled the inheritable set as well,

@@ -14,7 +14,7 @@ use super::{Extra, Kept, seed, system};
 use crate::config::{
     BindSource, Cgroup, CgroupBase, CgroupDriver, Config, Device, DeviceRule, Interface, Limit,
     Mount, MountKind, NamespaceSource, Network, PathComponent, Process, Relabel, Resources,
-    RootSwitch, Route, Veth,
+    RootSwitch, Route, User, Veth,
 };
 use crate::types::{
     Capability, DeviceAccess, IdMap, IdMapping, MountFlags, NamespaceKind, Pointer, PropagationKind,
@@ -114,9 +114,15 @@ fn process(process: &Process) -> seed::Document {
                 soft: limit.soft,
             })
             .collect(),
-        additional_groups: process.user.additional_gids.clone(),
+        additional_groups: groups(&process.user),
         ..seed::Document::default()
     }
+}
+
+fn groups(user: &User) -> Vec<seed::Group> {
+    let numbers = user.additional_gids.iter().map(|gid| seed::Group::Id(*gid));
+    let names = user.additional_groups.iter().map(|name| seed::Group::Name(name.clone()));
+    numbers.chain(names).collect()
 }
 
 fn namespaces(config: &Config) -> Vec<seed::Namespace> {

@@ -39,10 +39,20 @@ record! {
         process_label: String,
         restrict_sys: bool,
         rlimits: Vec<Rlimit>,
-        additional_groups: Vec<u32>,
+        additional_groups: Vec<Group>,
         uid_mappings: Vec<Mapping>,
         gid_mappings: Vec<Mapping>,
     }
+}
+
+/// A supplementary group: a number, as in the seed, or a name, as came later.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(super) enum Group {
+    /// A number.
+    Id(u32),
+    /// A name.
+    Name(String),
 }
 
 /// A namespace; its type is always written.

@@ -15,15 +15,15 @@ use crate::types::{MemoryPolicyFlag, MemoryPolicyMode, PersonalityDomain, Pointe
 
 pub(super) fn hooks(door: &mut Door<'_>, top: &mut Fields<'_>, hooks: &mut Hooks) {
     let Some(mut fields) = top.fields(door, "hooks") else { return };
-    let kinds = [
-        ("prestart", &mut hooks.prestart),
-        ("createRuntime", &mut hooks.create_runtime),
-        ("createContainer", &mut hooks.create_container),
-        ("startContainer", &mut hooks.start_container),
-        ("poststart", &mut hooks.poststart),
-        ("poststop", &mut hooks.poststop),
+    let lists = [
+        &mut hooks.prestart,
+        &mut hooks.create_runtime,
+        &mut hooks.create_container,
+        &mut hooks.start_container,
+        &mut hooks.poststart,
+        &mut hooks.poststop,
     ];
-    for (key, list) in kinds {
+    for (key, list) in HOOKS.into_iter().zip(lists) {
         for node in fields.items(door, key) {
             let here = format!("/hooks/{key}/{}", list.len());
             list.extend(hook(door, node, &here));
@@ -31,6 +31,10 @@ pub(super) fn hooks(door: &mut Door<'_>, top: &mut Fields<'_>, hooks: &mut Hooks
     }
     fields.finish(door);
 }
+
+/// The kinds of hooks, in the order of their moments.
+pub(super) const HOOKS: [&str; 6] =
+    ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
 
 fn hook<'a>(door: &mut Door<'_>, node: &'a Node<'a>, here: &str) -> Option<Hook> {
     door.note(Pointer::new(here), node);

@@ -70,6 +70,11 @@ fn word_of(kind: NamespaceKind) -> &'static str {
     }
 }
 
+/// The words of all kinds.
+pub(super) fn namespace_words() -> impl Iterator<Item = &'static str> {
+    NamespaceKind::ALL.into_iter().map(word_of)
+}
+
 fn kind_of(word: &str) -> Option<NamespaceKind> {
     NamespaceKind::ALL.into_iter().find(|kind| word_of(*kind) == word)
 }

@@ -28,9 +28,12 @@ mod read;
 mod resources;
 mod seccomp;
 mod version;
+mod words;
 
 pub use fuzz::config_parse as fuzz_oci;
 pub use read::{from_oci, process_from_oci};
+pub use version::{OCI_VERSION, OCI_VERSION_MIN};
+pub use words::OciWords;
 
 use alloc::string::String;
 

@@ -3,7 +3,11 @@
 //! # References
 //! OCI runtime-spec, `config-linux.md`, "Linux mount options"; `mount(8)`.
 
-use crate::types::{MountFlags, Propagation, PropagationKind};
+use alloc::format;
+use alloc::string::String;
+
+use super::words::words;
+use crate::types::{MountFlags as F, Propagation, PropagationKind};
 
 /// What an option does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,13 +15,13 @@ pub(super) enum Effect {
     /// The source is bound, with what is mounted below it or without.
     Bind { recursive: bool },
     /// Flags are set.
-    Set(MountFlags),
+    Set(F),
     /// Flags are cleared.
-    Clear(MountFlags),
+    Clear(F),
     /// Flags are set on the whole tree.
-    SetTree(MountFlags),
+    SetTree(F),
     /// Flags are cleared on the whole tree.
-    ClearTree(MountFlags),
+    ClearTree(F),
     /// Propagation changes.
     Propagate(Propagation),
     /// Ids are mapped, of the mounts below too or not.
@@ -32,8 +36,22 @@ pub(super) enum Effect {
 
 /// The effect of `word`; `None` for one that is the file system's own.
 pub(super) fn effect(word: &str) -> Option<Effect> {
-    use MountFlags as F;
-    let special = match word {
+    special(word).or_else(|| of_mount(word)).or_else(|| propagation(word).map(Effect::Propagate))
+}
+
+/// Every word that has an effect.
+pub(super) fn names() -> impl Iterator<Item = String> {
+    let with_tree = |names: &'static [&str]| {
+        let plain = names.iter().map(|&name| String::from(name));
+        plain.chain(names.iter().map(|name| format!("r{name}")))
+    };
+    let is_possible = |name: &&&str| special(name) != Some(Effect::Refused);
+    let special = SPECIAL.iter().filter(is_possible).map(|&name| String::from(name));
+    special.chain(with_tree(ATTRIBUTES)).chain(with_tree(PROPAGATIONS))
+}
+
+words! {
+    fn special, SPECIAL -> Effect {
         "defaults" => Effect::Nothing,
         "bind" => Effect::Bind { recursive: false },
         "rbind" => Effect::Bind { recursive: true },
@@ -52,9 +70,7 @@ pub(super) fn effect(word: &str) -> Option<Effect> {
         "noiversion" => Effect::Clear(F::MS_I_VERSION),
         "lazytime" => Effect::Set(F::MS_LAZYTIME),
         "nolazytime" => Effect::Clear(F::MS_LAZYTIME),
-        _ => return of_mount(word).or_else(|| propagation(word).map(Effect::Propagate)),
-    };
-    Some(special)
+    }
 }
 
 /// Words about one mount, which with an `r` before them are about its whole tree.
@@ -66,10 +82,9 @@ fn of_mount(word: &str) -> Option<Effect> {
     Some(if is_set { Effect::SetTree(flag) } else { Effect::ClearTree(flag) })
 }
 
-/// The flag, and whether the word sets it.
-fn attribute(word: &str) -> Option<(MountFlags, bool)> {
-    use MountFlags as F;
-    Some(match word {
+words! {
+    /// The flag, and whether the word sets it.
+    fn attribute, ATTRIBUTES -> (F, bool) {
         "ro" => (F::MS_RDONLY, true),
         "rw" => (F::MS_RDONLY, false),
         "nosuid" => (F::MS_NOSUID, true),
@@ -88,24 +103,23 @@ fn attribute(word: &str) -> Option<(MountFlags, bool)> {
         "norelatime" => (F::MS_RELATIME, false),
         "strictatime" => (F::MS_STRICTATIME, true),
         "nostrictatime" => (F::MS_STRICTATIME, false),
-        _ => return None,
-    })
+    }
+}
+
+words! {
+    fn propagation_kind, PROPAGATIONS -> PropagationKind {
+        "private" => PropagationKind::Private,
+        "shared" => PropagationKind::Shared,
+        "slave" => PropagationKind::Slave,
+        "unbindable" => PropagationKind::Unbindable,
+    }
 }
 
 /// The propagation of that name.
 pub(super) fn propagation(word: &str) -> Option<Propagation> {
-    let kind = |word| {
-        Some(match word {
-            "private" => PropagationKind::Private,
-            "shared" => PropagationKind::Shared,
-            "slave" => PropagationKind::Slave,
-            "unbindable" => PropagationKind::Unbindable,
-            _ => return None,
-        })
-    };
-    let plain = kind(word).map(|kind| Propagation { kind, recursive: false });
+    let plain = propagation_kind(word).map(|kind| Propagation { kind, recursive: false });
     plain.or_else(|| {
-        let kind = kind(word.strip_prefix('r')?)?;
+        let kind = propagation_kind(word.strip_prefix('r')?)?;
         Some(Propagation { kind, recursive: true })
     })
 }
@@ -116,11 +130,11 @@ mod tests {
 
     #[test]
     fn an_r_before_a_word_means_the_whole_tree() {
-        assert_eq!(effect("ro"), Some(Effect::Set(MountFlags::MS_RDONLY)));
-        assert_eq!(effect("rro"), Some(Effect::SetTree(MountFlags::MS_RDONLY)));
-        assert_eq!(effect("rrw"), Some(Effect::ClearTree(MountFlags::MS_RDONLY)));
-        assert_eq!(effect("relatime"), Some(Effect::Set(MountFlags::MS_RELATIME)));
-        assert_eq!(effect("rrelatime"), Some(Effect::SetTree(MountFlags::MS_RELATIME)));
+        assert_eq!(effect("ro"), Some(Effect::Set(F::MS_RDONLY)));
+        assert_eq!(effect("rro"), Some(Effect::SetTree(F::MS_RDONLY)));
+        assert_eq!(effect("rrw"), Some(Effect::ClearTree(F::MS_RDONLY)));
+        assert_eq!(effect("relatime"), Some(Effect::Set(F::MS_RELATIME)));
+        assert_eq!(effect("rrelatime"), Some(Effect::SetTree(F::MS_RELATIME)));
         let tree = Propagation { kind: PropagationKind::Slave, recursive: true };
         assert_eq!(effect("rslave"), Some(Effect::Propagate(tree)));
         assert_eq!(effect("rsync"), None);

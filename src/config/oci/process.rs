@@ -131,7 +131,12 @@ fn user(door: &mut Door<'_>, fields: &mut Fields<'_>) -> User {
     let root = UserSpec::Ids { uid: 0, gid: 0 };
     let node = fields.take("user");
     let Some(mut fields) = node.and_then(|node| door.fields(node)) else {
-        return User { spec: root, additional_gids: Vec::new(), umask: None };
+        return User {
+            spec: root,
+            additional_gids: Vec::new(),
+            additional_groups: Vec::new(),
+            umask: None,
+        };
     };
     door.note(Pointer::new("/process/user"), fields.node);
     if let Some(member) = fields.member("username") {
@@ -143,7 +148,8 @@ fn user(door: &mut Door<'_>, fields: &mut Fields<'_>) -> User {
     let gids = fields.items(door, "additionalGids");
     let additional_gids = gids.iter().filter_map(|node| door.number(node, U32)).collect();
     fields.finish(door);
-    User { spec: UserSpec::Ids { uid, gid }, additional_gids, umask }
+    let additional_groups = Vec::new();
+    User { spec: UserSpec::Ids { uid, gid }, additional_gids, additional_groups, umask }
 }
 
 fn capabilities(door: &mut Door<'_>, fields: &mut Fields<'_>) -> Option<CapabilitySets> {

@@ -4,6 +4,7 @@ use alloc::borrow::ToOwned;
 
 use super::door::{Door, U64};
 use super::fields::Fields;
+use super::words::words;
 use crate::config::error::Expected;
 use crate::config::json::Node;
 use crate::config::{
@@ -44,20 +45,23 @@ pub(super) fn read<'a>(door: &mut Door<'_>, node: &'a Node<'a>) -> Option<Seccom
 const EPERM: u16 = 1;
 
 fn action<'a>(door: &mut Door<'_>, node: &'a Node<'a>, errno: u16) -> Option<SeccompAction> {
-    let of = |word: &str| {
-        Some(match word {
-            "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" => SeccompAction::KillThread,
-            "SCMP_ACT_KILL_PROCESS" => SeccompAction::KillProcess,
-            "SCMP_ACT_TRAP" => SeccompAction::Trap,
-            "SCMP_ACT_ERRNO" => SeccompAction::Errno(errno),
-            "SCMP_ACT_TRACE" => SeccompAction::Trace(errno),
-            "SCMP_ACT_ALLOW" => SeccompAction::Allow,
-            "SCMP_ACT_LOG" => SeccompAction::Log,
-            "SCMP_ACT_NOTIFY" => SeccompAction::Notify,
-            _ => return None,
-        })
-    };
+    let of = |word: &str| action_of(word).map(|action| action(errno));
     door.word(node, of, Expected::SeccompAction)
+}
+
+words! {
+    /// What makes the action of the number beside it.
+    fn action_of, ACTIONS -> fn(u16) -> SeccompAction {
+        "SCMP_ACT_KILL" => |_| SeccompAction::KillThread,
+        "SCMP_ACT_KILL_THREAD" => |_| SeccompAction::KillThread,
+        "SCMP_ACT_KILL_PROCESS" => |_| SeccompAction::KillProcess,
+        "SCMP_ACT_TRAP" => |_| SeccompAction::Trap,
+        "SCMP_ACT_ERRNO" => SeccompAction::Errno,
+        "SCMP_ACT_TRACE" => SeccompAction::Trace,
+        "SCMP_ACT_ALLOW" => |_| SeccompAction::Allow,
+        "SCMP_ACT_LOG" => |_| SeccompAction::Log,
+        "SCMP_ACT_NOTIFY" => |_| SeccompAction::Notify,
+    }
 }
 
 fn rule<'a>(door: &mut Door<'_>, node: &'a Node<'a>) -> Option<SeccompRule> {
@@ -78,20 +82,20 @@ fn condition<'a>(door: &mut Door<'_>, node: &'a Node<'a>) -> Option<SeccompArg> 
     let index = fields.required_number(door, "index", (0, 5));
     let value = fields.required_number(door, "value", U64);
     let value_two = fields.number(door, "valueTwo", U64).unwrap_or_default();
-    let of = |word: &str| {
-        Some(match word {
-            "SCMP_CMP_NE" => SeccompOperator::NotEqual,
-            "SCMP_CMP_LT" => SeccompOperator::LessThan,
-            "SCMP_CMP_LE" => SeccompOperator::LessEqual,
-            "SCMP_CMP_EQ" => SeccompOperator::Equal,
-            "SCMP_CMP_GE" => SeccompOperator::GreaterEqual,
-            "SCMP_CMP_GT" => SeccompOperator::GreaterThan,
-            "SCMP_CMP_MASKED_EQ" => SeccompOperator::MaskedEqual,
-            _ => return None,
-        })
-    };
     let op = fields.required(door, "op");
-    let op = op.and_then(|node| door.word(node, of, Expected::SeccompOperator));
+    let op = op.and_then(|node| door.word(node, operator, Expected::SeccompOperator));
     fields.finish(door);
     Some(SeccompArg { index: index?, op: op?, value: value?, value_two })
+}
+
+words! {
+    fn operator, OPERATORS -> SeccompOperator {
+        "SCMP_CMP_NE" => SeccompOperator::NotEqual,
+        "SCMP_CMP_LT" => SeccompOperator::LessThan,
+        "SCMP_CMP_LE" => SeccompOperator::LessEqual,
+        "SCMP_CMP_EQ" => SeccompOperator::Equal,
+        "SCMP_CMP_GE" => SeccompOperator::GreaterEqual,
+        "SCMP_CMP_GT" => SeccompOperator::GreaterThan,
+        "SCMP_CMP_MASKED_EQ" => SeccompOperator::MaskedEqual,
+    }
 }

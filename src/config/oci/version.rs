@@ -1,5 +1,10 @@
 //! Turns `ociVersion` into a yes or no: semantic versions from 1.0.0 on, below 2.0.0.
 
+/// The first version of the spec whose documents are read.
+pub const OCI_VERSION_MIN: &str = "1.0.0";
+/// The version of the spec that states are written in, and the last whose properties are all known.
+pub const OCI_VERSION: &str = "1.3.0";
+
 /// Whether documents of this version are read: any minor version of major version 1, since within a major version the
 /// spec is compatible both ways; no draft of 1.0.0 itself. `None` when the text is no semantic version.
 pub(super) fn is_read(text: &str) -> Option<bool> {

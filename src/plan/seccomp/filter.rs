@@ -214,16 +214,23 @@ impl Resolution<'_> {
             ranges.push(start + 1, default);
             entries.retain(|entry| entry.number != start);
         }
+        // A multiplexer that only its shares are named of may be newer than all that is named.
+        let mut beyond = last.and_then(|last| last.checked_add(1)).filter(|_| tells_unknown);
+        let mut rest = default;
         for group in entries.chunk_by(|a, b| a.number == b.number) {
             let number = group[0].number;
             let verdict = self.verdict(group, traits.is_wide);
+            if let Some(first) = beyond.take_if(|first| *first <= number) {
+                rest = Verdict::Plain(UNKNOWN);
+                ranges.push(first, rest);
+            }
             ranges.push(number, verdict);
             if let Some(next) = number.checked_add(1) {
-                ranges.push(next, default);
+                ranges.push(next, rest);
             }
         }
-        if let Some(next) = last.and_then(|last| last.checked_add(1)).filter(|_| tells_unknown) {
-            ranges.push(next, Verdict::Plain(UNKNOWN));
+        if let Some(first) = beyond {
+            ranges.push(first, Verdict::Plain(UNKNOWN));
         }
     }
 
