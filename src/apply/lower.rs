@@ -89,7 +89,7 @@ pub fn lower(plan: &Plan) -> Result<Program, LowerError> {
     }
     let door = plan.init.iter().any(|step| step.op == Op::Sync(SyncOp::AwaitKnock));
     let door = door.then(|| lowering.place(Slot::Door));
-    keep_open(&mut init, door);
+    slots::keep_open(&mut init, door);
     let places = lowering.places.len();
     let by_launcher = slots::by_launcher(&plan.parent);
     let numbered = lowering.places.iter().enumerate();
@@ -108,21 +108,6 @@ pub fn lower(plan: &Plan) -> Result<Program, LowerError> {
         dev: known(relative("dev"))?,
         null_device: known(relative("dev/null"))?,
     })
-}
-
-/// What hooks are told stays open until the last hook that is told it, and the door until somebody comes.
-fn keep_open(script: &mut [Act], door: Option<Place>) {
-    let mut told = Vec::new();
-    for act in script.iter_mut().rev() {
-        match act {
-            Act::Hook(hook) => {
-                hook.is_last = !told.contains(&hook.state);
-                told.push(hook.state);
-            }
-            Act::CloseDescriptors { keep } => *keep = [told.first().copied(), door],
-            _ => {}
-        }
-    }
 }
 
 /// A path of our own, without NUL.

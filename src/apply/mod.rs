@@ -20,6 +20,7 @@ mod hooks;
 mod idmap;
 mod io;
 mod journal;
+mod kept;
 mod leaf;
 mod lower;
 mod mapped;

@@ -2,17 +2,16 @@
 
 use alloc::boxed::Box;
 use alloc::format;
-use std::time::SystemTime;
 
 use super::error::Cause;
 use super::hold::Hold;
 use super::network::Network;
 use super::spawn::{Failure, Launcher, Started};
-use super::{cgroup, hold, idmap, leaf, mapped, reexec, relabel, running, systemd};
+use super::{cgroup, hold, idmap, leaf, mapped, reexec, relabel, systemd};
 use crate::apply::message::Message;
 use crate::plan::{
-    Actor, CgroupOp, HookOp, MountOp, NamespaceOp, NetworkOp, Op, Planned, PrivilegeOp, ProcessOp,
-    Record, Slot, StartScript, StateOp, Step, StepId, SyncOp, Token, Undo, UserOp,
+    Actor, CgroupOp, HookOp, MountOp, NamespaceOp, NetworkOp, Op, PrivilegeOp, ProcessOp, Slot,
+    StateOp, Step, StepId, SyncOp, Token, Undo, UserOp,
 };
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::Gone;
@@ -29,17 +28,7 @@ impl Launcher<'_> {
         match &step.op {
             Op::Cgroup(op) => Ok(self.cgroup(id, op, &step.undo)?),
             Op::State(StateOp::OpenJournal) => Ok(self.journal.open(id, self.state.as_ref())?),
-            Op::State(StateOp::WriteRecord { planned }) => Ok(self.write_record(planned)?),
-            Op::State(StateOp::OpenDoor) => {
-                let door = self.journal.directory().ok_or(NO_STATE)?.open_door()?;
-                Ok(self.hold(Slot::Door, door)?)
-            }
-            Op::State(StateOp::Keep) => {
-                let script = StartScript::of(self.plan).to_json();
-                let directory = self.journal.directory().ok_or(NO_STATE)?;
-                directory.write_script(script.as_bytes())?;
-                Ok(self.journal.keep()?)
-            }
+            Op::State(op) => Ok(self.state(op)?),
             &Op::Process(ProcessOp::Clone { flags, starts }) => {
                 self.record_children()?;
                 Ok(self.clone(flags, starts)?)
@@ -196,27 +185,6 @@ impl Launcher<'_> {
         Ok(())
     }
 
-    /// Nobody reads a record where no state is kept.
-    fn write_record(&self, planned: &Planned) -> Result<(), Cause> {
-        let Some((directory, state)) = self.journal.directory().zip(self.state.as_ref()) else {
-            return Ok(());
-        };
-        let pid = self.init()?;
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let record = Record {
-            schema: Record::SCHEMA,
-            id: state.id.clone(),
-            pid: pid.number().unsigned_abs(),
-            start_time: hold::start_time(pid)?,
-            boot: running::boot().map(Into::into),
-            created: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
-            bundle: self.bundle.clone(),
-            links: self.journal.links().map(Into::into).collect(),
-            planned: Box::new(planned.clone()),
-        };
-        Ok(directory.write_record(record.to_json().as_bytes())?)
-    }
-
     pub(super) fn init(&self) -> Result<Pid, Cause> {
         self.init.as_ref().map(|init| init.pid).ok_or(Cause::Protocol)
     }
@@ -231,12 +199,7 @@ impl Launcher<'_> {
             }
             SyncOp::Await(Token::InitPid) => self.await_init(),
             SyncOp::Await(token) => self.await_token(token),
-            SyncOp::Knock => {
-                let directory = self.journal.directory().ok_or(NO_STATE)?;
-                self.channels.init = Some(directory.knock()?);
-                self.is_starter = true;
-                Ok(())
-            }
+            SyncOp::Knock => Ok(self.knock()?),
             SyncOp::AwaitKnock => Err(Cause::Protocol.into()),
             SyncOp::AwaitExec => match self.receive(Actor::Init, true)? {
                 None if self.ready => Ok(()),
@@ -370,10 +333,6 @@ impl Launcher<'_> {
         (id, failed.cause)
     }
 }
-
-/// A container that waits is found by its name.
-const NO_STATE: Cause =
-    Cause::State { reason: "a container that waits for its start needs a state directory" };
 
 /// How often a shared parent may vanish while a directory is made in it.
 const MOST_RACES: u8 = 16;

@@ -63,11 +63,11 @@ pub static VERBS: [Verb; 20] = [
         id: VerbId::Create,
         name: "create",
         usage: &["[--bundle DIR] [OPTIONS] ID"],
-        summary: "set up the container that a bundle describes, without running its program",
+        summary: "set up a bundle's container; its program waits",
         about: &[
             "Does everything that `run` does but for the program, which waits for `start`. The command returns, and the container stays until `delete`.",
         ],
-        examples: &[("create -b ./web web1", "then `start web1`, and `delete web1` at last")],
+        examples: &[("create -b ./web web1", "then `start web1`")],
         groups: &[&CREATION, &CALLER],
         operands: Operands::Words { least: 1, most: 1 },
         complete: Complete::Nothing,

@@ -40,6 +40,7 @@ mod minimal_init;
 mod model;
 mod mount_checks;
 mod mounts;
+mod names;
 mod namespaces;
 mod network;
 mod network_rules;
@@ -118,7 +119,9 @@ pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> 
 /// use nsplan::{config::Config, facts::HostFacts, plan::plan_created, types::HostPath};
 ///
 /// let root = HostPath::new("/srv/rootfs").expect("absolute");
-/// let config = Config::sandbox(root, vec!["sh".into()], false);
+/// let mut config = Config::sandbox(root, vec!["sh".into()], false);
+/// // The container outlives its creator.
+/// config.process.as_mut().expect("a sandbox has one").parent_death_signal = None;
 /// let plan = plan_created(&config, &HostFacts::example()).expect("root may do this");
 /// assert!(plan.to_string().contains("starter"));
 /// ```
@@ -300,7 +303,7 @@ fn init(
         steps.extend(hooks.inside.iter().cloned());
     }
     steps.extend(mounts.switch);
-    steps.extend(names(draft));
+    steps.extend(names::plan(draft));
     steps.extend(privileges::limits(draft, process));
     steps.extend(treatment::plan(draft, process));
     if hooks.inside.is_empty() {
@@ -315,31 +318,6 @@ fn init(
 /// No program runs that a later command would not find.
 fn recorded() -> Step {
     step(Op::Sync(SyncOp::Await(Token::Recorded)), &at("/process"))
-}
-
-/// Host and domain name.
-fn names(draft: &mut Draft<'_>) -> Vec<Step> {
-    let asked = [
-        ("/hostname", &draft.config.hostname, true),
-        ("/domainname", &draft.config.domainname, false),
-    ];
-    let mut steps = Vec::new();
-    for (pointer, name, is_host) in asked {
-        let Some(name) = name.clone() else { continue };
-        // A joined one is somebody's whose wish it is too: containers of a pod share it, and each names it.
-        draft.require_own(&at(pointer), NamespaceKind::Uts);
-        draft.check_nul(&at(pointer), &name);
-        if name.len() > 64 {
-            draft.refuse(&at(pointer), Refusal::LimitInvalid { expected: "at most 64 bytes" });
-        }
-        let op = if is_host {
-            NamespaceOp::SetHostname { name }
-        } else {
-            NamespaceOp::SetDomainname { name }
-        };
-        steps.push(step(Op::Namespace(op), &at(pointer)));
-    }
-    steps
 }
 
 /// The scripts of the parent and of the process in between.

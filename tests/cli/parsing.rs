@@ -79,6 +79,8 @@ fn every_option_of_every_verb_is_understood_in_every_spelling() {
                 | VerbId::Help
                 | VerbId::Man => "",
             };
+            // The file is in the place of the command.
+            let words = if opt.long == "process" { "id" } else { words };
             for spelling in spellings {
                 let line = format!("{} {spelling} {words}", verb.name);
                 let Err(failure) = request(&line) else {

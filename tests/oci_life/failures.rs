@@ -142,7 +142,10 @@ fn what_went_wrong_is_in_the_log_as_engines_read_it() {
     for line in text.lines() {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         assert_eq!(line["level"], "error");
-        assert!(line["msg"].as_str().unwrap().contains("`nobody` does not exist"), "{line}");
+        assert!(
+            line["msg"].as_str().unwrap().contains("nobody: container does not exist"),
+            "{line}"
+        );
         assert!(line["time"].as_str().unwrap().starts_with("20"), "{line}");
     }
 }
