@@ -46,6 +46,7 @@ mod start;
 mod state;
 mod statistics;
 mod systemd;
+mod update;
 mod window;
 
 pub use bus::BusError;
@@ -70,6 +71,7 @@ pub use spawn::{spawn, spawn_through};
 pub use stage::{Stage, StageError, init_pipe};
 pub use start::{StartError, start};
 pub use statistics::{LinkStatistics, Traffic, link_statistics};
+pub use update::{UpdateCause, UpdateError, cgroup_values};
 pub use window::{set_window_size, window_size};
 
 pub use crate::sys::Fault;

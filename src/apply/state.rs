@@ -123,10 +123,7 @@ impl Directory {
 
     /// Puts a record in the place of the one that is there, if any: a reader finds the one or the other.
     pub(crate) fn write_record(&self, text: &[u8]) -> Outcome {
-        let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW;
-        let file = fd::openat(self.own.fd(), NEW_RECORD, flags, 0o600)?;
-        fd::write(file.fd(), text)?;
-        file::rename(self.own.fd(), NEW_RECORD, RECORD)
+        write_record(self.own.fd(), text)
     }
 
     /// Removes it, also one that was not finished.
@@ -249,6 +246,20 @@ impl Seen {
         Ok(door::is_open(&door_path(self.own.fd()))?)
     }
 
+    /// Whether the record is this command's to change, by a lock on the directory, which lasts as long as this does.
+    pub(crate) fn claim(&self) -> Result<bool, StateError> {
+        Ok(lock(self.own.fd())?)
+    }
+
+    /// Puts a record in the place of the one that is there; one of a container that has gone meanwhile goes as well.
+    pub(crate) fn write_record(&self, text: &[u8]) -> Outcome {
+        write_record(self.own.fd(), text)?;
+        if !self.is_container() {
+            let _ = file::unlinkat(self.own.fd(), RECORD);
+        }
+        Ok(())
+    }
+
     /// Whether there is a journal: what the directory of a container always has.
     pub(crate) fn is_container(&self) -> bool {
         fd::openat(self.own.fd(), JOURNAL_C, O_PATH | O_NOFOLLOW, 0).is_ok()
@@ -268,6 +279,13 @@ impl Seen {
             answer => Ok(!host::try_lock(answer?.fd())?),
         }
     }
+}
+
+fn write_record(directory: Fd, text: &[u8]) -> Outcome {
+    let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW;
+    let file = fd::openat(directory, NEW_RECORD, flags, 0o600)?;
+    fd::write(file.fd(), text)?;
+    file::rename(directory, NEW_RECORD, RECORD)
 }
 
 /// What is read back is authority: a plain file that nobody else could write to, and no larger than a limit.

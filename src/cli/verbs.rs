@@ -2,9 +2,10 @@
 //!
 //! Pure.
 
+pub use super::foreign::{ALIASES, FOREIGN};
 use super::options::{
-    BUNDLE, CALLER, CREATION, DELETION, FILES, GLOBAL, ISOLATION, JOINING, LIFE, LIMITS, LISTING,
-    PLANNING, PRINTING, PRIVILEGES, PROCESS, PROCESSES, SIGNALLING, TEMPLATE,
+    BUNDLE, CALLER, CREATION, DELETION, EVENTS, FILES, GLOBAL, ISOLATION, JOINING, LIFE, LIMITS,
+    LISTING, PLANNING, PRINTING, PRIVILEGES, PROCESS, PROCESSES, SIGNALLING, TEMPLATE, UPDATE,
 };
 use super::spec::{Complete, Operands, Tool, Verb, VerbId};
 
@@ -20,7 +21,7 @@ pub const EXIT_CODES: &[(&str, &str)] = &[
 ];
 
 /// All verbs, in the order of help.
-pub static VERBS: [Verb; 20] = [
+pub static VERBS: [Verb; 22] = [
     Verb {
         id: VerbId::Do,
         name: "do",
@@ -200,13 +201,42 @@ pub static VERBS: [Verb; 20] = [
     Verb {
         id: VerbId::Ps,
         name: "ps",
-        usage: &["[--format table|json] ID"],
+        usage: &["[--format table|json] ID [OPTION OF ps…]"],
         summary: "list the processes of a container",
         about: &[
-            "Prints the numbers of the container's processes, as the host sees them. It needs a control group of its own for more than the first.",
+            "Prints what ps(1) says of the container's processes, as the host sees them; what follows ID is for ps, `-ef` otherwise. As JSON it is their numbers. It needs a control group of its own for more than the first.",
         ],
-        examples: &[("ps -f json web1", "as JSON")],
+        examples: &[("ps web1 -o pid,rss,args", "columns of ps"), ("ps -f json web1", "as JSON")],
         groups: &[&PROCESSES],
+        operands: Operands::Passed,
+        complete: Complete::Nothing,
+    },
+    Verb {
+        id: VerbId::Events,
+        name: "events",
+        usage: &["[--stats] [--interval TIME] ID"],
+        summary: "tell what a container uses, and when its memory runs out",
+        about: &[
+            "Prints events as JSON, one a line, until the container has ended: `stats` in each interval with CPU, memory, tasks, block devices, huge pages and interfaces, and `oom` when the container runs out of memory.",
+        ],
+        examples: &[("events --stats web1", "once"), ("events --interval 1s web1", "each second")],
+        groups: &[&EVENTS],
+        operands: Operands::Words { least: 1, most: 1 },
+        complete: Complete::Nothing,
+    },
+    Verb {
+        id: VerbId::Update,
+        name: "update",
+        usage: &["[OPTIONS] ID"],
+        summary: "change the limits of a running container",
+        about: &[
+            "Changes the limits that are given and leaves the others. Values are written in the order in which the kernel takes them beside those that are there; if one is refused, all are as they were.",
+        ],
+        examples: &[
+            ("update -m 1g --pids-limit 200 web1", "two limits"),
+            ("update -r - web1 < limits.json", "a document"),
+        ],
+        groups: &[&UPDATE, &LIMITS],
         operands: Operands::Words { least: 1, most: 1 },
         complete: Complete::Nothing,
     },
@@ -328,6 +358,8 @@ pub const VERB_NAMES: &[&str] = &[
     "state",
     "kill",
     "ps",
+    "events",
+    "update",
     "pause",
     "resume",
     "delete",
@@ -335,55 +367,4 @@ pub const VERB_NAMES: &[&str] = &[
     "help",
     "completions",
     "man",
-];
-
-/// Other spellings of options.
-pub const ALIASES: &[(&str, &str)] = &[
-    ("network", "net"),
-    ("cwd", "workdir"),
-    ("cap", "cap-add"),
-    ("additional-gids", "group-add"),
-    ("no-new-privs", "no-new-privileges"),
-];
-
-/// Options of other tools that mean something nsplan does differently or not at all, and what to do instead.
-pub const FOREIGN: &[(&str, &str)] = &[
-    ("add-host", "bind a hosts file: -v ./hosts:/etc/hosts:ro"),
-    ("bind", "use -v SRC:DST"),
-    ("chdir", "use -w DIR"),
-    ("chroot", "use --rootfs DIR"),
-    (
-        "detach",
-        "nsplan stays in the foreground; let a service manager or `&` put it in the background",
-    ),
-    ("dev", "a private /dev is always there; --device adds to it"),
-    ("dev-bind", "use --device PATH for a node"),
-    ("die-with-parent", "that is always so"),
-    ("dns", "bind a resolv.conf: -v ./resolv.conf:/etc/resolv.conf:ro"),
-    ("entrypoint", "the words after the options are the command, there is no image to override"),
-    ("env-file", "use -e NAME=VALUE for each, or `env $(cat FILE) nsplan do -e NAME …`"),
-    ("fork", "that is always so"),
-    ("ip", "nsplan do has no interface but loopback; describe others in a container.json"),
-    ("map-root-user", "that is the default for an ordinary user; root says --userns private"),
-    ("mount-proc", "a private /proc is always there"),
-    ("new-session", "that is always so"),
-    (
-        "privileged",
-        "name what is needed instead: --cap-add, --device, --unmask, --net host; all but everything is --cap-add ALL --unmask ALL",
-    ),
-    ("proc", "a private /proc is always there"),
-    ("publish", "use --net host, or describe an interface in a container.json"),
-    ("pull", "there are no images; give a directory with --rootfs DIR"),
-    ("restart", "let a service manager restart it"),
-    ("rm", "that is always so: nothing stays"),
-    ("ro-bind", "use -v SRC:DST:ro"),
-    ("runtime", "nsplan is the runtime"),
-    ("security-opt", "use --no-new-privileges, --apparmor, --process-label, --mask or --unmask"),
-    ("setenv", "use -e NAME=VALUE"),
-    ("share-net", "use --net host"),
-    ("stop-signal", "nsplan passes on the signals it gets"),
-    ("unshare-all", "that is the default"),
-    ("unshare-net", "that is the default"),
-    ("unshare-user", "use --userns private"),
-    ("volumes-from", "use -v SRC:DST"),
 ];

@@ -31,7 +31,7 @@ fn the_program_runs_when_it_is_started_and_not_before() {
     assert_eq!(life.printed(), "started\n");
     let state = life.state();
     assert_eq!(state["status"], "stopped");
-    assert_eq!(state.get("pid"), None, "nobody has that number any more");
+    assert_eq!(state["pid"], 0, "nobody has that number any more");
     life.done(&["delete", &life.id]);
     life.is_gone();
 }

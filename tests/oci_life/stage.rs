@@ -105,7 +105,7 @@ impl Life {
             |entries| entries.map(|entry| entry.unwrap().file_name()).collect(),
         );
         assert!(!left.iter().any(|name| name == self.id.as_str()), "{left:?}");
-        assert_eq!(cgroups_named(&self.id), [PathBuf::new(); 0]);
+        assert_eq!(cgroups_named(&self.id), Vec::<PathBuf>::new());
     }
 }
 

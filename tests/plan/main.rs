@@ -13,3 +13,4 @@ mod properties;
 mod snapshots;
 mod strategies;
 mod systemd;
+mod update;
