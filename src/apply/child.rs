@@ -250,6 +250,7 @@ impl Child<'_> {
             | Act::SetCapabilities { .. }
             | Act::SetAmbient(_)
             | Act::NoNewPrivileges => identity::act(act),
+            Act::NewKeyring => treatment::new_keyring(),
             Act::Personality(word) => treatment::personality(*word),
             Act::IoPriority(value) => treatment::set_io_priority(*value),
             Act::Scheduler(attr) => treatment::set_scheduler(attr),

@@ -320,7 +320,8 @@ fn process(actor: Actor, op: &ProcessOp) -> Lowered<Act> {
         &ProcessOp::SetRlimit { resource, limit } => {
             Act::SetRlimit { resource: resource.number(), limit }
         }
-        ProcessOp::SetPersonality { .. }
+        ProcessOp::NewKeyring
+        | ProcessOp::SetPersonality { .. }
         | ProcessOp::SetIoPriority { .. }
         | ProcessOp::SetScheduler { .. }
         | ProcessOp::SetMemoryPolicy { .. } => return treatment::lower(op),

@@ -65,7 +65,7 @@ pub use program::Program;
 pub use reexec::InitProgram;
 pub use remove::{is_created, remove};
 pub use root_entries::root_entries;
-pub use running::{Listed, Running, StateError, Status, records};
+pub use running::{Listed, Running, StateError, Status, record, records};
 pub use seal::seal_program;
 pub use spawn::{spawn, spawn_through};
 pub use stage::{Stage, StageError, init_pipe};

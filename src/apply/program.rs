@@ -176,6 +176,7 @@ pub(crate) enum Act {
         resource: u32,
         limit: Rlimit,
     },
+    NewKeyring,
     Personality(u32),
     IoPriority(u32),
     Scheduler(SchedAttr),

@@ -210,6 +210,12 @@ impl Running {
         self.hold.pidfd().map(AsFd::as_fd)
     }
 
+    /// The cgroups of a record, whether its first process runs or not: others of its processes may.
+    #[must_use]
+    pub fn cgroup_of(record: &Record) -> Option<CgroupHandle> {
+        CgroupHandle::recorded(&record.planned.cgroups)
+    }
+
     /// Where it is in its life now.
     ///
     /// # Errors
@@ -265,6 +271,16 @@ pub fn records(root: &Path) -> Result<Vec<Listed>, StateError> {
         listed.extend(look(&seen, id));
     }
     Ok(listed)
+}
+
+/// The container `id` that the state directory `root` knows of.
+///
+/// # Errors
+/// When there is none, or the directory cannot be trusted or read.
+pub fn record(root: &Path, id: &str) -> Result<Listed, StateError> {
+    let absent = || StateError::Absent { id: id.to_string() };
+    let seen = Seen::open(root, id)?.ok_or_else(absent)?;
+    look(&seen, id.to_string()).ok_or_else(absent)
 }
 
 /// `None`: the directory is none of a container, or goes away at this moment.

@@ -6,13 +6,13 @@ use std::path::Path;
 use super::args::{ContainerId, Given, Request};
 use super::attend::attend;
 use super::bundle::{absolute, refused};
-use super::life::{ConsoleSocket, write_pid};
+use super::life::{ConsoleSocket, announce};
 use super::report::{Failure, Problem, Sources};
 use super::run::{Attempt, failed, is_exposed, seal, state_root};
 use super::sandbox::{Surroundings, joining};
 use super::signals::Signals;
 use crate::apply::probe::probe;
-use crate::apply::{Io, Running, inherited, spawn};
+use crate::apply::{Io, Running, Status, inherited, spawn};
 use crate::config::{NamespaceSource, Process, process_from_oci};
 use crate::plan::{Plan, Record, join, join_needs, plan_hint};
 use crate::types::NamespaceKind;
@@ -28,6 +28,8 @@ pub struct Exec {
     pub command: Vec<String>,
     /// The file that describes the process, instead of options and a command.
     pub process: Option<String>,
+    /// Also in a container that is paused.
+    pub ignore_paused: bool,
     /// Do not wait for its end.
     pub detach: bool,
     /// Where its pid is written.
@@ -47,6 +49,11 @@ pub fn exec(request: &Request, exec: &Exec, explain: &dyn Fn(&Plan)) -> Result<u
     let running = Running::open(Path::new(root.as_str()), exec.id.as_str()).map_err(|error| {
         Failure::from(Problem::of(&error).hint(format!("state is looked for in {root}")))
     })?;
+    if running.status() == Ok(Status::Paused) && !exec.ignore_paused {
+        let hint = "`nsplan resume` lets it go on; --ignore-paused runs the command once that has happened";
+        let text = format!("{}: the container is paused", exec.id);
+        return Err(Problem::new(text).hint(hint).into());
+    }
     let record = running.record();
     let (process, sources) = process(exec, record)?;
     if is_exposed(creates_user_namespace(record), &record.planned.uid_mappings) {
@@ -63,13 +70,7 @@ pub fn exec(request: &Request, exec: &Exec, explain: &dyn Fn(&Plan)) -> Result<u
         _ => None,
     };
     let mut joined = spawn(&plan, io).map_err(|error| failed(&attempt, &error))?;
-    if let (Some(console), Some(master)) = (console, joined.terminal.take_if(|_| has_socket(exec)))
-    {
-        console.send(master.as_fd())?;
-    }
-    if let Some(file) = &exec.pid_file {
-        write_pid(file, joined.pid())?;
-    }
+    announce(&mut joined, console, exec.pid_file.as_deref())?;
     if exec.detach {
         return Ok(0);
     }

@@ -12,7 +12,7 @@ use super::bundle::{Document, Owner, absolute, read_bundle, read_file};
 use super::completions::completions;
 use super::delete::delete;
 use super::events::watch;
-use super::exec::exec;
+use super::exec::{exec, passed};
 use super::help::{help, runtime_version};
 use super::life::{self, Life, live};
 use super::log::Log;
@@ -86,16 +86,7 @@ fn carry_out(request: &Request, log: &Log) -> Result<u8, Failure> {
             let made = sandbox(options, command.clone(), &surroundings(options, None)?)?;
             let Sandbox { config, sources, id, timeout } = made;
             let config = request.driven(config);
-            let job = Job { config: &config, sources: &sources, id, timeout, bundle: None };
-            start(&state_root(request)?, &explain, job)
-        }
-        Action::Run { bundle, id, command } => {
-            let (document, sources) = read_bundle(bundle)?;
-            let is_root = request.is_root();
-            let config = document.config(command, &Owner { id: Some(id), is_root })?;
-            let config = request.driven(config);
-            let (id, bundle) = (id.clone(), Some(absolute(bundle)?));
-            let job = Job { config: &config, sources: &sources, id, timeout: None, bundle };
+            let job = Job { timeout, ..Job::new(&config, &sources, id) };
             start(&state_root(request)?, &explain, job)
         }
         Action::Life(life) => live(request, life, &explain),
@@ -122,6 +113,17 @@ pub(super) struct Job<'a> {
     pub(super) id: ContainerId,
     pub(super) timeout: Option<Duration>,
     pub(super) bundle: Option<HostPath>,
+    /// How many descriptors from 3 on are passed to it.
+    pub(super) passed: u16,
+    /// Where the number of its first process is written.
+    pub(super) pid_file: Option<&'a str>,
+}
+
+impl<'a> Job<'a> {
+    /// One that nobody else has to do with.
+    pub(super) const fn new(config: &'a Config, sources: &'a Sources, id: ContainerId) -> Self {
+        Self { config, sources, id, timeout: None, bundle: None, passed: 0, pid_file: None }
+    }
 }
 
 /// Starts a container and stays with it; `explain` is told the plan before it is carried out.
@@ -137,18 +139,20 @@ pub(super) fn start(root: &HostPath, explain: &dyn Fn(&Plan), job: Job<'_>) -> R
         .map_err(|errno| Failure::from(Problem::new(format!("signalfd = {errno}"))))?;
     let state = StateDir { root: root.as_str().into(), id: job.id.to_string() };
     let bundle = job.bundle.clone();
-    let container =
-        spawn(&plan, Io { state: Some(state), bundle, ..Io::default() }).map_err(|error| {
-            let program = job.config.process.as_ref().and_then(|process| process.args.first());
-            failed(&Attempt { plan: &plan, program, sources: job.sources }, &error)
-        })?;
+    let passed = passed(job.passed)?;
+    let io = Io { state: Some(state), bundle, passed, ..Io::default() };
+    let mut container = spawn(&plan, io).map_err(|error| {
+        let program = job.config.process.as_ref().and_then(|process| process.args.first());
+        failed(&Attempt { plan: &plan, program, sources: job.sources }, &error)
+    })?;
+    life::announce(&mut container, None, job.pid_file)?;
     attend(container, &signals, job.timeout)
 }
 
 fn starts_containers(action: &Action) -> bool {
     matches!(
         action,
-        Action::Do { .. } | Action::Run { .. } | Action::Life(Life::Create(_)) | Action::Exec(_)
+        Action::Do { .. } | Action::Life(Life::Create(_) | Life::Run { .. }) | Action::Exec(_)
     )
 }
 

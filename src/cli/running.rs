@@ -9,7 +9,7 @@ use super::args::{ContainerId, Request};
 use super::listing::{containers, described, owner, processes};
 use super::report::{Failure, Problem};
 use super::run::{pretty, print, state_root};
-use crate::apply::{CgroupHandle, Running, StateError, Status, records};
+use crate::apply::{CgroupHandle, ControlError, Running, Status, record, records};
 use crate::config::OCI_VERSION;
 use crate::plan::Record;
 use crate::types::Signal;
@@ -102,10 +102,7 @@ pub(super) fn cgroup(running: &Running) -> Result<CgroupHandle, Failure> {
 }
 
 fn state(root: &Path, id: &ContainerId) -> Result<u8, Failure> {
-    let all = records(root).map_err(|error| Problem::of(&error))?;
-    let found = all.into_iter().find(|listed| listed.id == id.as_str());
-    let absent = || Problem::of(&StateError::Absent { id: id.to_string() });
-    let listed = found.ok_or_else(absent)?;
+    let listed = record(root, id.as_str()).map_err(|error| Problem::of(&error))?;
     if let Some(problem) = &listed.problem {
         return Err(Problem::of(problem).into());
     }
@@ -134,24 +131,30 @@ pub(super) fn oci_state(record: &Record, status: Status) -> Value {
 }
 
 fn kill(root: &Path, id: &ContainerId, signal: Signal, all: bool) -> Result<u8, Failure> {
-    let running = &open(root, id)?;
-    match (all, running.cgroup()) {
-        (false, _) | (true, None) => {
-            running.signal(signal).map_err(|error| Problem::of(&error).at(id))?;
-        }
-        (true, Some(cgroup)) if signal == Signal::KILL => {
-            cgroup.kill(FREEZE).map_err(|error| Problem::of(&error).at(id))?;
-        }
-        (true, Some(_)) => {
-            for pid in pids(running)? {
-                let pid = nix::unistd::Pid::from_raw(pid.cast_signed());
-                let signal = nix::sys::signal::Signal::try_from(i32::from(signal.number()));
-                // One that is gone by now needs no signal any more.
-                let _ = signal.and_then(|signal| nix::sys::signal::kill(pid, signal));
-            }
-        }
+    let of_all = if all { cgroup_of(root, id)? } else { None };
+    let Some(cgroup) = of_all else {
+        let running = open(root, id)?;
+        running.signal(signal).map_err(|error| Problem::of(&error).at(id))?;
+        return Ok(0);
+    };
+    let fail = |error: ControlError| Failure::from(Problem::of(&error).at(id));
+    if signal == Signal::KILL {
+        cgroup.kill(FREEZE).map_err(fail)?;
+        return Ok(0);
+    }
+    for pid in cgroup.pids(true).map_err(fail)? {
+        let pid = nix::unistd::Pid::from_raw(pid.cast_signed());
+        let signal = nix::sys::signal::Signal::try_from(i32::from(signal.number()));
+        // One that is gone by now needs no signal any more.
+        let _ = signal.and_then(|signal| nix::sys::signal::kill(pid, signal));
     }
     Ok(0)
+}
+
+/// The control group of a container, also of one whose first process has ended and has left others.
+fn cgroup_of(root: &Path, id: &ContainerId) -> Result<Option<CgroupHandle>, Failure> {
+    let listed = record(root, id.as_str()).map_err(|error| Problem::of(&error))?;
+    Ok(listed.record.as_deref().and_then(Running::cgroup_of))
 }
 
 /// Its processes by their numbers here; without a cgroup only the first is known.

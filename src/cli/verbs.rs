@@ -6,6 +6,7 @@ pub use super::foreign::{ALIASES, FOREIGN};
 use super::options::{
     BUNDLE, CALLER, CREATION, DELETION, EVENTS, FILES, GLOBAL, ISOLATION, JOINING, LIFE, LIMITS,
     LISTING, PLANNING, PRINTING, PRIVILEGES, PROCESS, PROCESSES, SIGNALLING, TEMPLATE, UPDATE,
+    WAITING,
 };
 use super::spec::{Complete, Operands, Tool, Verb, VerbId};
 
@@ -46,7 +47,7 @@ pub static VERBS: [Verb; 22] = [
     Verb {
         id: VerbId::Run,
         name: "run",
-        usage: &["--bundle DIR ID [--] [COMMAND [ARGUMENT…]]"],
+        usage: &["[--bundle DIR] [OPTIONS] ID [--] [COMMAND [ARGUMENT…]]"],
         summary: "run the container that a bundle describes",
         about: &[
             "Runs a container as the bundle describes it, and waits for its end. A bundle is a directory with an OCI config.json, or else with libcontainer's container.json, which names no command: without one, `sh` is run.",
@@ -56,7 +57,7 @@ pub static VERBS: [Verb; 22] = [
             ("run --bundle ./web web1", "what the bundle says"),
             ("run -b ./web web1 httpd -f", "a server"),
         ],
-        groups: &[&BUNDLE],
+        groups: &[&WAITING, &CREATION, &CALLER],
         operands: Operands::Command { before: 1, required: false },
         complete: Complete::Files,
     },

@@ -134,6 +134,9 @@ pub struct Config {
     /// NUMA memory policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_policy: Option<MemoryPolicy>,
+    /// Whether it begins with an empty session keyring of its own, instead of the caller's with all its keys.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub new_keyring: bool,
     /// The directory of the bundle, which hooks are told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bundle: Option<HostPath>,
@@ -269,6 +272,7 @@ impl Config {
             hooks: Hooks::default(),
             intel_rdt: None,
             personality: None,
+            new_keyring: false,
             memory_policy: None,
             bundle: None,
             annotations: BTreeMap::new(),

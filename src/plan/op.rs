@@ -654,6 +654,9 @@ pub enum ProcessOp {
         /// The limit.
         limit: Rlimit,
     },
+    /// `keyctl(KEYCTL_JOIN_SESSION_KEYRING)` without a name: an empty session keyring of its own. A kernel without keys
+    /// (`ENOSYS`) has nothing to keep from it.
+    NewKeyring,
     /// `personality(2)`.
     SetPersonality {
         /// The execution domain.

@@ -400,6 +400,7 @@ impl fmt::Display for ProcessOp {
             Self::SetRlimit { resource, limit } => {
                 write!(f, "limit {resource} to {} of {}", limit.soft, limit.hard)
             }
+            Self::NewKeyring => f.write_str("begin a new session keyring"),
             Self::SetPersonality { domain } => write!(f, "set the personality {domain}"),
             Self::SetIoPriority { class, priority } => {
                 write!(f, "set the I/O priority {class} {priority}")

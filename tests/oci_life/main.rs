@@ -2,9 +2,11 @@
 //! they are in between.
 #![allow(clippy::unwrap_used, reason = "a test says no more by an error of its own")]
 
+mod engine;
 mod failures;
 mod killed;
 mod life;
+mod rootless;
 mod stage;
 mod terminal;
 

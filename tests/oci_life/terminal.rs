@@ -54,6 +54,9 @@ fn a_terminal_without_anybody_for_it_is_refused_before_anything_is_made() {
     let words = ["create", "--bundle", &life.here(), "--console-socket", nowhere, &life.id];
     let (_, error) = life.refused(&words);
     assert!(error.contains("No such file"), "{error}");
+    let words = ["run", "--bundle", &life.here(), "--console-socket", nowhere, &life.id];
+    let (_, error) = life.refused(&words);
+    assert!(error.contains("only with --detach"), "{error}");
     life.is_gone();
 }
 

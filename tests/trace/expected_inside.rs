@@ -304,6 +304,7 @@ fn process(op: &ProcessOp) -> Vec<Item> {
             let (soft, hard) = (amount(limit.soft), amount(limit.hard));
             one(format!("prlimit64 {resource} {{rlim_cur={soft}, rlim_max={hard}}}"))
         }
+        ProcessOp::NewKeyring => one("keyctl KEYCTL_JOIN_SESSION_KEYRING NULL"),
         // The samples have none.
         ProcessOp::SetPersonality { .. }
         | ProcessOp::SetIoPriority { .. }

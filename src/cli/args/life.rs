@@ -9,15 +9,25 @@ use super::super::words::take_switch;
 use super::running::preserve_fds;
 use super::{Given, container_id, take};
 
-pub(super) fn create(mut given: Vec<Given>, words: &[String]) -> Result<Life, Failure> {
-    let create = Create {
-        id: container_id(&words[0])?,
-        bundle: take(&mut given, OptId::CreateBundle).unwrap_or_else(|| ".".into()),
-        pid_file: take(&mut given, OptId::PidFile),
-        console_socket: take(&mut given, OptId::ConsoleSocket),
-        preserve_fds: preserve_fds(&mut given)?,
-        no_pivot: take_switch(&mut given, OptId::NoPivot),
-        no_new_keyring: take_switch(&mut given, OptId::NoNewKeyring),
-    };
-    Ok(Life::Create(create))
+pub(super) fn create(mut given: Vec<Given>, words: Vec<String>) -> Result<Life, Failure> {
+    Ok(Life::Create(asked(&mut given, words)?))
+}
+
+pub(super) fn run(mut given: Vec<Given>, words: Vec<String>) -> Result<Life, Failure> {
+    let detach = take_switch(&mut given, OptId::RunDetach);
+    Ok(Life::Run { asked: asked(&mut given, words)?, detach })
+}
+
+/// The first word is the name, the others are a command.
+fn asked(given: &mut Vec<Given>, mut words: Vec<String>) -> Result<Create, Failure> {
+    Ok(Create {
+        id: container_id(&words.remove(0))?,
+        bundle: take(given, OptId::CreateBundle).unwrap_or_else(|| ".".into()),
+        command: words,
+        pid_file: take(given, OptId::PidFile),
+        console_socket: take(given, OptId::ConsoleSocket),
+        preserve_fds: preserve_fds(given)?,
+        no_pivot: take_switch(given, OptId::NoPivot),
+        no_new_keyring: take_switch(given, OptId::NoNewKeyring),
+    })
 }

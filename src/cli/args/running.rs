@@ -11,6 +11,7 @@ use super::super::report::Failure;
 use super::super::running::Query;
 use super::super::units::Span;
 use super::super::update::Change;
+use super::super::words::take_switch;
 use super::{Action, Given, container_id, take, usage};
 use crate::types::Signal;
 
@@ -19,9 +20,8 @@ pub(super) fn exec(mut given: Vec<Given>, mut words: Vec<String>) -> Result<Acti
     let console_socket = take(&mut given, OptId::ConsoleSocket);
     let process = take(&mut given, OptId::ProcessFile);
     let preserve_fds = preserve_fds(&mut given)?;
-    let count = given.len();
-    given.retain(|given| given.opt.id != OptId::Detach);
-    let detach = given.len() < count;
+    let detach = take_switch(&mut given, OptId::Detach);
+    let ignore_paused = take_switch(&mut given, OptId::IgnorePaused);
     let id = container_id(&words.remove(0))?;
     match &process {
         None if words.is_empty() => {
@@ -39,6 +39,7 @@ pub(super) fn exec(mut given: Vec<Given>, mut words: Vec<String>) -> Result<Acti
         options: given,
         command: words,
         process,
+        ignore_paused,
         detach,
         pid_file,
         console_socket,

@@ -4,17 +4,17 @@
 //! OCI runtime-spec, `runtime.md`, "Lifecycle".
 
 mod console;
+mod listen;
 mod pid_file;
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use super::args::{ContainerId, Request};
 use super::bundle::{Owner, absolute, read_bundle};
-use super::exec::passed;
-use super::report::{EXIT_NOT_FOUND, EXIT_OWN, Failure, Problem};
-use super::run::{Attempt, failed, is_exposed, plan_with, seal, state_root};
-use super::state;
+use super::report::{EXIT_NOT_FOUND, EXIT_OWN, Failure, Problem, Sources};
+use super::run::{Attempt, Job, failed, is_exposed, plan_with, seal, state_root};
+use super::{exec, run, state};
 use crate::apply::{self, Container, Io, StartError, StateDir, StateError, spawn};
 use crate::config::{Config, RootSwitch};
 use crate::plan::{Plan, plan_created};
@@ -30,6 +30,13 @@ pub enum Life {
     Create(Create),
     /// Its program is run.
     Start(ContainerId),
+    /// Both.
+    Run {
+        /// What is made.
+        asked: Create,
+        /// Not waited for: it stays until it is deleted.
+        detach: bool,
+    },
 }
 
 /// What `create` was asked for.
@@ -39,6 +46,8 @@ pub struct Create {
     pub id: ContainerId,
     /// Where it is described.
     pub bundle: String,
+    /// Program and arguments instead of those of the bundle; empty for these.
+    pub command: Vec<String>,
     /// Where the number of its first process is written.
     pub pid_file: Option<String>,
     /// Where the master of its terminal is sent.
@@ -59,17 +68,53 @@ pub fn live(request: &Request, life: &Life, explain: &dyn Fn(&Plan)) -> Result<u
     match life {
         Life::Create(asked) => create(request, asked, explain),
         Life::Start(id) => start(&state_root(request)?, id),
+        Life::Run { asked, detach: true } => detached(request, asked, explain),
+        Life::Run { asked, detach: false } => attended(request, asked, explain),
     }
 }
 
-fn create(request: &Request, asked: &Create, explain: &dyn Fn(&Plan)) -> Result<u8, Failure> {
+/// Created and started; what cannot be started does not stay.
+fn detached(request: &Request, asked: &Create, explain: &dyn Fn(&Plan)) -> Result<u8, Failure> {
+    create(request, asked, explain)?;
+    let root = state_root(request)?;
+    start(&root, &asked.id).inspect_err(|_| {
+        let _ = delete(&root, &asked.id, true);
+    })
+}
+
+/// This command stays with it.
+fn attended(request: &Request, asked: &Create, explain: &dyn Fn(&Plan)) -> Result<u8, Failure> {
+    if let Some(path) = &asked.console_socket {
+        let text = format!("--console-socket {path}: only with --detach");
+        let hint = "the terminal is copied by the command that stays";
+        return Err(Problem::new(text).hint(hint).into());
+    }
+    let (config, sources, passed) = described(request, asked)?;
+    let job = Job {
+        bundle: Some(absolute(&asked.bundle)?),
+        passed,
+        pid_file: asked.pid_file.as_deref(),
+        ..Job::new(&config, &sources, asked.id.clone())
+    };
+    run::start(&state_root(request)?, explain, job)
+}
+
+/// The bundle with what the options say beside, and how many descriptors are passed on.
+fn described(request: &Request, asked: &Create) -> Result<(Config, Sources, u16), Failure> {
     let (document, sources) = read_bundle(&asked.bundle)?;
     let is_root = request.is_root();
-    let config = document.config(&[], &Owner { id: Some(&asked.id), is_root })?;
+    let config = document.config(&asked.command, &Owner { id: Some(&asked.id), is_root })?;
     let mut config = request.driven(config);
     if asked.no_pivot {
         config.root.switch = RootSwitch::MoveMount;
     }
+    config.new_keyring &= !asked.no_new_keyring;
+    let listening = listen::inherit(&mut config);
+    Ok((config, sources, listening.saturating_add(asked.preserve_fds)))
+}
+
+fn create(request: &Request, asked: &Create, explain: &dyn Fn(&Plan)) -> Result<u8, Failure> {
+    let (config, sources, passed) = described(request, asked)?;
     if is_exposed(config.creates(NamespaceKind::User), &config.uid_mappings) {
         seal()?;
     }
@@ -78,18 +123,18 @@ fn create(request: &Request, asked: &Create, explain: &dyn Fn(&Plan)) -> Result<
     explain(&plan);
     let root = state_root(request)?;
     state::prepare(&root, nix::unistd::geteuid().as_raw())?;
-    let passed = passed(asked.preserve_fds)?;
+    let passed = exec::passed(passed)?;
     let io = Io {
         state: Some(StateDir { root: root.as_str().into(), id: asked.id.to_string() }),
         bundle: Some(absolute(&asked.bundle)?),
         passed,
         ..Io::default()
     };
-    let container = spawn(&plan, io).map_err(|error| {
+    let mut container = spawn(&plan, io).map_err(|error| {
         let program = config.process.as_ref().and_then(|process| process.args.first());
         failed(&Attempt { plan: &plan, program, sources: &sources }, &error)
     })?;
-    announce(container, console, asked.pid_file.as_deref())?;
+    announce(&mut container, console, asked.pid_file.as_deref())?;
     Ok(0)
 }
 
@@ -114,13 +159,13 @@ fn console(config: &Config, socket: Option<&str>) -> Result<Option<ConsoleSocket
 
 /// Sends the terminal, then tells the number: who reads it finds everything done. A container that cannot be announced
 /// would be nobody's, and goes.
-fn announce(
-    mut container: Container,
+pub(super) fn announce(
+    container: &mut Container,
     console: Option<ConsoleSocket>,
     pid_file: Option<&str>,
 ) -> Result<(), Failure> {
-    let master: Option<OwnedFd> = container.terminal.take();
-    let sent = match (&console, &master) {
+    let sends = console.is_some();
+    let sent = match (console, container.terminal.take_if(|_| sends)) {
         (Some(console), Some(master)) => console.send(master.as_fd()),
         _ => Ok(()),
     };

@@ -65,6 +65,7 @@ fn document<'a>(door: &mut Door<'_>, node: &'a Node<'a>) -> Option<(Config, Stri
     }
     let mut config = Config::on(door.bundle.clone());
     config.bundle = Some(door.bundle.clone());
+    config.new_keyring = true;
     root(door, &mut top, &mut config);
     for (key, place) in [("hostname", "/hostname"), ("domainname", "/domainname")] {
         if let Some((text, node)) = top.text(door, key) {
