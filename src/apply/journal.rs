@@ -90,22 +90,9 @@ impl Journal {
     pub(crate) fn open(&mut self, step: StepId, state: Option<&StateDir>) -> Result<(), Cause> {
         if let Some(state) = state {
             let mut directory = Directory::open(&state.root, &state.id)?;
-            let text = directory.text()?;
-            if is_kept(&text) {
-                return Err(Cause::InUse { id: state.id.clone() });
+            if !directory.is_new() {
+                take_over(&mut directory, &state.id)?;
             }
-            if let Some(alive) = left_alive(&directory, &state.id)
-                && !alive.wait_for_end(ORPHAN)?
-            {
-                return Err(Cause::InUse { id: state.id.clone() });
-            }
-            let left = finish(&directory, &state.id, &text);
-            if !left.1.is_empty() {
-                return Err(Cause::State {
-                    reason: "what an earlier container left cannot be undone",
-                });
-            }
-            directory.empty()?;
             self.directory = Some(directory);
         }
         self.entries.push(Entry { step, op: Op::State(StateOp::CloseJournal), own: true });
@@ -276,6 +263,24 @@ fn pending(text: &str) -> Vec<Entry> {
 pub(super) fn is_kept(text: &str) -> bool {
     let is_kept = |line: &str| matches!(serde_json::from_str(line), Ok(Line::Kept));
     text.split_inclusive('\n').any(|line| line.ends_with('\n') && is_kept(line))
+}
+
+/// Makes room in a directory whose launcher is dead: what it has left is undone.
+fn take_over(directory: &mut Directory, id: &str) -> Result<(), Cause> {
+    let text = directory.text()?;
+    if is_kept(&text) {
+        return Err(Cause::InUse { id: id.into() });
+    }
+    if let Some(alive) = left_alive(directory, id)
+        && !alive.wait_for_end(ORPHAN)?
+    {
+        return Err(Cause::InUse { id: id.into() });
+    }
+    let (_, left) = finish(directory, id, &text);
+    if !left.is_empty() {
+        return Err(Cause::State { reason: "what an earlier container left cannot be undone" });
+    }
+    Ok(directory.empty()?)
 }
 
 /// Carries out what is left in a journal whose launcher is dead, or whose container is to be deleted: first everything in

@@ -44,13 +44,13 @@ impl Launcher<'_> {
         let Some((directory, state)) = self.journal.directory().zip(self.state.as_ref()) else {
             return Ok(());
         };
-        let pid = self.init()?;
+        let init = self.init.as_ref().ok_or(Cause::Protocol)?;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let record = Record {
             schema: Record::SCHEMA,
             id: state.id.clone(),
-            pid: pid.number().unsigned_abs(),
-            start_time: hold::start_time(pid)?,
+            pid: init.pid.number().unsigned_abs(),
+            start_time: hold::start_time(init.pid, init.tick)?,
             boot: running::boot().map(Into::into),
             created: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
             bundle: self.bundle.clone(),

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::format;
 
+use super::affinity::Affinity;
 use super::error::Cause;
 use super::hold::Hold;
 use super::network::Network;
@@ -38,6 +39,14 @@ impl Launcher<'_> {
             }
             Op::Hook(op) => Ok(self.hook(id, op, &step.undo)?),
             Op::Namespace(op) => Ok(self.namespace(op)?),
+            Op::Process(ProcessOp::SetAffinity { cpus }) => {
+                self.affinity = Some(Affinity::narrow(cpus)?);
+                Ok(())
+            }
+            Op::Process(ProcessOp::RestoreAffinity) => {
+                self.affinity = None;
+                Ok(())
+            }
             Op::Process(ProcessOp::HoldProc) => Ok(self.hold(Slot::Proc, hold::proc_root()?)?),
             Op::Network(op) => Ok(self.network(id, op)?),
             Op::Privilege(PrivilegeOp::Relabel { path, label }) => Ok(relabel::tree(path, label)?),
@@ -262,7 +271,7 @@ impl Launcher<'_> {
     pub(super) fn learn_init(&mut self) {
         let pid = self.newborn.as_ref().and_then(|newborn| newborn.pid());
         if let (None, Some(pid)) = (&self.init, pid) {
-            self.init = Some(Started { pid, pidfd: host::pidfd_open(pid).ok() });
+            self.init = Some(Started { pid, pidfd: host::pidfd_open(pid).ok(), tick: None });
         }
     }
 

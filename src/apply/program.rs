@@ -179,6 +179,7 @@ pub(crate) enum Act {
     NewKeyring,
     Personality(u32),
     IoPriority(u32),
+    Affinity(Box<[u64]>),
     Scheduler(SchedAttr),
     MemoryPolicy {
         mode: u32,

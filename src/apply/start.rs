@@ -69,9 +69,9 @@ pub fn start(state: &StateDir) -> Result<(), StartError> {
     let plan = of_starter(&script);
     let io = Io { state: Some(state.clone()), bundle, ..Io::default() };
     let mut launcher =
-        Launcher::new(&plan, io, None).map_err(|error| step_error(&script, error))?;
+        Launcher::new(&plan, io, None, 0).map_err(|error| step_error(&script, error))?;
     launcher.journal = Journal::of(directory);
-    launcher.init = Some(Started { pid: running.pid(), pidfd: None });
+    launcher.init = Some(Started { pid: running.pid(), pidfd: None, tick: None });
     match launcher.carry_out() {
         Ok(()) => Ok(()),
         Err((step, cause)) => Err(why(&script, &running, step, cause)),

@@ -2,13 +2,11 @@
 //! looked at, by those who are not its launcher.
 
 use alloc::ffi::CString;
-use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -17,12 +15,14 @@ use super::control::Pace;
 use super::error::Cause;
 use super::journal::io_fault;
 use super::running::StateError;
-use crate::plan::{Record, StartScript, is_container_id};
+use crate::plan::{Record, is_container_id};
 use crate::sys::abi::{
     O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY,
 };
-use crate::sys::{Fd, Handle, Outcome, Sysno, door, fd, file, host};
+use crate::sys::{Fd, Handle, Outcome, Sysno, fd, file, host};
 use crate::types::Errno;
+
+mod door;
 
 /// The journal's file.
 pub(super) const JOURNAL: &str = "journal";
@@ -30,12 +30,6 @@ const JOURNAL_C: &CStr = c"journal";
 /// The record's file, and what it is called until it is complete.
 const RECORD: &CStr = c"state.json";
 const NEW_RECORD: &CStr = c"state.json.new";
-/// The socket at which init waits, and what its start needs of the plan.
-const DOOR: &str = "start";
-const DOOR_C: &CStr = c"start";
-const SCRIPT: &CStr = c"start.json";
-/// Where init leaves its last words when its filter keeps it from telling them.
-const LAST: &CStr = c"last";
 /// How long a look at the lock may last.
 const LOOK: Duration = Duration::from_millis(5);
 /// More than any container needs, and less than would hurt.
@@ -48,6 +42,8 @@ pub(crate) struct Directory {
     own: Handle,
     name: CString,
     journal: File,
+    /// Whether the journal was empty when it was locked.
+    is_new: bool,
 }
 
 impl Directory {
@@ -88,12 +84,18 @@ impl Directory {
             if !lock(journal.fd())? {
                 return Err(Cause::InUse { id: id.to_string() });
             }
-            if fd::fstat(journal.fd())?.is_named {
+            let kind = fd::fstat(journal.fd())?;
+            if kind.is_named {
                 let journal = File::from(host::owned(journal));
-                return Ok(Some(Self { root, own, name, journal }));
+                return Ok(Some(Self { root, own, name, journal, is_new: kind.is_empty }));
             }
         }
         Err(Cause::InUse { id: id.to_string() })
+    }
+
+    /// Whether no launcher has done anything here that must be undone: each step is journaled first, the record too.
+    pub(super) const fn is_new(&self) -> bool {
+        self.is_new
     }
 
     pub(super) fn file(&mut self) -> &mut File {
@@ -146,51 +148,6 @@ impl Directory {
         read_record(self.own.fd(), id)
     }
 
-    /// Where init waits for the word to start, and an empty file for its last words.
-    pub(crate) fn open_door(&self) -> Outcome<Handle> {
-        let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW;
-        let last = fd::openat(self.own.fd(), LAST, flags, 0o600)?;
-        fd::write(last.fd(), &[0; 8])?;
-        door::open(&door_path(self.own.fd()))
-    }
-
-    /// The file for init's last words.
-    pub(crate) fn last_file(&self) -> Outcome<File> {
-        fd::openat(self.own.fd(), LAST, O_RDWR | O_NOFOLLOW, 0)
-            .map(|file| File::from(host::owned(file)))
-    }
-
-    /// What init has left there, if it has.
-    pub(crate) fn last_words(&self) -> Option<[u8; 8]> {
-        let mut words = [0; 8];
-        self.last_file().ok()?.read_exact(&mut words).ok()?;
-        (words != [0; 8]).then_some(words)
-    }
-
-    /// Gives it.
-    pub(crate) fn knock(&self) -> Outcome<OwnedFd> {
-        door::knock(&door_path(self.own.fd()))
-    }
-
-    /// What a start needs, for whoever starts the container.
-    pub(crate) fn write_script(&self, text: &[u8]) -> Outcome {
-        let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW;
-        let file = fd::openat(self.own.fd(), SCRIPT, flags, 0o600)?;
-        fd::write(file.fd(), text)
-    }
-
-    /// The same, read back.
-    pub(crate) fn script(&self) -> Result<StartScript, StateError> {
-        let distrusted = StateError::Distrusted { reason: "start.json cannot be understood" };
-        let text = read_trusted(self.own.fd(), SCRIPT)?.ok_or_else(|| distrusted.clone())?;
-        StartScript::from_json(&text).ok_or(distrusted)
-    }
-
-    /// Removes the socket's name, the script and the last words.
-    pub(crate) fn remove_door(&self) -> Outcome {
-        self.remove_files(&[DOOR_C, SCRIPT, LAST])
-    }
-
     /// Removes the journal, and the directory unless others keep files in it.
     pub(super) fn remove(self) -> Outcome {
         file::unlinkat(self.own.fd(), JOURNAL_C)?;
@@ -239,11 +196,6 @@ impl Seen {
     /// The record, if there is one.
     pub(crate) fn record(&self, id: &str) -> Result<Option<Record>, StateError> {
         read_record(self.own.fd(), id)
-    }
-
-    /// Whether init waits for the word to start.
-    pub(crate) fn is_waiting(&self) -> Result<bool, StateError> {
-        Ok(door::is_open(&door_path(self.own.fd()))?)
     }
 
     /// Whether the record is this command's to change, by a lock on the directory, which lasts as long as this does.
@@ -325,11 +277,6 @@ fn read_trusted(directory: Fd, name: &CStr) -> Result<Option<String>, StateError
         Ok(text) => Ok(Some(text)),
         Err(_) => distrust("a state file is not UTF-8"),
     }
-}
-
-/// A name behind a descriptor: whatever the length of the directory's path, this one fits into an address.
-fn door_path(directory: Fd) -> String {
-    format!("/proc/self/fd/{}/{DOOR}", directory.0)
 }
 
 fn check_id(id: &str) -> Result<CString, Cause> {
