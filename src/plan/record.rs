@@ -81,6 +81,9 @@ pub struct Planned {
     /// Its system call filter, which those that join it get too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seccomp: Option<Seccomp>,
+    /// Whether it has a session keyring of its own, as those that join it get too.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub new_keyring: bool,
     /// Free text of others.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -279,6 +282,7 @@ pub(super) fn steps(draft: &Draft<'_>, maps: &IdMaps, cgroups: &Cgroups) -> Vec<
         scope: cgroups.scope.clone(),
         resources: config.cgroup.as_ref().map(|it| it.resources.clone()).unwrap_or_default(),
         seccomp: config.seccomp.clone(),
+        new_keyring: config.new_keyring,
         annotations: config.annotations.clone(),
         process: process.clone(),
     };
