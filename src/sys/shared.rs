@@ -3,8 +3,9 @@
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::fs::File;
 
-use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
 use super::process::Pid;
 use super::raw::{Fault, Outcome, Sysno};
@@ -17,6 +18,11 @@ pub(crate) struct LastWords(Mapping<AtomicU64>);
 impl LastWords {
     pub(crate) fn new() -> Outcome<Self> {
         Mapping::new().map(Self)
+    }
+
+    /// In the first word of a file in memory, for a child that executes another program in between.
+    pub(crate) fn in_file(file: &File) -> Outcome<Self> {
+        Mapping::of_file(file).map(Self)
     }
 
     /// Makes no call and allocates nothing.
@@ -76,6 +82,19 @@ impl<T: Shareable> Mapping<T> {
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: an anonymous mapping at an address of the kernel's choice replaces nothing of ours.
         let map = unsafe { mmap_anonymous(None, LENGTH, access, MapFlags::MAP_SHARED) };
+        let map = map.map_err(|error| Fault::new(Sysno::mmap, Errno(error as i32)))?;
+        Ok(Self(map.cast()))
+    }
+
+    /// The file is as long as the word, so that no access can be beyond its end.
+    fn of_file(file: &File) -> Outcome<Self> {
+        let length = u64::try_from(LENGTH.get()).unwrap_or(u64::MAX);
+        if !file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() >= length) {
+            return Err(Fault::new(Sysno::mmap, Errno::EINVAL));
+        }
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a mapping at an address of the kernel's choice replaces nothing of ours.
+        let map = unsafe { mmap(None, LENGTH, access, MapFlags::MAP_SHARED, file, 0) };
         let map = map.map_err(|error| Fault::new(Sysno::mmap, Errno(error as i32)))?;
         Ok(Self(map.cast()))
     }
