@@ -1,15 +1,15 @@
 //! Joins a running container: from options to the exit code of a process in it.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use super::args::{ContainerId, Given, Request};
 use super::attend::attend;
-use super::bundle::absolute;
 use super::report::{Failure, Problem, Sources};
 use super::run::{Attempt, failed, is_exposed, seal, state_root};
-use super::sandbox::{Surroundings, joining};
+use super::sandbox::joining;
 use super::signals::Signals;
+use super::surroundings::joiner;
 use crate::apply::probe::probe;
 use crate::apply::{Io, Running, inherited, spawn};
 use crate::config::{NamespaceSource, Process};
@@ -65,17 +65,7 @@ pub fn exec(request: &Request, exec: &Exec, explain: &dyn Fn(&Plan)) -> Result<u
 
 /// What the options make of the container's own first process.
 fn process(exec: &Exec, record: &Record) -> Result<(Process, Sources), Failure> {
-    let around = Surroundings {
-        is_root: nix::unistd::geteuid().is_root(),
-        root: Vec::new(),
-        cwd: absolute(".")?,
-        env: std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect(),
-        id: exec.id.clone(),
-        window: crate::apply::window_size(std::io::stdin().as_fd()),
-        last_capability: None,
-    };
+    let around = joiner(&exec.id)?;
     let base = &record.planned.process;
     let (mut process, sources) = joining(&exec.options, base, exec.command.clone(), &around)?;
     if exec.detach {
