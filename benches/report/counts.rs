@@ -84,10 +84,10 @@ fn meter(words: &Words) -> Vec<u8> {
     let request = machine.words(&[VM_VFORK, 0, 0, 0, child_signal, 0, 0, 0, 0, 0, 0]);
     let (path, args) = (machine.text(&words.0[0]), machine.table(&words.0));
     let env = machine.table(&["PATH=/usr/sbin:/usr/bin:/sbin:/bin".to_owned()]);
-    let (pid, jump) = machine.fork(libc::SYS_clone3, &[request, 88.into()]);
+    let jump = machine.fork(libc::SYS_clone3, &[request, 88.into()]);
     machine.attempt(libc::SYS_execve, &[path, args, env]);
     machine.attempt(libc::SYS_exit_group, &[127.into()]);
-    machine.join(jump);
+    let pid = machine.join(jump);
     machine.call(libc::SYS_wait4, &[Word::Of(pid), 0.into(), 0.into(), usage]);
     machine.call(libc::SYS_write, &[1.into(), usage, 144.into()]);
     machine.call(libc::SYS_exit_group, &[0.into()]);

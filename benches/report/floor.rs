@@ -231,10 +231,9 @@ impl<'a> Floor<'a> {
         if let Some(directory) = self.slot(Slot::CgroupDirectory) {
             self.machine.put(directory, request, 80);
         }
-        let (pid, jump) = self.machine.fork(libc::SYS_clone3, &[request, size.into()]);
+        let jump = self.machine.fork(libc::SYS_clone3, &[request, size.into()]);
         self.init()?;
-        self.machine.join(jump);
-        Ok(pid)
+        Ok(self.machine.join(jump))
     }
 
     fn init(&mut self) -> Result<(), Unknown> {

@@ -159,18 +159,23 @@ impl Machine {
 
     /// A call that gives two processes, a child with the answer 0. What follows up to [`join`](Self::join) is the child's
     /// alone, and must not come to its end.
-    pub(crate) fn fork(&mut self, call: i64, args: &[Word]) -> (Kept, Mark) {
-        let pid = self.make(call, args);
+    pub(crate) fn fork(&mut self, call: i64, args: &[Word]) -> Mark {
+        self.attempt(call, args);
+        self.check();
         // test rax, rax; jnz over the child
         self.code.extend([0x48, 0x85, 0xc0, 0x0f, 0x85]);
         let jump = Mark(self.code.len());
         self.code.extend([0; 4]);
-        (pid, jump)
+        jump
     }
 
-    /// The parent goes on here.
-    pub(crate) fn join(&mut self, jump: Mark) {
+    /// The parent goes on here. It alone keeps the child's number: the child may share its memory, and have none.
+    pub(crate) fn join(&mut self, jump: Mark) -> Kept {
         self.patch(jump.0, self.code.len());
+        let pid = Kept(self.kept);
+        self.kept += 1;
+        self.store(pid);
+        pid
     }
 
     /// Keeps a number.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::control::{CgroupHandle, ControlError};
 use crate::plan::Instruction;
-use crate::sys::abi::{self, O_DIRECTORY, O_PATH, O_RDONLY, O_WRONLY};
+use crate::sys::abi::{self, O_DIRECTORY, O_PATH, O_RDONLY, O_RDWR, O_WRONLY};
 use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, bpf, fd, file};
 use crate::types::{Errno, HostPath};
 
@@ -43,9 +43,11 @@ pub(crate) fn inherit_cpuset(directory: &HostPath) -> Outcome {
     let above = directory.as_str().rsplit_once('/').map_or("/", |(above, _)| above);
     let above = HostPath::new(above).map_err(|_| Fault::new(Sysno::openat, Errno::EINVAL))?;
     for name in ["cpuset.cpus", "cpuset.mems"] {
-        let own = directory.child(name);
-        if read(&own)?.trim().is_empty() {
-            write(&own, read(&above.child(name))?.trim().as_bytes())?;
+        let own = fd::openat(Fd::CWD, &c_path(&directory.child(name))?, O_RDWR, 0)?;
+        let mut first = [0; 8];
+        let length = fd::read(own.fd(), &mut first)?;
+        if first[..length].trim_ascii().is_empty() {
+            fd::write(own.fd(), read(&above.child(name))?.trim().as_bytes())?;
         }
     }
     Ok(())

@@ -123,8 +123,38 @@ pub(crate) fn proc_root() -> Outcome<Handle> {
     Ok(proc)
 }
 
-/// The process that was just started by the caller and has not been waited for: what its start time is.
-pub(crate) fn start_time(pid: Pid) -> Outcome<u64> {
+/// A clock tick after boot, in which something has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tick(u64);
+
+impl Tick {
+    /// This one, unless it is about to end or has just begun: then nobody can say.
+    pub(crate) fn now() -> Option<Self> {
+        let now = host::since_boot().ok()?;
+        let within = now % LENGTH;
+        (MARGIN..LENGTH - MARGIN).contains(&within).then_some(Self(now / LENGTH))
+    }
+
+    /// The tick of what came after `before` and before `after`, if they are one.
+    ///
+    /// The kernel stamps a new process with the same clock that [`now`](Self::now) asks and shows it in these ticks, on every
+    /// version from 4.18: so a process that was cloned in between started in this one, and its `stat`, which takes the kernel
+    /// ten times as long as two looks at the clock, need not be read.
+    pub(crate) fn same(before: Option<Self>, after: Option<Self>) -> Option<Self> {
+        before.filter(|_| before == after)
+    }
+}
+
+/// Nanoseconds of a tick as procfs counts them: 100 a second on every machine (`USER_HZ`, `time(7)`).
+const LENGTH: u64 = 10_000_000;
+/// What rounding could move a time by, and a thousand times more.
+const MARGIN: u64 = 1_000;
+
+/// When the process was started, which the caller has not waited for; it is asked where its tick is not known.
+pub(crate) fn start_time(pid: Pid, tick: Option<Tick>) -> Outcome<u64> {
+    if let Some(Tick(number)) = tick {
+        return Ok(number);
+    }
     let path = format!("/proc/{}/stat", pid.number());
     let text = std::fs::read_to_string(path).map_err(|error| io_fault(Sysno::openat, &error))?;
     let stat = parse_stat(&text).map_err(|_| Fault::new(Sysno::read, Errno::EINVAL))?;
@@ -141,5 +171,35 @@ fn there<T>(answer: Outcome<T>) -> Outcome<Option<T>> {
         Ok(value) => Ok(Some(value)),
         Err(fault) if fault.is(Errno::ENOENT) || fault.is(Errno::ESRCH) => Ok(None),
         Err(fault) => Err(fault),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_is_cloned_within_one_tick_started_in_it() {
+        let mut told = 0;
+        for _ in 0..50 {
+            let before = Tick::now();
+            let mut child = std::process::Command::new("true").spawn().expect("a process");
+            let tick = Tick::same(before, Tick::now());
+            let pid = i32::try_from(child.id()).ok().and_then(Pid::new).expect("a number");
+            let asked = start_time(pid, None).expect("its stat");
+            child.wait().expect("its end");
+            if tick.is_some() {
+                told += 1;
+                assert_eq!(start_time(pid, tick), Ok(asked));
+            }
+        }
+        assert!(told > 0, "no clone was within one tick");
+    }
+
+    #[test]
+    fn what_may_have_happened_in_either_of_two_ticks_has_none() {
+        assert_eq!(Tick::same(Some(Tick(7)), Some(Tick(8))), None);
+        assert_eq!(Tick::same(None, None), None);
+        assert_eq!(Tick::same(Some(Tick(7)), Some(Tick(7))), Some(Tick(7)));
     }
 }

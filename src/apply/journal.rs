@@ -88,18 +88,9 @@ impl Journal {
     pub(crate) fn open(&mut self, step: StepId, state: Option<&StateDir>) -> Result<(), Cause> {
         if let Some(state) = state {
             let mut directory = Directory::open(&state.root, &state.id)?;
-            if let Some(alive) = left_alive(&directory, &state.id)
-                && !alive.wait_for_end(ORPHAN)?
-            {
-                return Err(Cause::InUse { id: state.id.clone() });
+            if !directory.is_new() {
+                take_over(&mut directory, &state.id)?;
             }
-            let left = finish(&mut directory, &state.id);
-            if !left.1.is_empty() {
-                return Err(Cause::State {
-                    reason: "what an earlier container left cannot be undone",
-                });
-            }
-            directory.empty()?;
             self.directory = Some(directory);
         }
         self.entries.push(Entry { step, op: Op::State(StateOp::CloseJournal), own: true });
@@ -250,6 +241,20 @@ fn pending(text: &str) -> Vec<Entry> {
         }
     }
     entries
+}
+
+/// Makes room in a directory whose launcher is dead: what it has left is undone.
+fn take_over(directory: &mut Directory, id: &str) -> Result<(), Cause> {
+    if let Some(alive) = left_alive(directory, id)
+        && !alive.wait_for_end(ORPHAN)?
+    {
+        return Err(Cause::InUse { id: id.into() });
+    }
+    let (_, left) = finish(directory, id);
+    if !left.is_empty() {
+        return Err(Cause::State { reason: "what an earlier container left cannot be undone" });
+    }
+    Ok(directory.empty()?)
 }
 
 /// Carries out what is left in a journal whose launcher is dead: first everything in its own cgroups is killed.

@@ -43,6 +43,7 @@ mod stage;
 mod state;
 mod statistics;
 mod systemd;
+mod update;
 mod window;
 
 pub use bus::BusError;
@@ -65,6 +66,7 @@ pub use seal::seal_program;
 pub use spawn::{spawn, spawn_through};
 pub use stage::{Stage, StageError, init_pipe};
 pub use statistics::{LinkStatistics, Traffic, link_statistics};
+pub use update::{UpdateCause, UpdateError, cgroup_values};
 pub use window::{set_window_size, window_size};
 
 pub use crate::sys::Fault;

@@ -37,8 +37,8 @@ impl<'a> Outside<'a> {
         let none = Fault::new(crate::sys::Sysno::pidfd_open, Errno::ESRCH);
         let pid = number.ok_or_else(|| fail(none.into()))?;
         let stdio = [Stdio::Inherit, Stdio::Inherit, Stdio::Inherit];
-        let mut launcher = Launcher::new(plan, Io { stdio, state, ..Io::default() }, None)?;
-        launcher.init = Some(Started { pid, pidfd: host::pidfd_open(pid).ok() });
+        let mut launcher = Launcher::new(plan, Io { stdio, state, ..Io::default() }, None, 0)?;
+        launcher.init = Some(Started { pid, pidfd: host::pidfd_open(pid).ok(), tick: None });
         let done = plan.parent.iter().map(|_| false).collect();
         let mut outside = Self { launcher, pid: pid.number().unsigned_abs(), done };
         outside.carry_out(|_, op| matches!(op, Op::State(_)))?;

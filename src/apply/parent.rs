@@ -191,13 +191,13 @@ impl Launcher<'_> {
         let Some((directory, state)) = self.journal.directory().zip(self.state.as_ref()) else {
             return Ok(());
         };
-        let pid = self.init()?;
+        let init = self.init.as_ref().ok_or(Cause::Protocol)?;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let record = Record {
             schema: Record::SCHEMA,
             id: state.id.clone(),
-            pid: pid.number().unsigned_abs(),
-            start_time: hold::start_time(pid)?,
+            pid: init.pid.number().unsigned_abs(),
+            start_time: hold::start_time(init.pid, init.tick)?,
             boot: running::boot().map(Into::into),
             created: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
             bundle: self.bundle.clone(),
@@ -282,7 +282,7 @@ impl Launcher<'_> {
     pub(super) fn learn_init(&mut self) {
         let pid = self.newborn.as_ref().and_then(|newborn| newborn.pid());
         if let (None, Some(pid)) = (&self.init, pid) {
-            self.init = Some(Started { pid, pidfd: host::pidfd_open(pid).ok() });
+            self.init = Some(Started { pid, pidfd: host::pidfd_open(pid).ok(), tick: None });
         }
     }
 

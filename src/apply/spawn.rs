@@ -11,7 +11,7 @@ use super::child::{self, Launch, Seat};
 use super::container::Container;
 use super::dumpable::Dumpable;
 use super::error::{ApplyError, Cause};
-use super::hold::Hold;
+use super::hold::{Hold, Tick};
 use super::io::{Io, Sources};
 use super::journal::{Journal, StateDir};
 use super::lower::lower;
@@ -21,7 +21,7 @@ use super::network::Network;
 use super::program::{Act, Program};
 use super::reexec::{self, InitProgram, Letter, Reexec};
 use crate::plan::{Actor, Plan, Slot, StepId, Topology, Undo};
-use crate::sys::clone::{Child, Gone, Nursery, Request, Stack};
+use crate::sys::clone::{Gone, Nursery, Request, Stack};
 use crate::sys::process::Pid;
 use crate::sys::shared::{LastWords, Newborn};
 use crate::sys::words::Words;
@@ -63,7 +63,9 @@ pub fn spawn_through(plan: &Plan, io: Io, init: &InitProgram) -> Result<Containe
 fn launch(plan: &Plan, io: Io, through: Option<&InitProgram>) -> Result<Container, ApplyError> {
     let program =
         lower(plan).map_err(|error| ApplyError::new(plan, Some(error.step), Cause::Plan(error)))?;
-    let mut launcher = Launcher::new(plan, io, Some(program))?;
+    // What init's own program has beside is kept out of the way only where there is one.
+    let more = through.map_or(0, |_| reexec::room(&program));
+    let mut launcher = Launcher::new(plan, io, Some(program), more)?;
     if let Some(through) = through {
         launcher.go_through(through).map_err(|fault| ApplyError::new(plan, None, fault.into()))?;
     }
@@ -92,6 +94,8 @@ pub(super) struct Channels {
 pub(super) struct Started {
     pub(super) pid: Pid,
     pub(super) pidfd: Option<Handle>,
+    /// When it was started, where that is known without asking: see [`Tick`].
+    pub(super) tick: Option<Tick>,
 }
 
 /// The launcher at work on one plan.
@@ -128,9 +132,9 @@ impl<'a> Launcher<'a> {
         plan: &'a Plan,
         io: Io,
         program: Option<Program>,
+        more: usize,
     ) -> Result<Self, ApplyError> {
         let Io { stdio, passed, state, bundle } = io;
-        let more = program.as_ref().map_or(0, reexec::room);
         let sources = Sources::new(stdio, passed, more)
             .map_err(|fault| ApplyError::new(plan, None, Cause::Kernel(fault)))?;
         Ok(Self {
@@ -215,7 +219,9 @@ impl Launcher<'_> {
         let run = if starts == Actor::Init { child::begin_init } else { child::begin_intermediate };
         // The launcher's handlers must not run in the child, which may share its memory.
         let mask = signal::set_mask(u64::MAX)?;
+        let before = Tick::now();
         let answer = nursery.start(&request, Launch::first_stack, run);
+        let tick = Tick::same(before, Tick::now());
         signal::set_mask(mask)?;
         drop(their_ends);
         drop(guard);
@@ -229,7 +235,7 @@ impl Launcher<'_> {
             }
         };
         self.leaf = None;
-        let started = Some(started(child));
+        let started = Some(Started { pid: child.pid, pidfd: child.pidfd, tick });
         if starts == Actor::Init {
             self.init = started
         } else {
@@ -353,8 +359,4 @@ impl Launcher<'_> {
 
 fn number(fd: &OwnedFd) -> crate::sys::Fd {
     host::number(fd)
-}
-
-fn started(child: Child) -> Started {
-    Started { pid: child.pid, pidfd: child.pidfd }
 }

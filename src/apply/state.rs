@@ -40,6 +40,8 @@ pub(crate) struct Directory {
     own: Handle,
     name: CString,
     journal: File,
+    /// Whether the journal was empty when it was locked.
+    is_new: bool,
 }
 
 impl Directory {
@@ -64,12 +66,18 @@ impl Directory {
             if !lock(journal.fd())? {
                 return Err(Cause::InUse { id: id.to_string() });
             }
-            if fd::fstat(journal.fd())?.is_named {
+            let kind = fd::fstat(journal.fd())?;
+            if kind.is_named {
                 let journal = File::from(host::owned(journal));
-                return Ok(Self { root, own, name, journal });
+                return Ok(Self { root, own, name, journal, is_new: kind.is_empty });
             }
         }
         Err(Cause::InUse { id: id.to_string() })
+    }
+
+    /// Whether no launcher has done anything here that must be undone: each step is journaled first, the record too.
+    pub(super) const fn is_new(&self) -> bool {
+        self.is_new
     }
 
     pub(super) fn file(&mut self) -> &mut File {
@@ -85,10 +93,7 @@ impl Directory {
 
     /// Puts a record in the place of the one that is there, if any: a reader finds the one or the other.
     pub(crate) fn write_record(&self, text: &[u8]) -> Outcome {
-        let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW;
-        let file = fd::openat(self.own.fd(), NEW_RECORD, flags, 0o600)?;
-        fd::write(file.fd(), text)?;
-        file::rename(self.own.fd(), NEW_RECORD, RECORD)
+        write_record(self.own.fd(), text)
     }
 
     /// Removes it, also one that was not finished.
@@ -157,6 +162,20 @@ impl Seen {
         read_record(self.own.fd(), id)
     }
 
+    /// Whether the record is this command's to change, by a lock on the directory, which lasts as long as this does.
+    pub(crate) fn claim(&self) -> Result<bool, StateError> {
+        Ok(lock(self.own.fd())?)
+    }
+
+    /// Puts a record in the place of the one that is there; one of a container that has gone meanwhile goes as well.
+    pub(crate) fn write_record(&self, text: &[u8]) -> Outcome {
+        write_record(self.own.fd(), text)?;
+        if !self.is_container() {
+            let _ = file::unlinkat(self.own.fd(), RECORD);
+        }
+        Ok(())
+    }
+
     /// Whether there is a journal: what the directory of a container always has.
     pub(crate) fn is_container(&self) -> bool {
         fd::openat(self.own.fd(), JOURNAL_C, O_PATH | O_NOFOLLOW, 0).is_ok()
@@ -170,6 +189,13 @@ impl Seen {
             answer => Ok(!host::try_lock(answer?.fd())?),
         }
     }
+}
+
+fn write_record(directory: Fd, text: &[u8]) -> Outcome {
+    let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW;
+    let file = fd::openat(directory, NEW_RECORD, flags, 0o600)?;
+    fd::write(file.fd(), text)?;
+    file::rename(directory, NEW_RECORD, RECORD)
 }
 
 /// What is read back is authority: a plain file that nobody else could write to, and no larger than a limit.

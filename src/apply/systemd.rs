@@ -57,6 +57,14 @@ pub(crate) fn stop(bus: &HostPath, unit: &str) -> Result<(), BusError> {
     }
 }
 
+/// Changes properties of the unit until it ends.
+pub(crate) fn set(bus: &HostPath, unit: &str, properties: &[UnitProperty]) -> Result<(), BusError> {
+    let mut manager = Manager::open(bus, JOB)?;
+    let properties = properties.iter().map(|it| (it.name.clone(), settled(&it.value)));
+    let body = [text(unit), Value::Bool(true), Value::Properties(properties.collect())];
+    manager.call("SetUnitProperties", &body).map(drop)
+}
+
 /// Version and own cgroup of the manager, in its own words.
 pub(crate) fn identity(bus: &HostPath) -> Result<(String, String), BusError> {
     let mut manager = Manager::open(bus, WORD)?;
@@ -69,11 +77,19 @@ fn text(text: &str) -> Value {
 
 fn value(value: &PropertyValue, pid: Pid) -> Value {
     match value {
+        PropertyValue::InitPid => Value::Numbers(vec![pid.number().unsigned_abs()]),
+        other => settled(other),
+    }
+}
+
+/// Of a unit that is there no process is added.
+fn settled(value: &PropertyValue) -> Value {
+    match value {
         PropertyValue::Bool(is_true) => Value::Bool(*is_true),
         PropertyValue::Text(text) => Value::Text(text.clone()),
         PropertyValue::Number(number) => Value::Number(*number),
         PropertyValue::Bytes(bytes) => Value::Bytes(bytes.clone()),
-        PropertyValue::InitPid => Value::Numbers(vec![pid.number().unsigned_abs()]),
+        PropertyValue::InitPid => Value::Numbers(Vec::new()),
     }
 }
 

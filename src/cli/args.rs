@@ -6,6 +6,7 @@
 use core::fmt;
 use std::ffi::OsString;
 
+use super::events::Watch;
 use super::exec::Exec;
 use super::log::LogOptions;
 use super::lookup::find_verb;
@@ -13,6 +14,7 @@ use super::options::OptId;
 use super::report::{Failure, Problem};
 use super::running::Query;
 use super::spec::{Opt, Takes, Verb, VerbId};
+use super::update::Change;
 use super::verbs::NSPLAN;
 use super::words::{check_count, shell, sort, take, take_switch};
 
@@ -92,6 +94,10 @@ pub enum Action {
     Exec(Exec),
     /// Ask about running containers, or do something to one.
     Query(Query),
+    /// Change the limits of a running container.
+    Update(Change),
+    /// Tell what a running container uses.
+    Events(Watch),
     /// Remove what a container left.
     Delete {
         /// Which container.
@@ -233,7 +239,10 @@ fn action(verb: &'static Verb, given: Vec<Given>, words: Vec<String>) -> Result<
         VerbId::Ps => Action::Query(Query::Ps {
             json: running::is_json(&given, OptId::PsFormat)?,
             id: container_id(&words.remove(0))?,
+            options: words,
         }),
+        VerbId::Events => Action::Events(running::events(given, &words)?),
+        VerbId::Update => Action::Update(running::update(given, &words)?),
         VerbId::Pause => Action::Query(Query::Pause(container_id(&words.remove(0))?)),
         VerbId::Resume => Action::Query(Query::Resume(container_id(&words.remove(0))?)),
         VerbId::Delete => {

@@ -10,8 +10,10 @@ mod bundle;
 pub mod clock;
 pub mod completions;
 pub mod delete;
+pub mod events;
 pub mod exec;
 pub mod help;
+mod listing;
 pub mod log;
 mod lookup;
 pub mod man;
@@ -28,6 +30,7 @@ mod surroundings;
 pub mod template;
 pub mod terminal;
 pub mod units;
+pub mod update;
 pub mod verbs;
 mod words;
 

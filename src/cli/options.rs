@@ -130,6 +130,23 @@ options! {
         ListFormat "format" 'f' TABLE, "Form of the list: `table` (the default) or `json`.";
         Quiet "quiet" 'q' FLAG, "Print names only.";
     }
+    /// What becomes of a running container's limits.
+    UPDATE "Change" {
+        Resources "resources" 'r' FILE, "Read the new limits from FILE, the JSON of a config.json's linux.resources; `-` is standard input. Options count more.";
+        CpuBurst "cpu-burst" _ Takes::value("MICROSECONDS"), "CPU time that may be saved up for later periods.";
+        CpuIdle "cpu-idle" _ N, "1: run only when nothing else wants the CPU; 0: as usual.";
+        CpuRtPeriod "cpu-rt-period" _ Takes::value("MICROSECONDS"), "Length of a period of real-time scheduling (cgroup v1 only).";
+        CpuRtRuntime "cpu-rt-runtime" _ Takes::value("MICROSECONDS"), "Real-time CPU time in each such period (cgroup v1 only).";
+        KernelMemory "kernel-memory" _ SIZE, "At most this much memory of the kernel's (cgroup v1, before Linux 5.16).";
+        KernelMemoryTcp "kernel-memory-tcp" _ SIZE, "At most this much memory for TCP buffers (cgroup v1 only).";
+        L3CacheSchema "l3-cache-schema" _ Takes::value("SCHEMA"), "Refused: no Intel RDT group is changed.";
+        MemBwSchema "mem-bw-schema" _ Takes::value("SCHEMA"), "Refused: no Intel RDT group is changed.";
+    }
+    /// What is told of a running container.
+    EVENTS "Events" {
+        Stats "stats" _ FLAG, "Tell the statistics once, and end.";
+        Interval "interval" _ Takes::value("TIME"), "Tell them so often: 5s (the default), 500ms, 1m.";
+    }
     /// How processes are listed.
     PROCESSES "Listing" {
         PsFormat "format" 'f' TABLE, "Form of the list: `table` (the default) or `json`.";

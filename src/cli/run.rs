@@ -10,6 +10,7 @@ use super::attend::attend;
 use super::bundle::{Document, Owner, absolute, read_bundle, read_file};
 use super::completions::completions;
 use super::delete::delete;
+use super::events::watch;
 use super::exec::exec;
 use super::help::{help, runtime_version};
 use super::log::Log;
@@ -21,6 +22,7 @@ use super::signals::Signals;
 use super::state;
 use super::surroundings::starter;
 use super::template::template;
+use super::update::change;
 use super::verbs::NSPLAN;
 use crate::apply::probe::{probe, probe_all};
 use crate::apply::{ApplyError, Io, StateDir, seal_program, spawn};
@@ -98,6 +100,8 @@ fn carry_out(request: &Request, log: &Log) -> Result<u8, Failure> {
         Action::Spec { bundle, rootless } => write_spec(bundle.as_deref(), *rootless),
         Action::Exec(joined) => exec(request, joined, &explain),
         Action::Query(query) => answer(request, query),
+        Action::Update(wanted) => change(request, log, wanted),
+        Action::Events(wanted) => watch(request, wanted),
         Action::Delete { id, force } => {
             let root = state_root(request)?;
             delete(&root, id, *force).map(|()| 0)

@@ -1,15 +1,15 @@
 //! What is known of containers, and what can be done to a running one: lists, states, signals, freezing.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::args::{ContainerId, Request};
+use super::listing::{containers, described, owner, processes};
 use super::report::{Failure, Problem};
 use super::run::{pretty, print, state_root};
-use crate::apply::{CgroupHandle, Listed, Running, Status, records};
+use crate::apply::{CgroupHandle, Running, Status, records};
 use crate::config::OCI_VERSION;
 use crate::plan::Record;
 use crate::types::Signal;
@@ -44,6 +44,8 @@ pub enum Query {
         id: ContainerId,
         /// As JSON.
         json: bool,
+        /// Options of `ps`, for a table.
+        options: Vec<String>,
     },
     /// All its processes are stopped.
     Pause(ContainerId),
@@ -61,18 +63,13 @@ pub fn answer(request: &Request, query: &Query) -> Result<u8, Failure> {
     match query {
         Query::List { json, quiet } => {
             let all = records(root).map_err(|error| Problem::of(&error))?;
-            print(&list(&all, *json, *quiet)?)
+            print(&containers(&all, *json, *quiet)?)
         }
         Query::State(id) => state(root, id),
         Query::Kill { id, signal, all } => kill(&open(root, id)?, *signal, *all),
-        Query::Ps { id, json } => {
+        Query::Ps { id, json, options } => {
             let pids = pids(&open(root, id)?)?;
-            let text = if *json {
-                pretty(&pids)?
-            } else {
-                pids.iter().fold(String::from("PID\n"), |text, pid| text + &format!("{pid}\n"))
-            };
-            print(&text)
+            print(&if *json { pretty(&pids)? } else { processes(&pids, options)? })
         }
         Query::Pause(id) => {
             let running = open(root, id)?;
@@ -89,7 +86,7 @@ pub fn answer(request: &Request, query: &Query) -> Result<u8, Failure> {
     }
 }
 
-fn open(root: &Path, id: &ContainerId) -> Result<Running, Failure> {
+pub(super) fn open(root: &Path, id: &ContainerId) -> Result<Running, Failure> {
     Running::open(root, id.as_str()).map_err(|error| {
         let hint =
             format!("state is looked for in {}; --root DIR says another place", root.display());
@@ -97,39 +94,11 @@ fn open(root: &Path, id: &ContainerId) -> Result<Running, Failure> {
     })
 }
 
-fn cgroup(running: &Running) -> Result<CgroupHandle, Failure> {
+pub(super) fn cgroup(running: &Running) -> Result<CgroupHandle, Failure> {
     running.cgroup().ok_or_else(|| {
         let text = format!("{}: has no cgroup of its own", running.record().id);
         Problem::new(text).hint("a limit such as --pids-limit gives it one").into()
     })
-}
-
-fn list(all: &[Listed], json: bool, quiet: bool) -> Result<String, Failure> {
-    if quiet {
-        return Ok(all.iter().fold(String::new(), |text, one| text + &one.id + "\n"));
-    }
-    if json {
-        let states: Vec<Value> = all
-            .iter()
-            .map(|one| match &one.record {
-                Some(record) => oci_state(record, one.status),
-                None => json!({"ociVersion": OCI_VERSION, "id": one.id, "status": one.status.to_string()}),
-            })
-            .collect();
-        return pretty(&states);
-    }
-    let mut text = format!("{:<24} {:>8}  {:<8}  BUNDLE\n", "ID", "PID", "STATUS");
-    for one in all {
-        let pid = one.record.as_ref().filter(|_| one.status != Status::Stopped);
-        let pid = pid.map_or_else(|| "-".to_owned(), |record| record.pid.to_string());
-        let bundle = one.record.as_ref().and_then(|record| record.bundle.as_ref());
-        let bundle = bundle.map_or("-", |bundle| bundle.as_str());
-        let _ = writeln!(text, "{:<24} {pid:>8}  {:<8}  {bundle}", one.id, one.status.to_string());
-        if let Some(problem) = &one.problem {
-            let _ = writeln!(text, "  {problem}");
-        }
-    }
-    Ok(text)
 }
 
 fn state(root: &Path, id: &ContainerId) -> Result<u8, Failure> {
@@ -142,7 +111,7 @@ fn state(root: &Path, id: &ContainerId) -> Result<u8, Failure> {
     let Some(record) = &listed.record else {
         return Err(Problem::new(format!("{id}: not started yet")).into());
     };
-    print(&pretty(&oci_state(record, listed.status))?)
+    print(&pretty(&described(record, listed.status, &owner()))?)
 }
 
 /// The state of a container, OCI runtime-spec, `runtime.md`, "State"; the pid only while there is a process.

@@ -20,6 +20,7 @@ use super::report::{EXIT_OWN, Failure, Problem, Sources};
 use super::units::Span;
 use crate::config::{
     CapabilitySets, Cgroup, Config, ConsoleSize, Mount, Origin, Process, Resources, RootEntry,
+    SourceMap,
 };
 use crate::types::{Capability, HostPath, IdMapping, PathError, Pointer, RootPath};
 
@@ -105,6 +106,35 @@ pub fn joining(
     }
     match builder.problems.is_empty() {
         true => Ok((builder.process, builder.sources)),
+        false => Err(Failure { exit: EXIT_OWN, problems: builder.problems }),
+    }
+}
+
+/// Makes new limits of the options of `update`, and notes which option asked for which.
+///
+/// # Errors
+/// With every value that means nothing.
+pub fn limits(options: &[Given], id: &ContainerId) -> Result<(Resources, SourceMap), Failure> {
+    let around = Surroundings {
+        is_root: true,
+        root: Vec::new(),
+        cwd: HostPath::root(),
+        env: BTreeMap::new(),
+        id: id.clone(),
+        window: None,
+        last_capability: None,
+    };
+    let mut builder = Builder::new(&[], Vec::new(), &around);
+    builder.sources = Sources::default();
+    for given in options {
+        match builder.take_limit(given) {
+            Ok(true) if given.opt.id != OptId::CgroupParent => {}
+            Ok(_) => builder.problems.push(Problem::new("has no meaning here").at(given)),
+            Err(problem) => builder.problems.push(problem.at(given)),
+        }
+    }
+    match builder.problems.is_empty() {
+        true => Ok((builder.resources, builder.sources.map)),
         false => Err(Failure { exit: EXIT_OWN, problems: builder.problems }),
     }
 }

@@ -124,6 +124,8 @@ pub enum Operands {
         /// Whether there must be one.
         required: bool,
     },
+    /// The container's name, then words that are for another program, options too.
+    Passed,
 }
 
 /// Which verb.
@@ -151,6 +153,10 @@ pub enum VerbId {
     Kill,
     /// `ps`
     Ps,
+    /// `events`
+    Events,
+    /// `update`
+    Update,
     /// `pause`
     Pause,
     /// `resume`

@@ -3,8 +3,8 @@
 //! Pure.
 
 use super::options::{
-    BUNDLE, DELETION, FILES, GLOBAL, ISOLATION, JOINING, LIFE, LIMITS, LISTING, PLANNING, PRINTING,
-    PRIVILEGES, PROCESS, PROCESSES, SIGNALLING, TEMPLATE,
+    BUNDLE, DELETION, EVENTS, FILES, GLOBAL, ISOLATION, JOINING, LIFE, LIMITS, LISTING, PLANNING,
+    PRINTING, PRIVILEGES, PROCESS, PROCESSES, SIGNALLING, TEMPLATE, UPDATE,
 };
 use super::spec::{Complete, Operands, Tool, Verb, VerbId};
 
@@ -20,7 +20,7 @@ pub const EXIT_CODES: &[(&str, &str)] = &[
 ];
 
 /// All verbs, in the order of help.
-pub static VERBS: [Verb; 18] = [
+pub static VERBS: [Verb; 20] = [
     Verb {
         id: VerbId::Do,
         name: "do",
@@ -176,13 +176,42 @@ pub static VERBS: [Verb; 18] = [
     Verb {
         id: VerbId::Ps,
         name: "ps",
-        usage: &["[--format table|json] ID"],
+        usage: &["[--format table|json] ID [OPTION OF ps…]"],
         summary: "list the processes of a container",
         about: &[
-            "Prints the numbers of the container's processes, as the host sees them. It needs a control group of its own for more than the first.",
+            "Prints what ps(1) says of the container's processes, as the host sees them; what follows ID is for ps, `-ef` otherwise. As JSON it is their numbers. It needs a control group of its own for more than the first.",
         ],
-        examples: &[("ps -f json web1", "as JSON")],
+        examples: &[("ps web1 -o pid,rss,args", "columns of ps"), ("ps -f json web1", "as JSON")],
         groups: &[&PROCESSES],
+        operands: Operands::Passed,
+        complete: Complete::Nothing,
+    },
+    Verb {
+        id: VerbId::Events,
+        name: "events",
+        usage: &["[--stats] [--interval TIME] ID"],
+        summary: "tell what a container uses, and when its memory runs out",
+        about: &[
+            "Prints events as JSON, one a line, until the container has ended: `stats` in each interval with CPU, memory, tasks, block devices, huge pages and interfaces, and `oom` when the container runs out of memory.",
+        ],
+        examples: &[("events --stats web1", "once"), ("events --interval 1s web1", "each second")],
+        groups: &[&EVENTS],
+        operands: Operands::Words { least: 1, most: 1 },
+        complete: Complete::Nothing,
+    },
+    Verb {
+        id: VerbId::Update,
+        name: "update",
+        usage: &["[OPTIONS] ID"],
+        summary: "change the limits of a running container",
+        about: &[
+            "Changes the limits that are given and leaves the others. Values are written in the order in which the kernel takes them beside those that are there; if one is refused, all are as they were.",
+        ],
+        examples: &[
+            ("update -m 1g --pids-limit 200 web1", "two limits"),
+            ("update -r - web1 < limits.json", "a document"),
+        ],
+        groups: &[&UPDATE, &LIMITS],
         operands: Operands::Words { least: 1, most: 1 },
         complete: Complete::Nothing,
     },
@@ -302,6 +331,8 @@ pub const VERB_NAMES: &[&str] = &[
     "state",
     "kill",
     "ps",
+    "events",
+    "update",
     "pause",
     "resume",
     "delete",
@@ -318,6 +349,7 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("cap", "cap-add"),
     ("additional-gids", "group-add"),
     ("no-new-privs", "no-new-privileges"),
+    ("cpu-share", "cpu-shares"),
 ];
 
 /// Options of other tools that mean something nsplan does differently or not at all, and what to do instead.

@@ -64,9 +64,13 @@ pub(super) fn sort<I>(tool: &'static Tool<I>, words: Vec<OsString>) -> Result<So
     Ok(sorted)
 }
 
-/// Whether the word just read, the `count`-th, is the first of a command.
+/// Whether the word just read, the `count`-th, is the first of a command, or the last before words for another program.
 fn is_command<I>(verb: &Verb<I>, count: usize) -> bool {
-    matches!(verb.operands, Operands::Command { before, .. } if count > before)
+    match verb.operands {
+        Operands::Command { before, .. } => count > before,
+        Operands::Passed => true,
+        Operands::Words { .. } => false,
+    }
 }
 
 fn utf8(word: OsString) -> Result<String, Failure> {
@@ -85,6 +89,7 @@ pub(super) fn check_count<I>(
     let (least, most) = match verb.operands {
         Operands::Words { least, most } => (least, most),
         Operands::Command { before, required } => (before + usize::from(required), usize::MAX),
+        Operands::Passed => (1, usize::MAX),
     };
     let form = || {
         let forms = verb.usage.iter().map(|form| format!("{} {} {form}", tool.name, verb.name));
@@ -93,7 +98,7 @@ pub(super) fn check_count<I>(
     if words.len() < least {
         let what = match verb.operands {
             Operands::Command { before, .. } if words.len() >= before => "a command is missing",
-            Operands::Command { .. } => "the container's ID is missing",
+            Operands::Command { .. } | Operands::Passed => "the container's ID is missing",
             Operands::Words { .. } => "a word is missing",
         };
         return Err(usage(format!("{}: {what}", verb.name), form()));

@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::types::{DeviceAccess, DeviceKind, DeviceNumber};
 
@@ -132,7 +132,7 @@ impl Cgroup {
 }
 
 /// A number of bytes or the like, or none: `-1` in the spec, `max` on v2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Limit {
     /// No limit.
@@ -142,8 +142,8 @@ pub enum Limit {
 }
 
 /// Everything a cgroup enforces.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Resources {
     /// Device rules in order, the last one that matches decides; nothing matches: denied. `None` leaves devices alone.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,7 +178,7 @@ pub struct Resources {
 }
 
 /// One rule about devices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceRule {
     /// Grant or refuse.
     pub allow: bool,
@@ -196,8 +196,8 @@ pub struct DeviceRule {
 }
 
 /// Memory limits, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Memory {
     /// Hard limit.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -237,8 +237,8 @@ impl Memory {
 }
 
 /// CPU time and placement.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Cpu {
     /// Relative weight, 2 to 262144, 1024 is usual.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -278,8 +278,8 @@ impl Cpu {
 }
 
 /// Block I/O.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct BlockIo {
     /// Relative weight, 10 to 1000.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -313,7 +313,7 @@ impl BlockIo {
 }
 
 /// Block I/O weight of one device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WeightDevice {
     /// The device.
@@ -328,7 +328,7 @@ pub struct WeightDevice {
 }
 
 /// A rate limit of one device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThrottleDevice {
     /// The device.
     #[serde(flatten)]
@@ -338,7 +338,7 @@ pub struct ThrottleDevice {
 }
 
 /// Limit of one size of huge pages.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HugepageLimit {
     /// `2MB`, `1GB`, as in the cgroup's file names.
@@ -348,7 +348,7 @@ pub struct HugepageLimit {
 }
 
 /// Priority of packets on one interface.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InterfacePriority {
     /// Name of the interface.
     pub name: String,
@@ -357,8 +357,8 @@ pub struct InterfacePriority {
 }
 
 /// RDMA limits of one device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct RdmaLimit {
     /// Handles.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -43,9 +43,9 @@ pub use needs::Needs;
 pub use proc_cgroup::{Membership, discover, parse_controllers, parse_proc_cgroup};
 pub use stat::{ProcStat, parse_stat};
 pub use stats::{
-    BlockIoEntry, BlockIoStats, CgroupStats, Counter, CpuStats, FreezerState, LibcontainerStats,
-    MemoryEvents, MemoryStats, PidsStats, Pressure, Stalled, Throttling, parse_cgroup_events,
-    parse_cgroup_number, parse_flat_keyed, parse_freezer_state,
+    BlockIoEntry, BlockIoStats, CgroupStats, Counter, CpuStats, FreezerState, InterfaceEvent,
+    LibcontainerStats, MemoryEvents, MemoryStats, PidsStats, Pressure, Stalled, StatsEvent,
+    Throttling, parse_cgroup_events, parse_cgroup_number, parse_flat_keyed, parse_freezer_state,
 };
 pub use status::{ProcStatus, parse_status};
 pub use subid::parse_subids;

@@ -7,6 +7,7 @@
 //! `Documentation/admin-guide/cgroup-v1/` and `cgroup-v2.rst` of the kernel, `Documentation/accounting/psi.rst`.
 
 mod block_io;
+mod events;
 mod hugetlb;
 mod libcontainer;
 mod text;
@@ -19,6 +20,7 @@ use alloc::vec::Vec;
 
 use serde::Serialize;
 
+pub use events::{InterfaceEvent, StatsEvent};
 pub use libcontainer::LibcontainerStats;
 pub use text::{
     FreezerState, parse_cgroup_events, parse_cgroup_number, parse_flat_keyed, parse_freezer_state,

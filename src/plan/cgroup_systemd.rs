@@ -17,6 +17,7 @@ use super::draft::{Draft, at, step, step_undone};
 use super::error::Refusal;
 use super::model::{Step, Undo};
 use super::op::{CgroupOp, Op, PropertyValue, SyncOp, Token, UnitProperty};
+use super::record::ScopeUnit;
 use super::{cgroup_v1, cgroup_v2};
 use crate::config::{Limit, Resources};
 use crate::facts::{CgroupFacts, CgroupLayout, SystemdFacts, Unified};
@@ -40,6 +41,8 @@ pub(super) fn plan(
     (slice, name): (Option<&str>, &str),
 ) {
     let Some(scope) = scope(draft, slice, name) else { return };
+    let (bus, unit) = (scope.manager.bus.clone(), scope.unit.clone());
+    cgroups.scope = Some(ScopeUnit { bus, unit });
     let own = match (facts.layout(), &facts.unified) {
         (CgroupLayout::V2, Some(unified)) => v2(draft, cgroups, resources, unified, &scope),
         _ => v1(draft, cgroups, resources, facts, &scope),
@@ -208,6 +211,17 @@ impl Scope<'_> {
             }
         }
     }
+}
+
+/// The limits among a scope's properties, as a version of systemd knows them.
+pub(super) fn limit_properties(
+    resources: &Resources,
+    is_v2: bool,
+    version: u32,
+) -> Vec<UnitProperty> {
+    let mut properties = Properties { list: Vec::new(), version };
+    properties.limits(resources, is_v2);
+    properties.list
 }
 
 struct Properties {

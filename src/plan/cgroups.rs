@@ -8,7 +8,7 @@ use super::draft::{Draft, at, step, step_undone};
 use super::error::Refusal;
 use super::model::{Step, Undo};
 use super::op::{CgroupOp, Op};
-use super::record::CgroupPaths;
+use super::record::{CgroupPaths, ScopeUnit};
 use super::{cgroup_checks, cgroup_entry, cgroup_systemd, cgroup_v1, cgroup_v2};
 use crate::config::{Cgroup, CgroupBase, CgroupDriver, PathComponent, Resources};
 use crate::facts::{CgroupFacts, CgroupLayout, Hierarchy, LEAF, Unified};
@@ -29,9 +29,12 @@ pub(super) struct Cgroups {
     pub(super) kill: Option<CgroupOp>,
     /// The directories that are the container's own.
     pub(super) own: CgroupPaths,
+    /// The unit, where systemd makes them.
+    pub(super) scope: Option<ScopeUnit>,
 }
 
 /// One file to be written: name, value, the part of the config.
+#[derive(PartialEq)]
 pub(super) struct Setting {
     pub(super) controller: &'static str,
     pub(super) file: String,

@@ -53,6 +53,7 @@ mod slot_rules;
 mod text_rules;
 mod treatment;
 mod undo_rules;
+mod update;
 
 use alloc::vec::Vec;
 
@@ -72,7 +73,8 @@ pub use op::{
     PrivilegeOp, ProcessOp, PropertyValue, RANDOM_DIGITS, Slot, StateOp, SyncOp, Token,
     UnitProperty, UserOp,
 };
-pub use record::{CgroupPaths, Planned, Record, RecordError, is_container_id};
+pub use record::{CgroupPaths, Planned, Record, RecordError, ScopeUnit, is_container_id};
+pub use update::{CgroupValues, Update, UpdateOp, UpdateStep, update, update_files, update_needs};
 
 use cgroups::Cgroups;
 use draft::{Draft, at, step, step_undone};

@@ -19,7 +19,7 @@ use super::idmap::IdMaps;
 use super::model::{Step, Undo};
 use super::network::interface_fault;
 use super::op::{Op, StateOp, SyncOp, Token};
-use crate::config::{NamespaceSource, Process, Seccomp};
+use crate::config::{NamespaceSource, Process, Resources, Seccomp};
 use crate::types::{HostPath, IdMap, NamespaceKind, Pointer};
 
 /// A container that was started.
@@ -72,6 +72,12 @@ pub struct Planned {
     /// Its own cgroups.
     #[serde(default, skip_serializing_if = "CgroupPaths::is_empty")]
     pub cgroups: CgroupPaths,
+    /// The unit that systemd made for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<ScopeUnit>,
+    /// What its cgroups enforce.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub resources: Resources,
     /// Its system call filter, which those that join it get too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seccomp: Option<Seccomp>,
@@ -80,6 +86,20 @@ pub struct Planned {
     pub annotations: BTreeMap<String, String>,
     /// Its first process, from which those that join it take what they do not say themselves.
     pub process: Process,
+}
+
+/// A unit of systemd's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ScopeUnit {
+    /// Socket of the bus that it is asked for on.
+    pub bus: HostPath,
+    /// Its name.
+    pub unit: String,
+}
+
+fn is_default(resources: &Resources) -> bool {
+    *resources == Resources::default()
 }
 
 /// The cgroups that are one container's own.
@@ -256,6 +276,8 @@ pub(super) fn steps(draft: &Draft<'_>, maps: &IdMaps, cgroups: &Cgroups) -> Vec<
         gid_mappings: maps.gids.clone(),
         setgroups: maps.setgroups_allowed,
         cgroups: cgroups.own.clone(),
+        scope: cgroups.scope.clone(),
+        resources: config.cgroup.as_ref().map(|it| it.resources.clone()).unwrap_or_default(),
         seccomp: config.seccomp.clone(),
         annotations: config.annotations.clone(),
         process: process.clone(),

@@ -67,6 +67,8 @@ pub(crate) struct FileKind {
     pub(crate) uid: u32,
     /// Whether it still has a name.
     pub(crate) is_named: bool,
+    /// Whether it holds nothing.
+    pub(crate) is_empty: bool,
 }
 
 impl FileKind {
@@ -196,6 +198,12 @@ pub(crate) fn write(fd: Fd, bytes: &[u8]) -> Outcome {
     Err(super::Fault::new(super::Sysno::write, Errno::EIO))
 }
 
+/// `read(2)`, once: how many bytes came, none at the end.
+pub(crate) fn read(fd: Fd, into: &mut [u8]) -> Outcome<usize> {
+    // SAFETY: `into` is writable for its whole length during the call, and nothing else refers to it.
+    unsafe { call!(read, fd, into.as_mut_ptr(), into.len()) }
+}
+
 /// `fstat(2)`.
 pub(crate) fn fstat(fd: Fd) -> Outcome<FileKind> {
     let mut stat = MaybeUninit::<libc::stat>::uninit();
@@ -209,6 +217,7 @@ pub(crate) fn fstat(fd: Fd) -> Outcome<FileKind> {
         device: DeviceNumber::decode(low_half(stat.st_rdev)),
         uid: stat.st_uid,
         is_named: stat.st_nlink > 0,
+        is_empty: stat.st_size == 0,
     })
 }
 

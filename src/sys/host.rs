@@ -104,6 +104,16 @@ pub(crate) fn try_lock(fd: Fd) -> Outcome<bool> {
     }
 }
 
+/// `clock_gettime(CLOCK_BOOTTIME)`, in nanoseconds: with suspended times, and as the caller's time namespace has it.
+pub(crate) fn since_boot() -> Outcome<u64> {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes one `struct timespec`, which `now` is on 64-bit machines.
+    unsafe { call!(clock_gettime, libc::CLOCK_BOOTTIME, &raw mut now) }?;
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    let rest = u64::try_from(now.tv_nsec).unwrap_or_default();
+    Ok(seconds.saturating_mul(1_000_000_000).saturating_add(rest))
+}
+
 /// The caller's effective user id.
 pub(crate) fn effective_uid() -> u32 {
     nix::unistd::geteuid().as_raw()

@@ -70,6 +70,12 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
 }
 
 impl HostPath {
+    /// The root itself.
+    #[must_use]
+    pub fn root() -> Self {
+        Self("/".to_owned())
+    }
+
     /// Checks and tidies a path.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! Files of v2, and what upstream never had to read.
 
 use nsplan::facts::{
-    CgroupStats, Counter, FactsError, MemoryEvents, PidsStats, Pressure, Stalled, Throttling,
-    parse_cgroup_events,
+    CgroupStats, Counter, FactsError, InterfaceEvent, MemoryEvents, PidsStats, Pressure, Stalled,
+    Throttling, parse_cgroup_events,
 };
 
 use crate::{entry, files, v1};
@@ -165,4 +165,36 @@ fn only_files_with_numbers_in_them_are_sources() {
     for name in ["cgroup.procs", "cgroup.event_control", "hugetlb.2MB.rsvd.current", "tasks"] {
         assert!(!CgroupStats::is_source(name), "{name}");
     }
+}
+
+#[test]
+fn an_event_has_runcs_names_and_counts_swap_with_memory() {
+    let list = [
+        ("memory.current", "4096\n"),
+        ("memory.max", "max\n"),
+        ("memory.stat", "anon 1\nfile 2\n"),
+        ("memory.swap.current", "10\n"),
+        ("memory.swap.max", "20\n"),
+        ("pids.current", "3\n"),
+        ("pids.max", "max\n"),
+        ("cpu.stat", "usage_usec 30\nuser_usec 20\nsystem_usec 10\n"),
+        ("cpu.pressure", "some avg10=1.50 avg60=0.00 avg300=0.00 total=7\n"),
+        ("io.stat", "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0\n"),
+    ];
+    let stats = v2(&list).unwrap();
+    let interface =
+        InterfaceEvent { name: "veth0".into(), rx_bytes: 5, ..InterfaceEvent::default() };
+    let event = serde_json::to_value(stats.event(&[interface])).unwrap();
+    assert_eq!(event["cpu"]["usage"]["total"], 30_000);
+    assert_eq!(event["cpu"]["psi"]["some"]["avg10"], 1.5);
+    assert_eq!(event["memory"]["cache"], 2);
+    assert_eq!(event["memory"]["usage"]["limit"], u64::MAX);
+    assert_eq!(event["memory"]["swap"]["usage"], 4106);
+    assert_eq!(event["memory"]["swap"]["limit"], u64::MAX, "memory has none");
+    assert_eq!(event["memory"]["raw"]["anon"], 1);
+    assert_eq!(event["pids"], serde_json::json!({"current": 3, "limit": 0}));
+    let first = &event["blkio"]["ioServiceBytesRecursive"][0];
+    assert_eq!(*first, serde_json::json!({"major": 8, "minor": 0, "op": "Read", "value": 1}));
+    assert_eq!(event["network_interfaces"][0]["RxBytes"], 5);
+    assert_eq!(event["network_interfaces"][0]["Name"], "veth0");
 }

@@ -4,6 +4,7 @@
 mod support;
 
 mod binary;
+mod limits;
 mod parsing;
 mod running;
 mod sandbox;

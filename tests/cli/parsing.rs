@@ -67,8 +67,10 @@ fn every_option_of_every_verb_is_understood_in_every_spelling() {
                 | VerbId::State
                 | VerbId::Kill
                 | VerbId::Ps
+                | VerbId::Events
                 | VerbId::Pause
                 | VerbId::Resume => "x",
+                VerbId::Update => "--pids-limit 9 x",
                 VerbId::Completions => "bash",
                 VerbId::Probe
                 | VerbId::List

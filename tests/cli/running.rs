@@ -5,22 +5,26 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 /// A state directory of a test's own, removed at its end.
-struct State(PathBuf);
+pub(crate) struct State(PathBuf);
 
 impl State {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("nsplan-cli-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         Self(path)
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nsplan"));
         command.arg("--root").arg(&self.0).args(args).stdin(Stdio::null());
         command
     }
 
-    fn output(&self, args: &[&str]) -> Output {
+    pub(crate) fn output(&self, args: &[&str]) -> Output {
         self.command(args).output().expect("the binary")
     }
 
@@ -43,7 +47,7 @@ impl Drop for State {
 
 /// Whether containers can be started here.
 #[allow(clippy::print_stdout, reason = "a skip says why")]
-fn can_start(state: &State) -> bool {
+pub(crate) fn can_start(state: &State) -> bool {
     let output = state.output(&["do", "true"]);
     let can = output.status.success();
     if !can {

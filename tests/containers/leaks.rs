@@ -8,7 +8,7 @@ use nsplan::config::{
 };
 
 use crate::failures::cgroups_named;
-use crate::support::{is_root, rootfs, run, shell};
+use crate::support::{is_root, rootfs, rounds, run, shell};
 
 fn descriptors() -> BTreeSet<String> {
     let links = fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| {
@@ -41,7 +41,7 @@ fn two_hundred_starts_leave_nothing_behind() {
     });
     run(&config);
     let (open, mounted) = (descriptors(), mounts());
-    for _ in 0..200 {
+    for _ in 0..rounds(200) {
         assert_eq!(run(&config).status.code(), 7);
     }
     assert_eq!(mounts(), mounted);

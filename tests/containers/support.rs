@@ -18,6 +18,12 @@ use nsplan::types::HostPath;
 /// The user that tests become when they must be an ordinary one.
 pub(crate) const USER: u32 = 1000;
 
+/// So many rounds, or a part of them where each instruction is emulated: `NSPLAN_TEST_FEWER` says one in how many.
+pub(crate) fn rounds(usual: u32) -> u32 {
+    let fewer = std::env::var("NSPLAN_TEST_FEWER").ok().and_then(|text| text.parse::<u32>().ok());
+    usual / fewer.unwrap_or(1).max(1)
+}
+
 /// Says which fact is missing; where nothing may be skipped that is a failure.
 #[track_caller]
 pub(crate) fn skip(fact: &str) {

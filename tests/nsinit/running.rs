@@ -14,6 +14,15 @@ pub(crate) struct Place {
     id: String,
 }
 
+/// A launcher that was killed has left its container: it is ended, and its directories are removed.
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nsplan"));
+        command.arg("--root").arg(self.state.path()).args(["delete", "--force", &self.id]);
+        let _ = command.stderr(Stdio::null()).status();
+    }
+}
+
 impl Place {
     pub(crate) fn new(name: &str) -> Self {
         let id = format!("nsinit-{name}-{}", std::process::id());
@@ -249,7 +258,9 @@ fn a_running_container_is_described_and_measured() {
         return;
     }
     let place = Place::new("measured");
-    let mut child = place.started(&["--init", "sh", "-c", "echo ready; exec sleep 1000"]);
+    // On v2 memory is counted where it is limited.
+    let script = "echo ready; exec sleep 1000";
+    let mut child = place.started(&["--memory-limit", "64m", "--init", "sh", "-c", script]);
     let state = asked(&place, "state");
     assert_eq!(state["id"], place.id);
     let pid = state["init_process_pid"].as_u64().expect("a pid");

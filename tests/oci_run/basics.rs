@@ -248,7 +248,7 @@ fn without_a_cgroup_namespace_a_container_still_sees_its_own_cgroup_alone() {
     let bundle =
         bundle.set("/linux/namespaces", kinds).set("/linux/resources/pids", json!({"limit": 44}));
     let said = bundle.run(
-        "cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null; cat /sys/fs/cgroup/pids/tasks /sys/fs/cgroup/cgroup.procs 2>/dev/null | head -1; mkdir /sys/fs/cgroup/pids/x 2>&1 | grep -c Read-only",
+        "cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null; cat /sys/fs/cgroup/pids/tasks /sys/fs/cgroup/cgroup.procs 2>/dev/null | head -1; cd /sys/fs/cgroup/pids 2>/dev/null || cd /sys/fs/cgroup; mkdir x 2>&1 | grep -c Read-only",
     );
     assert_eq!(said, "44\n1\n1\n");
 }

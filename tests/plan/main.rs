@@ -12,3 +12,4 @@ mod properties;
 mod snapshots;
 mod strategies;
 mod systemd;
+mod update;

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nsplan::apply::sweep;
 
 use crate::bundle::Bundle;
 use crate::hostile::cgroups_of;
 use crate::island::{bridge, island, links};
-use crate::support::wait_for;
+use crate::support::{rounds, wait_for};
 
 /// A container with everything that outlives a process: a cgroup, a pair of links, state.
 fn everything() -> Bundle {
@@ -82,7 +82,7 @@ fn two_at_once_and_two_hundred_in_a_row_leave_nothing() {
         assert_eq!(both.map(end), [Some(3), Some(3)]);
         nothing_is_left(&one, &mounted, "two at once");
         nothing_is_left(&two, &mounted, "two at once");
-        for round in 0..200 {
+        for round in 0..rounds(200) {
             let child = launcher(&one, "box", "exit 4").spawn().unwrap();
             assert_eq!(end(child), Some(4), "round {round}");
         }
@@ -96,15 +96,19 @@ fn a_launcher_killed_at_any_moment_leaves_nothing_after_the_next_command() {
         bridge("docker0", &["172.17.42.1/16"]);
         let bundle = everything();
         let mounted = mounts();
+        let begin = Instant::now();
+        let child = launcher(&bundle, "box", "exit 5").spawn().unwrap();
+        assert_eq!(end(child), Some(5));
+        let whole = u64::try_from(begin.elapsed().as_micros()).unwrap();
         let mut moment: u64 = 1;
         let mut begun = 0;
-        for round in 0..80 {
+        for round in 0..rounds(80) {
             let mut child = launcher(&bundle, "box", "exec sleep 1000").spawn().unwrap();
-            // Anywhere from before the first step to after the last, in no order.
+            // Anywhere from before the first step to after the last, in no order, however fast this machine is.
             moment = moment
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
-            std::thread::sleep(Duration::from_micros((moment >> 33) % 60_000));
+            std::thread::sleep(Duration::from_micros((moment >> 33) % whole));
             child.kill().unwrap();
             child.wait().unwrap();
             begun += usize::from(bundle.state().join("box/journal").exists());

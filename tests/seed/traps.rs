@@ -128,7 +128,8 @@ fn trap_35_a_relative_data_path_is_the_callers_and_nobody_elses() {
         command.env(HERE, "1").current_dir(directory.path());
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}{error}");
         return;
     }
     let here = std::env::current_dir().unwrap();

@@ -34,7 +34,7 @@ struct Walk<'a> {
     events: &'a [Event],
     at: usize,
     /// What the process itself was told last.
-    known: HashMap<&'a str, &'a Seen>,
+    known: HashMap<&'a str, Seen>,
     done: Vec<&'a str>,
     /// What was refused since the last change.
     refused: Vec<(&'a str, &'a str)>,
@@ -47,11 +47,19 @@ impl<'a> Walk<'a> {
             match event {
                 Event::Did(call) => return Some(call),
                 Event::Refused(call, errno) => self.refused.push((call, errno)),
-                Event::Saw(label, seen) => drop(self.known.insert(label, seen)),
+                Event::Saw(label, seen) => self.saw(label, seen),
             }
             self.at += 1;
         }
         None
+    }
+
+    /// A file is read in pieces; between two readings it is opened.
+    fn saw(&mut self, label: &'a str, seen: &Seen) {
+        match (self.known.get_mut(label), seen) {
+            (Some(Seen::Text(before)), Seen::Text(more)) => before.push_str(more),
+            _ => drop(self.known.insert(label, seen.clone())),
+        }
     }
 
     fn take(&mut self, call: &'a str) {
@@ -99,7 +107,7 @@ impl<'a> Walk<'a> {
             }
             Item::IfMissing(label, then) => {
                 self.next();
-                let is_missing = self.known.get(&**label) == Some(&&Seen::Missing);
+                let is_missing = self.known.get(&**label) == Some(&Seen::Missing);
                 if is_missing { self.all(then) } else { Ok(()) }
             }
             Item::IfThere(label, directory, other) => {
@@ -124,7 +132,8 @@ impl<'a> Walk<'a> {
             Item::Enable(file, controllers) => {
                 self.next();
                 let on = self.text(file);
-                let is_off = |name: &&String| !on.split(' ').any(|word| word == name.as_str());
+                let is_off =
+                    |name: &&String| !on.split_whitespace().any(|word| word == name.as_str());
                 let off: Vec<_> =
                     controllers.iter().filter(is_off).map(|name| format!("+{name}")).collect();
                 let call = format!("write {file} {:?}", off.join(" "));
@@ -136,7 +145,7 @@ impl<'a> Walk<'a> {
     /// What was read from a file last; nothing where that was nothing.
     fn text(&self, label: &str) -> String {
         match self.known.get(label) {
-            Some(Seen::Text(text)) => text.clone(),
+            Some(Seen::Text(text)) => text.trim().to_owned(),
             _ => String::new(),
         }
     }

@@ -242,7 +242,7 @@ impl Process<'_> {
                 let label = self.of(call.arg(0));
                 // Only what a step's value depends on.
                 let content = text(call.arg(1)).filter(|_| is_asked_for(&label))?;
-                saw(label, Seen::Text(content.trim().to_owned()))
+                saw(label, Seen::Text(content))
             }
             _ => None,
         }

@@ -158,7 +158,6 @@ impl Table {
             Item::Do(format!("mkdir {directory} 0700")),
             Item::Do(format!("create {directory}/journal 0600")),
             Item::Do(format!("flock {directory}/journal LOCK_EX|LOCK_NB")),
-            Item::Do(format!("ftruncate {directory}/journal 0")),
         ]
     }
 

@@ -3,18 +3,18 @@
 # as: root user
 # not on: userns-off userns-none userns-lsm
 . /vm/cases/lib
-limit=
-if has_cgroups; then limit="$PARENT --pids-limit 50"; fi
+start() { nsplan do "$@"; }
+if has_cgroups; then start() { limited --pids-limit 50 "$@"; }; fi
 failed=0
 i=0
 while [ $i -lt 50 ]; do
-  nsplan do $limit -- true || failed=$((failed + 1))
+  start -- true || failed=$((failed + 1))
   i=$((i + 1))
 done
 is "fifty starts" 0 $failed
 pids=
 for _ in 1 2 3 4 5 6 7 8 9 10; do
-  nsplan do $limit -- sh -c 'sleep 1' &
+  start -- sh -c 'sleep 1' &
   pids="$pids $!"
 done
 for pid in $pids; do wait "$pid" || failed=$((failed + 1)); done

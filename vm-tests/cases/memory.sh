@@ -3,7 +3,7 @@
 # as: root user
 # not on: userns-off userns-none userns-lsm
 . /vm/cases/lib
-hog() { code nsplan do $PARENT -m 64m -- dd if=/dev/zero of=/dev/null bs="$1" count=1; }
+hog() { code limited -m 64m -- dd if=/dev/zero of=/dev/null bs="$1" count=1; }
 if has_cgroups; then
   is "8 MiB of 64 are there" 0 "$(hog 8M)"
   is "200 MiB of 64 are not" 137 "$(hog 200M)"

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# A host with a thousand mounts, and a container with two hundred, become a start like any other.
+# A host with two thousand mounts, and a container with two hundred, become a start like any other.
 # as: root
 . /vm/cases/lib
 mkdir /tmp/many
 mount -t tmpfs many /tmp/many
 i=0
-while [ $i -lt 1000 ]; do
+while [ $i -lt 2000 ]; do
   mkdir "/tmp/many/$i"
   mount -t tmpfs -o size=4k m "/tmp/many/$i"
   i=$((i + 1))
 done
-is "a start beside a thousand mounts" 0 "$(code nsplan do -- true)"
-is "the host has them still" 1000 "$(grep -c ' /tmp/many/' /proc/mounts)"
+is "a start beside two thousand mounts" 0 "$(code nsplan do -- true)"
+is "the host has them still" 2000 "$(grep -c ' /tmp/many/' /proc/mounts)"
 umount -l /tmp/many
 i=0
 set --

@@ -31,6 +31,19 @@ fetched() { # fetched KERNEL: in the cache, with its modules packed
   fi
 }
 
+fetched_programs() { # what gives security modules their rules, and a bus
+  [ -z "${refresh:-}" ] && [ -e "$cache/programs/VERSION" ] ||
+    "$here/host/fetch-programs.sh" programs bookworm apparmor secilc dbus-daemon
+}
+
+packed_systemd() { # in the cache, packed
+  local inputs=$here/host/pack.sh
+  [ -z "${refresh:-}" ] && [ -e "$cache/systemd/VERSION" ] ||
+    "$here/host/fetch-programs.sh" systemd bookworm systemd dbus dbus-daemon dbus-bin dbus-user-session \
+      dbus-system-bus-common dbus-session-bus-common mount
+  [ "$cache/systemd.cpio" -nt "$inputs" ] && [ "$cache/systemd.cpio" -nt "$here/guest/vm.service" ] || "$here/host/pack.sh" --systemd
+}
+
 # QEMU 7.2 corrupts flags around cmpxchg16b (cx16=off) and is not sound with two processors (smp 1). KVM is not used: a
 # device that opens may still boot nothing.
 # shellcheck disable=SC2034

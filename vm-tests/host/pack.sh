@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # pack.sh BUILT: the programs that build.sh named, the project's test data and tools of this machine → cache/base.cpio.
 # pack.sh --latency BUILT: the measured command, the guest's tool and the fetched peers → cache/latency.cpio.
+# pack.sh --systemd: the fetched systemd with its bus, and a unit that runs the suites → cache/systemd.cpio.
 # pack.sh --modules NAME: a fetched kernel's modules → cache/kernels/NAME/modules.cpio, in the order they must be loaded.
 #
 # The kernel takes several archives one after another, so each part is built when it changes.
@@ -61,8 +62,8 @@ skeleton() { # skeleton SCRIPT: what every guest has, and what it runs
   mkdir -p "$work"/{bin,sbin,usr/bin,usr/sbin,lib,lib64,etc,proc,sys,dev,tmp,run,newroot,vm}
   cp "$(command -v busybox)" "$work/bin/busybox"
   cp "$here/guest/init" "$work/init"
-  cp "$here/guest/host" "$here/guest/$1" "$work/vm/"
-  chmod +x "$work/init" "$work/vm/host" "$work/vm/$1"
+  cp "$here/guest/host" "$here/guest/go" "$here/guest/$1" "$work/vm/"
+  chmod +x "$work/init" "$work/vm"/*
 }
 
 pack_latency() {
@@ -88,6 +89,16 @@ pack_latency() {
   archive "$cache/latency.cpio"
 }
 
+pack_systemd() {
+  (cd "$cache/systemd/tree" && tar -c --exclude=./usr/share/{doc,man,locale,lintian,bash-completion,zsh} --exclude='*/gconv/*' .) |
+    tar -x -C "$work"
+  mkdir -p "$work"/etc/systemd/system/user@.service.d
+  # There is no PAM in the guest.
+  printf '%s\n' '[Service]' 'PAMName=' 'Environment=XDG_RUNTIME_DIR=/run/user/%i' 'Delegate=yes' > "$work/etc/systemd/system/user@.service.d/vm.conf"
+  cp "$here/guest/vm.service" "$work/etc/systemd/system/"
+  archive "$cache/systemd.cpio"
+}
+
 pack_base() {
   skeleton suites
   mkdir -p "$work"/vm/{tests,cases}
@@ -111,15 +122,18 @@ pack_base() {
   (cd "$top" && git ls-files -z --cached --others --exclude-standard |
     tar -c --null --ignore-failed-read -T - 2> /dev/null) | tar -x -C "$work$top"
   cp -r "$here/cases/." "$work/vm/cases/"
+  # Their libraries are those of this machine, where it is of the same release; else they come along.
+  (cd "$cache/programs/tree" && tar -c --exclude='*/gconv/*' usr/bin/secilc usr/bin/dbus-daemon sbin/apparmor_parser lib usr/lib/*-linux-gnu) |
+    tar -x --keep-directory-symlink --skip-old-files -C "$work"
   sed '/^#/d' "$here/exceptions" > "$work/vm/exceptions"
   accounts
   archive "$cache/base.cpio"
 }
 
 accounts() {
-  printf '%s\n' 'root:x:0:0:root:/root:/bin/sh' 'user:x:1000:1000::/home/user:/bin/sh' \
+  printf '%s\n' 'root:x:0:0:root:/root:/bin/sh' 'daemon:x:1:1::/:/bin/false' 'user:x:1000:1000::/home/user:/bin/sh' \
     'nobody:x:65534:65534::/:/bin/false' > "$work/etc/passwd"
-  printf '%s\n' 'root:x:0:' 'tty:x:5:' 'user:x:1000:' 'nogroup:x:65534:' > "$work/etc/group"
+  printf '%s\n' 'root:x:0:' 'daemon:x:1:' 'tty:x:5:' 'user:x:1000:' 'nogroup:x:65534:' > "$work/etc/group"
   echo 'user:100000:65536' | tee "$work/etc/subuid" > "$work/etc/subgid"
   printf '%s\n' 'passwd: files' 'group: files' 'hosts: files' > "$work/etc/nsswitch.conf"
   echo '127.0.0.1 localhost vm' > "$work/etc/hosts"
@@ -128,6 +142,7 @@ accounts() {
 
 case $1 in
   --latency) pack_latency "$2" ;;
+  --systemd) pack_systemd ;;
   --modules) pack_modules "$2" ;;
   *) pack_base "$1" ;;
 esac

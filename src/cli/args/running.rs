@@ -2,10 +2,15 @@
 //!
 //! Pure.
 
+use std::time::Duration;
+
+use super::super::events::Watch;
 use super::super::exec::Exec;
 use super::super::options::OptId;
 use super::super::report::Failure;
 use super::super::running::Query;
+use super::super::units::Span;
+use super::super::update::Change;
 use super::{Action, Given, container_id, take, usage};
 use crate::types::Signal;
 
@@ -23,6 +28,29 @@ pub(super) fn exec(mut given: Vec<Given>, mut words: Vec<String>) -> Result<Acti
     let detach = given.len() < count;
     let id = container_id(&words.remove(0))?;
     Ok(Action::Exec(Exec { id, options: given, command: words, detach, pid_file, preserve_fds }))
+}
+
+pub(super) fn events(mut given: Vec<Given>, words: &[String]) -> Result<Watch, Failure> {
+    let interval = match take(&mut given, OptId::Interval) {
+        None => Duration::from_secs(5),
+        Some(text) => match text.parse::<Span>() {
+            Ok(Span(interval)) if !interval.is_zero() => interval,
+            _ => {
+                let hint = "expected a time such as `5s` or `500ms`";
+                return Err(usage(format!("--interval {text}: no such time"), hint));
+            }
+        },
+    };
+    Ok(Watch { id: container_id(&words[0])?, once: !given.is_empty(), interval })
+}
+
+pub(super) fn update(mut given: Vec<Given>, words: &[String]) -> Result<Change, Failure> {
+    let resources = take(&mut given, OptId::Resources);
+    if resources.is_none() && given.is_empty() {
+        let hint = "`nsplan help update` lists all limits";
+        return Err(usage("update: nothing to change".into(), hint));
+    }
+    Ok(Change { id: container_id(&words[0])?, resources, options: given })
 }
 
 pub(super) fn kill(given: &[Given], words: &[String]) -> Result<Query, Failure> {

@@ -43,6 +43,14 @@ impl Builder<'_> {
                 memory.reservation = Some(bytes(text)?);
                 "reservation"
             }
+            OptId::KernelMemory => {
+                memory.kernel = Some(bytes(text)?);
+                "kernel"
+            }
+            OptId::KernelMemoryTcp => {
+                memory.kernel_tcp = Some(bytes(text)?);
+                "kernelTCP"
+            }
             OptId::MemorySwappiness => {
                 memory.swappiness = Some(number(text, 0, 100)?);
                 "swappiness"
@@ -73,6 +81,22 @@ impl Builder<'_> {
             OptId::CpuShares => {
                 cpu.shares = Some(number(text, 2, 262_144)?);
                 "shares"
+            }
+            OptId::CpuBurst => {
+                cpu.burst = Some(number(text, 0, u64::MAX)?);
+                "burst"
+            }
+            OptId::CpuIdle => {
+                cpu.idle = Some(number(text, 0, 1)?);
+                "idle"
+            }
+            OptId::CpuRtPeriod => {
+                cpu.realtime_period = Some(number(text, 1, u64::MAX)?);
+                "realtimePeriod"
+            }
+            OptId::CpuRtRuntime => {
+                cpu.realtime_runtime = Some(number(text, -1, i64::MAX)?);
+                "realtimeRuntime"
             }
             OptId::CpusetCpus => {
                 cpu.cpus = Some(list(text)?);
@@ -110,6 +134,9 @@ impl Builder<'_> {
                 let unified = &mut self.resources.unified;
                 unified.insert(file.to_owned(), value.to_owned());
                 format!("/cgroup/unified/{file}")
+            }
+            OptId::L3CacheSchema | OptId::MemBwSchema => {
+                return Err(Problem::new("no Intel RDT group is changed by nsplan"));
             }
             OptId::CgroupParent => {
                 self.cgroup_parent = Some(components(text)?);

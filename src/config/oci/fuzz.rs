@@ -1,9 +1,10 @@
 //! Turns any bytes into a claim about the door: it never panics, and reads the same bytes the same way twice.
 
-use super::from_oci;
+use super::{from_oci, resources_from_oci};
+use crate::config::Resources;
 use crate::types::HostPath;
 
-/// Reads `data` twice.
+/// Reads `data` twice, and as limits alone.
 ///
 /// # Panics
 /// When the two readings differ, or a refusal says nothing: the fuzzer's signal.
@@ -23,5 +24,10 @@ pub fn config_parse(data: &[u8]) {
             assert_eq!(first, second);
         }
         _ => panic!("one reading is refused, the other not"),
+    }
+    // Limits alone, over others: the same twice is the same once.
+    if let Ok((limits, _)) = resources_from_oci(data) {
+        let once = Resources::default().overlaid(&limits);
+        assert_eq!(once.overlaid(&limits), once);
     }
 }

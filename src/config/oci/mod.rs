@@ -32,6 +32,7 @@ mod words;
 
 pub use fuzz::config_parse as fuzz_oci;
 pub use read::from_oci;
+pub use resources::resources_from_oci;
 pub use version::{OCI_VERSION, OCI_VERSION_MIN};
 pub use words::OciWords;
 

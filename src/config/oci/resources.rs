@@ -5,22 +5,41 @@
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::door::{Door, I64, U32, U64};
 use super::fields::Fields;
 use super::process::cpus;
 use super::{default, device};
-use crate::config::error::{Expected, Problem};
-use crate::config::json::Node;
+use crate::config::error::{ConfigErrors, Expected, Problem};
+use crate::config::json::{self, Node, Value};
 use crate::config::{
     BlockIo, Cgroup, CgroupBase, CgroupDriver, CgroupPath, Cpu, HugepageLimit, InterfacePriority,
-    Limit, Memory, PathComponent, RdmaLimit, Resources, ThrottleDevice, WeightDevice,
+    Limit, Memory, PathComponent, RdmaLimit, Resources, SourceMap, ThrottleDevice, WeightDevice,
 };
-use crate::types::{DeviceNumber, Pointer};
+use crate::types::{DeviceNumber, HostPath, Pointer};
 
 /// Relative weights of block I/O.
 const WEIGHT: (i64, u64) = (0, 1000);
+
+/// Reads a document that is nothing but `linux.resources`, as engines hand it over to change a container's limits. What it
+/// does not say is absent; device rules too, which are otherwise never absent.
+///
+/// # Errors
+/// Everything that is wrong with the document, in the order of the text.
+pub fn resources_from_oci(text: &[u8]) -> Result<(Resources, SourceMap), ConfigErrors> {
+    let root = json::parse(text).map_err(|error| ConfigErrors(vec![error]))?;
+    let bundle = HostPath::root();
+    let mut door = Door::new(&bundle);
+    let has_rules = door.fields(&root).is_some_and(|mut fields| {
+        matches!(fields.take("devices").map(|node| &node.value), Some(Value::List(rules)) if !rules.is_empty())
+    });
+    let mut resources = of(&mut door, &root).unwrap_or_default();
+    let (source, _) = door.close(&root)?;
+    resources.devices = resources.devices.filter(|_| has_rules);
+    Ok((resources, source))
+}
 
 pub(super) fn read(door: &mut Door<'_>, linux: &mut Fields<'_>) -> Option<Cgroup> {
     let path = linux.text(door, "cgroupsPath");

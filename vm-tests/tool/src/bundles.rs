@@ -1,5 +1,5 @@
-//! Four descriptions of a container become OCI bundles, which we and the peers read alike, with a root file system of a few
-//! empty directories and one program of a few instructions.
+//! Descriptions of a container become OCI bundles, which we and the peers read alike, with a root file system of a few
+//! empty directories and two programs of a few instructions.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -16,14 +16,37 @@ pub struct Configuration {
     pub mounts: bool,
     pub userns: bool,
     pub limits: bool,
+    /// A container engine's default filter of system calls.
+    pub seccomp: bool,
+    /// The program inside.
+    pub program: &'static str,
 }
 
-pub const ALL: [Configuration; 4] = [
-    Configuration { name: "namespaces", mounts: false, userns: false, limits: false },
-    Configuration { name: "default", mounts: true, userns: false, limits: false },
-    Configuration { name: "userns", mounts: true, userns: true, limits: false },
-    Configuration { name: "limits", mounts: true, userns: false, limits: true },
+const BARE: Configuration = Configuration {
+    name: "namespaces",
+    mounts: false,
+    userns: false,
+    limits: false,
+    seccomp: false,
+    program: "/tiny",
+};
+const DEFAULT: Configuration = Configuration { name: "default", mounts: true, ..BARE };
+
+pub const ALL: [Configuration; 6] = [
+    BARE,
+    DEFAULT,
+    Configuration { name: "userns", userns: true, ..DEFAULT },
+    Configuration { name: "limits", limits: true, ..DEFAULT },
+    Configuration { name: "seccomp", seccomp: true, ..DEFAULT },
+    // What is exec'ed into.
+    Configuration { name: "stays", program: "/stays", ..DEFAULT },
 ];
+
+/// What is measured, from the barest to the fullest: starts of bundles, then what is done with the default one.
+pub const MEASURED: [&str; 7] =
+    ["namespaces", "default", "userns", "limits", "seccomp", "exec", "lifecycle"];
+
+const FILTER: &str = include_str!("../../../tests/data/seccomp/docker-default.json");
 
 /// Where ids of a user namespace begin on the host.
 pub const FIRST_ID: u32 = 100_000;
@@ -77,7 +100,7 @@ pub fn write(dir: &str) -> Result<(), String> {
         };
         root_file_system(&root, &configuration)
             .map_err(|error| format!("{}: {error}", root.display()))?;
-        put("config.json", &oci(&configuration))?;
+        put("config.json", &oci(&configuration)?)?;
     }
     Ok(())
 }
@@ -88,15 +111,18 @@ fn root_file_system(root: &Path, configuration: &Configuration) -> std::io::Resu
         fs::create_dir_all(root.join(name))?;
         chown(root.join(name), Some(owner), Some(owner))?;
     }
-    fs::write(root.join("tiny"), crate::payload::exits())?;
-    fs::set_permissions(root.join("tiny"), fs::Permissions::from_mode(0o755))
+    for (name, program) in [("tiny", crate::payload::exits()), ("stays", crate::payload::stays())] {
+        fs::write(root.join(name), program)?;
+        fs::set_permissions(root.join(name), fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
 }
 
 fn map() -> Value {
     json!([{"containerID": 0, "hostID": FIRST_ID, "size": IDS}])
 }
 
-fn oci(configuration: &Configuration) -> Value {
+fn oci(configuration: &Configuration) -> Result<Value, String> {
     let mut kinds = vec!["pid", "network", "ipc", "uts", "mount"];
     kinds.extend(configuration.userns.then_some("user"));
     let capabilities = CAPABILITIES.map(|name| format!("CAP_{name}"));
@@ -121,20 +147,23 @@ fn oci(configuration: &Configuration) -> Value {
         linux["resources"]["pids"] = json!({"limit": PIDS});
         linux["resources"]["cpu"] = json!({"quota": QUOTA.0, "period": QUOTA.1});
     }
-    json!({
+    if configuration.seccomp {
+        linux["seccomp"] = serde_json::from_str(FILTER).map_err(|error| error.to_string())?;
+    }
+    Ok(json!({
         "ociVersion": "1.0.2",
         "root": {"path": "rootfs"},
         "hostname": "bench",
         "process": {
             "cwd": "/",
-            "args": ["/tiny"],
+            "args": [configuration.program],
             "env": ["PATH=/bin"],
             "user": {"uid": 0, "gid": 0},
             "capabilities": {"bounding": capabilities, "effective": capabilities, "permitted": capabilities},
         },
         "mounts": mounts,
         "linux": linux,
-    })
+    }))
 }
 
 fn oci_mount(to: &str, kind: &str, flags: u64, data: &str) -> Value {

@@ -7,8 +7,8 @@
 //! - `vm-tool deny-userns PIN`: nobody may make a user namespace any more, until the file PIN of a BPF file system is removed.
 //! - `vm-tool bundles DIR`: the bundles whose starts are measured.
 //! - `vm-tool floor PROGRAM BUNDLE OUT -- COMMAND ...`: the program of the bare system calls of what ours would do with the bundle.
-//! - `vm-tool measure CONFIGURATION SUBJECT STARTS TRACED BUNDLE|- -- PROGRAM ...`: how long starts take and where that goes;
-//!   with a bundle the program is ours, and its steps are told apart.
+//! - `vm-tool measure CONFIGURATION SUBJECT STARTS TRACED BUNDLE|- -- PROGRAM ... [--then PROGRAM ...]`: how long starts take
+//!   and where that goes; with a bundle the program is ours, and its steps are told apart.
 //!
 //! On the host:
 //! - `vm-tool report LOG VERSIONS BASELINE DIR`: what was measured as a page and a picture in DIR, and against the baseline.
@@ -46,6 +46,10 @@ use steps::Steps;
 /// Starts that do not count.
 const DROPPED: usize = 10;
 const PAUSE: Duration = Duration::from_millis(50);
+/// Between commands of one start: what the last one left to others is done.
+const BETWEEN: Duration = Duration::from_millis(10);
+/// Stands between two commands.
+const THEN: &str = "--then";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -118,7 +122,8 @@ fn measured(
         dropped: DROPPED,
         traced: number(counts[1])?,
         pause: PAUSE,
+        between: BETWEEN,
         steps,
     };
-    measure::measure(&order, command)
+    measure::measure(&order, &command.split(|word| *word == THEN).collect::<Vec<_>>())
 }

@@ -1,4 +1,5 @@
-//! A command becomes lines about its starts: how long each took from the spawn to the reaped process, and where that time went.
+//! A command becomes lines about its starts: how long each took from the spawn to the reaped process, and where that time
+//! went. Several commands are one start, whose times are added.
 //!
 //! - `TIME CONFIGURATION SUBJECT starts=N median=NS min=NS max=NS cpu=NS`: the wall time, and what its processes ran of it.
 //! - `SHARE CONFIGURATION SUBJECT NS CLASS`: medians of a traced start, by what a process was doing.
@@ -26,15 +27,22 @@ pub struct Order<'a> {
     pub traced: usize,
     /// How long the machine is left alone before each start, so that nothing of the last one is still being cleared away.
     pub pause: Duration,
+    /// The same between the commands of one start.
+    pub between: Duration,
     /// Our own program with its marks, and its plan.
     pub steps: Option<Steps>,
 }
 
-pub fn measure(order: &Order<'_>, command: &[&str]) -> Result<(), String> {
+pub fn measure(order: &Order<'_>, commands: &[&[&str]]) -> Result<(), String> {
     let mut times = Vec::new();
     for _ in 0..order.dropped + order.starts {
-        std::thread::sleep(order.pause);
-        times.push(start(command)?);
+        let mut sum = (0, 0);
+        for (at, command) in commands.iter().enumerate() {
+            std::thread::sleep(if at == 0 { order.pause } else { order.between });
+            let (wall, cpu) = start(command)?;
+            sum = (sum.0 + wall, sum.1 + cpu);
+        }
+        times.push(sum);
     }
     let counted = times.split_off(order.dropped);
     let walls: Vec<u64> = counted.iter().map(|(wall, _)| *wall).collect();
@@ -49,7 +57,7 @@ pub fn measure(order: &Order<'_>, command: &[&str]) -> Result<(), String> {
         walls.iter().max().copied().unwrap_or(0),
         median(&cpus),
     );
-    if order.traced == 0 { Ok(()) } else { traced(order, command) }
+    if order.traced == 0 { Ok(()) } else { traced(order, commands) }
 }
 
 /// Nanoseconds from the spawn to the reaped process, and of them those that its processes ran.
@@ -88,13 +96,17 @@ fn children_cpu() -> Result<Duration, String> {
     Ok(time(usage.ru_utime) + time(usage.ru_stime))
 }
 
-fn traced(order: &Order<'_>, command: &[&str]) -> Result<(), String> {
+fn traced(order: &Order<'_>, commands: &[&[&str]]) -> Result<(), String> {
     let tracer = Tracer::new(order.steps.as_ref().map(|steps| &*steps.program))?;
     let mut all: Vec<Shares> = Vec::new();
     for _ in 0..order.traced {
-        std::thread::sleep(order.pause);
-        let text = tracer.around(|| start(command).map(drop))?;
-        all.push(shares(&text, std::process::id())?);
+        let mut sum = Shares::default();
+        for (at, command) in commands.iter().enumerate() {
+            std::thread::sleep(if at == 0 { order.pause } else { order.between });
+            let text = tracer.around(|| start(command).map(drop))?;
+            sum.add(shares(&text, std::process::id())?);
+        }
+        all.push(sum);
     }
     let of = |pick: fn(&Shares) -> &BTreeMap<String, u64>| -> BTreeMap<String, u64> {
         let names = all

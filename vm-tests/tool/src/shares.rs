@@ -13,6 +13,17 @@ pub struct Shares {
     pub steps: BTreeMap<String, u64>,
 }
 
+impl Shares {
+    pub fn add(&mut self, other: Self) {
+        for (name, time) in other.classes {
+            *self.classes.entry(name).or_default() += time;
+        }
+        for (name, time) in other.steps {
+            *self.steps.entry(name).or_default() += time;
+        }
+    }
+}
+
 /// The classes in the order of a report.
 pub const CLASSES: [&str; 12] = [
     "exec",

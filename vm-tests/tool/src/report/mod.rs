@@ -67,6 +67,12 @@ fn read(path: &str) -> Result<Figures, String> {
         line_of(line, &mut figures)
             .ok_or_else(|| format!("{path}: not a line of a measurement: {line}"))?;
     }
+    // What has no plan that is printed is told apart by what was being done.
+    for figure in figures.values_mut().filter_map(|subjects| subjects.get_mut(OURS)) {
+        if figure.groups.is_empty() {
+            figure.groups = figure.classes.clone();
+        }
+    }
     let has_ours = |subjects: &BTreeMap<String, Figure>| subjects.contains_key(OURS);
     match figures.is_empty() || !figures.values().all(has_ours) {
         true => Err(format!("{path}: no figures of ours")),
@@ -127,7 +133,7 @@ fn in_order(subjects: &BTreeMap<String, Figure>) -> Vec<(&str, &Figure)> {
 /// Configurations from the barest to the fullest.
 fn configurations(figures: &Figures) -> Vec<(&str, &BTreeMap<String, Figure>)> {
     let rank = |name: &str| {
-        crate::bundles::ALL.iter().position(|one| one.name == name).unwrap_or(usize::MAX)
+        crate::bundles::MEASURED.iter().position(|one| *one == name).unwrap_or(usize::MAX)
     };
     let mut all: Vec<_> = figures.iter().map(|(name, subjects)| (&**name, subjects)).collect();
     all.sort_by_key(|(name, _)| (rank(name), *name));

@@ -38,7 +38,8 @@ pub(super) fn page(figures: &Figures, versions: &str, verdict: &Verdict) -> Stri
     groups(&mut page, figures);
     page.push_str("\n## Ours, the dearest steps\n");
     for (name, subjects) in configurations(figures) {
-        let Some(figure) = subjects.get(OURS) else { continue };
+        let figure = subjects.get(OURS).filter(|figure| !figure.steps.is_empty());
+        let Some(figure) = figure else { continue };
         let _ = write!(page, "\n### {name}\n\n| µs | step | group | |\n|---|---|---|---|\n");
         for (time, step, group, text) in figure.steps.iter().take(DEAREST) {
             let _ = writeln!(
@@ -81,8 +82,11 @@ pub(super) fn table(figures: &Figures) -> String {
 fn groups(page: &mut String, figures: &Figures) {
     let all = configurations(figures);
     let mut names: Vec<&str> = Vec::new();
-    let ours: Vec<_> =
-        all.iter().filter_map(|(name, subjects)| Some((*name, subjects.get(OURS)?))).collect();
+    let ours: Vec<_> = all
+        .iter()
+        .filter_map(|(name, subjects)| Some((*name, subjects.get(OURS)?)))
+        .filter(|(_, figure)| !figure.steps.is_empty())
+        .collect();
     for name in ours.iter().flat_map(|(_, figure)| figure.groups.keys()) {
         if !names.contains(&&**name) {
             names.push(name);
@@ -117,7 +121,10 @@ own threads.
 (runc does not work without a proc inside, so it has no line).
 - `default`: proc, dev with six nodes, devpts, shm, mqueue, sys; four masked and four read-only paths; a control group with \
 device rules.
-- `userns`: the same in a user namespace. `limits`: the same with limits of memory, tasks and CPU.
+- `userns`: the same in a user namespace. `limits`: the same with limits of memory, tasks and CPU. `seccomp`: the same with \
+Docker's default filter.
+- `exec`: a program more in the running `default` container. `lifecycle`: the `default` one by `create`, `start` and \
+`delete`, their times added. Neither has a floor.
 
 The floor is a program of the bare system calls of our plan, each answer known before: it reads no config and no fact, \
 checks nothing and journals nothing. We, crun and runc read the same OCI bundle. \

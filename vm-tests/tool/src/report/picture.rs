@@ -46,6 +46,7 @@ fn ours(body: &mut String, figures: &Figures, y: &mut u64) {
     let all: Vec<(&str, &Figure)> = configurations(figures)
         .into_iter()
         .filter_map(|(name, subjects)| Some((name, subjects.get(OURS)?)))
+        .filter(|(_, figure)| !figure.steps.is_empty())
         .collect();
     let mut cost: BTreeMap<&str, u64> = BTreeMap::new();
     for (name, time) in all.iter().flat_map(|(_, figure)| &figure.groups) {
