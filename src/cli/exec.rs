@@ -11,7 +11,7 @@ use super::sandbox::joining;
 use super::signals::Signals;
 use super::surroundings::joiner;
 use crate::apply::probe::probe;
-use crate::apply::{Io, Running, inherited, spawn};
+use crate::apply::{Io, Running, StateError, inherited, spawn};
 use crate::config::{NamespaceSource, Process};
 use crate::plan::{Plan, Record, join, join_needs, plan_hint};
 use crate::types::NamespaceKind;
@@ -42,6 +42,7 @@ pub fn exec(request: &Request, exec: &Exec, explain: &dyn Fn(&Plan)) -> Result<u
     let running = Running::open(Path::new(root.as_str()), exec.id.as_str()).map_err(|error| {
         Failure::from(Problem::of(&error).hint(format!("state is looked for in {root}")))
     })?;
+    joinable(&running, "`nsplan resume` lets it go on")?;
     let record = running.record();
     let (process, sources) = process(exec, record)?;
     if is_exposed(creates_user_namespace(record), &record.planned.uid_mappings) {
@@ -76,6 +77,14 @@ fn process(exec: &Exec, record: &Record) -> Result<(Process, Sources), Failure> 
         process.parent_death_signal = None;
     }
     Ok((process, sources))
+}
+
+/// Refuses a container that nobody can join now.
+pub(super) fn joinable(running: &Running, hint: &str) -> Result<(), Failure> {
+    running.check_joinable().map_err(|error| match error {
+        StateError::Paused { .. } => Problem::of(&error).hint(hint).into(),
+        error => Problem::of(&error).into(),
+    })
 }
 
 /// Plans it with the facts of this host.

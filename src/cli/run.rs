@@ -125,11 +125,16 @@ pub(super) fn start(root: &HostPath, explain: &dyn Fn(&Plan), job: Job<'_>) -> R
     }
     let plan = plan_here(job.config, job.sources)?;
     explain(&plan);
+    let state = StateDir { root: root.as_str().into(), id: job.id.to_string() };
+    if state.is_inside(&job.config.root.path) {
+        let problem =
+            Problem::new("inside of the container's root, which could write to it").at(root);
+        return Err(problem.hint("choose another with --root DIR").into());
+    }
     state::prepare(root, nix::unistd::geteuid().as_raw())?;
     // From here on no signal is lost, and none ends this process before the container has been cared for.
     let signals = Signals::block()
         .map_err(|errno| Failure::from(Problem::new(format!("signalfd = {errno}"))))?;
-    let state = StateDir { root: root.as_str().into(), id: job.id.to_string() };
     let bundle = job.bundle.clone();
     let container =
         spawn(&plan, Io { state: Some(state), bundle, ..Io::default() }).map_err(|error| {
