@@ -37,6 +37,20 @@ pub struct StateDir {
     pub id: String,
 }
 
+impl StateDir {
+    /// Whether it is, by whatever links, below a container's root, which could write to it then. Below the host's own root
+    /// everything is: whoever gives a container that gives the state along.
+    #[must_use]
+    pub fn is_inside(&self, root: &HostPath) -> bool {
+        let above = self.root.ancestors().find_map(|above| above.canonicalize().ok());
+        let root = Path::new(root.as_str()).canonicalize().ok();
+        match (above, root) {
+            (Some(above), Some(root)) => root != Path::new("/") && above.starts_with(root),
+            _ => false,
+        }
+    }
+}
+
 /// What was undone after a launcher that had died.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Swept {

@@ -19,6 +19,8 @@ pub(crate) enum Message {
     NotBegun(Fault),
     /// To init's own program: the plan comes along.
     Letter,
+    /// To init's own program: where its last words go comes along, in a plan with a filter.
+    Words,
     /// From init's own program: it gives up, in its own words, which come along.
     GivenUp,
 }
@@ -41,6 +43,7 @@ const FAILED: u16 = 0x100;
 const NOT_BEGUN: u16 = 0x101;
 const LETTER: u16 = 0x102;
 const GIVEN_UP: u16 = 0x103;
+const WORDS: u16 = 0x104;
 
 impl Message {
     pub(crate) fn encode(self) -> [u8; MESSAGE] {
@@ -51,6 +54,7 @@ impl Message {
             }
             Self::NotBegun(fault) => (NOT_BEGUN, [0, number(fault.call), errno(fault.errno)]),
             Self::Letter => (LETTER, [0; 3]),
+            Self::Words => (WORDS, [0; 3]),
             Self::GivenUp => (GIVEN_UP, [0; 3]),
         };
         let [k, a, b, c] = [kind, a, b, c].map(u16::to_le_bytes);
@@ -70,6 +74,7 @@ impl Message {
         }
         match kind {
             LETTER => return Some(Self::Letter),
+            WORDS => return Some(Self::Words),
             GIVEN_UP => return Some(Self::GivenUp),
             _ => {}
         }
@@ -111,7 +116,8 @@ mod tests {
     fn every_message_survives_the_channel() {
         let fault = Fault::new(Sysno::move_mount, Errno::EPERM);
         let failed = Message::Failed { step: 517, fault };
-        let others = [failed, Message::NotBegun(fault), Message::Letter, Message::GivenUp];
+        let others =
+            [failed, Message::NotBegun(fault), Message::Letter, Message::Words, Message::GivenUp];
         let all = TOKENS.into_iter().map(Message::Token).chain(others);
         for message in all {
             assert_eq!(Message::decode(message.encode()), Some(message));

@@ -22,7 +22,7 @@ use super::network::Network;
 use super::program::{Act, Program};
 use super::reexec::{self, InitProgram, Letter, Reexec};
 use super::state::Directory;
-use crate::plan::{Actor, Op, Plan, PrivilegeOp, Slot, StepId, Topology, Undo};
+use crate::plan::{Actor, Plan, Slot, StepId, Topology, Undo};
 use crate::sys::clone::{Gone, Nursery, Request, Stack};
 use crate::sys::process::Pid;
 use crate::sys::shared::{LastWords, Newborn};
@@ -57,8 +57,7 @@ pub fn spawn(plan: &Plan, io: Io) -> Result<Container, ApplyError> {
 /// hand the pipe it has as descriptor 3 to [`Stage::receive`](super::Stage::receive).
 ///
 /// # Errors
-/// As [`spawn`]; also when that program cannot be opened, sealed or executed, or gives up, and for a plan with a system
-/// call filter: below it a program could no longer say that the container's could not be executed.
+/// As [`spawn`]; also when that program cannot be opened, sealed or executed, or gives up.
 pub fn spawn_through(plan: &Plan, io: Io, init: &InitProgram) -> Result<Container, ApplyError> {
     launch(plan, io, Some(init))
 }
@@ -174,9 +173,6 @@ impl<'a> Launcher<'a> {
 
     /// Init shall become that program first, which is opened now.
     fn go_through(&mut self, through: &InitProgram) -> Outcome {
-        if self.plan.init.iter().any(|step| is_filter(&step.op)) {
-            return Err(crate::sys::Fault::new(Sysno::seccomp, crate::types::Errno::EOPNOTSUPP));
-        }
         let given = self.program.as_ref().map(|program| program.given.clone()).unwrap_or_default();
         let passed = self.sources.passed.len();
         let slots: Vec<_> = given.iter().map(|(slot, _)| *slot).collect();
@@ -262,11 +258,19 @@ impl Launcher<'_> {
         let (mine, end) = self.channel(&mut theirs)?;
         let mut init =
             Seat { stack: Stack::new()?, channel: end, not_mine: [number(&mine)].into() };
+        let has_filter = program.init.iter().any(|act| matches!(act, Act::Seccomp { .. }));
         let reexec = match self.reexec.take() {
             Some((program, letter)) => {
                 let message = Message::Letter.encode();
                 channel::send(number(&mine), &message, Some(letter.fd()))?;
+                if has_filter {
+                    self.last_words = Some(Arc::new(reexec::post_words(&mine)?));
+                }
                 Some(program)
+            }
+            None if has_filter => {
+                self.last_words = Some(Arc::new(self.words_of_child()?));
+                None
             }
             None => None,
         };
@@ -282,16 +286,6 @@ impl Launcher<'_> {
         } else {
             None
         };
-        if program.init.iter().any(|act| matches!(act, Act::Seccomp { .. })) {
-            // Who starts it later reads them from the file.
-            let door = self.slots.iter().any(|(slot, _)| *slot == Slot::Door);
-            let file = self.journal.directory().filter(|_| door).map(Directory::last_file);
-            let words = match file.transpose()? {
-                Some(file) => LastWords::in_file(file)?,
-                None => LastWords::new()?,
-            };
-            self.last_words = Some(Arc::new(words));
-        }
         let launch = Launch {
             table: (0..program.places).map(|_| AtomicI32::new(-1)).collect(),
             init,
@@ -314,6 +308,15 @@ impl Launcher<'_> {
             }
         }
         Ok((launch, theirs))
+    }
+
+    /// Memory for what init can say below its filter. Who starts it later reads that from a file.
+    fn words_of_child(&self) -> Outcome<LastWords> {
+        let is_held = self.slots.iter().any(|(slot, _)| *slot == Slot::Door);
+        match self.journal.directory().filter(|_| is_held).map(Directory::last_file).transpose()? {
+            Some(file) => LastWords::in_file(&file),
+            None => LastWords::new(),
+        }
     }
 
     fn channel(&self, theirs: &mut Vec<Handle>) -> Outcome<(OwnedFd, crate::sys::Fd)> {
@@ -369,10 +372,6 @@ impl Launcher<'_> {
             dumpable.restore();
         }
     }
-}
-
-fn is_filter(op: &Op) -> bool {
-    matches!(op, Op::Privilege(PrivilegeOp::Seccomp { .. }))
 }
 
 fn number(fd: &OwnedFd) -> crate::sys::Fd {
