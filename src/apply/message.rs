@@ -19,11 +19,13 @@ pub(crate) enum Message {
     NotBegun(Fault),
     /// To init's own program: the plan comes along.
     Letter,
+    /// To an init that waits for its program: this standard descriptor comes along.
+    Standard(u16),
     /// From init's own program: it gives up, in its own words, which come along.
     GivenUp,
 }
 
-const TOKENS: [Token; 10] = [
+const TOKENS: [Token; 12] = [
     Token::MapsWritten,
     Token::Placed,
     Token::Terminal,
@@ -34,11 +36,14 @@ const TOKENS: [Token; 10] = [
     Token::Listener,
     Token::Mounted,
     Token::HooksRun,
+    Token::Prepared,
+    Token::Payload,
 ];
 const FAILED: u16 = 0x100;
 const NOT_BEGUN: u16 = 0x101;
 const LETTER: u16 = 0x102;
 const GIVEN_UP: u16 = 0x103;
+const STANDARD: u16 = 0x104;
 
 impl Message {
     pub(crate) fn encode(self) -> [u8; MESSAGE] {
@@ -50,6 +55,7 @@ impl Message {
             Self::NotBegun(fault) => (NOT_BEGUN, [0, number(fault.call), errno(fault.errno)]),
             Self::Letter => (LETTER, [0; 3]),
             Self::GivenUp => (GIVEN_UP, [0; 3]),
+            Self::Standard(number) => (STANDARD, [number, 0, 0]),
         };
         let [k, a, b, c] = [kind, a, b, c].map(u16::to_le_bytes);
         [k[0], k[1], a[0], a[1], b[0], b[1], c[0], c[1]]
@@ -69,6 +75,7 @@ impl Message {
         match kind {
             LETTER => return Some(Self::Letter),
             GIVEN_UP => return Some(Self::GivenUp),
+            STANDARD => return Some(Self::Standard(u16::from_le_bytes([a0, a1]))),
             _ => {}
         }
         TOKENS.get(usize::from(kind).checked_sub(1)?).copied().map(Self::Token)
@@ -88,6 +95,8 @@ fn position(token: Token) -> u16 {
         Token::Listener => 8,
         Token::Mounted => 9,
         Token::HooksRun => 10,
+        Token::Prepared => 11,
+        Token::Payload => 12,
     }
 }
 
@@ -113,6 +122,6 @@ mod tests {
             assert_eq!(Message::decode(message.encode()), Some(message));
         }
         assert_eq!(Message::decode([0; 8]), None);
-        assert_eq!(Message::decode([11, 0, 0, 0, 0, 0, 0, 0]), None);
+        assert_eq!(Message::decode([13, 0, 0, 0, 0, 0, 0, 0]), None);
     }
 }

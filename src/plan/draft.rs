@@ -17,11 +17,13 @@ pub(super) struct Draft<'a> {
     pub(super) facts: &'a HostFacts,
     pub(super) errors: Vec<PlanError>,
     pub(super) notes: Vec<Note>,
+    /// Whether init waits for the word to run the program, which may bring another.
+    pub(super) is_prepared: bool,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn new(config: &'a Config, facts: &'a HostFacts) -> Self {
-        Self { config, facts, errors: Vec::new(), notes: Vec::new() }
+        Self { config, facts, errors: Vec::new(), notes: Vec::new(), is_prepared: false }
     }
 
     /// Records a refusal; the same one twice is recorded once.

@@ -59,6 +59,8 @@ pub enum Rule {
     /// An init that stays does so in shared memory, with rights or descriptors that the program does not have, in a pid
     /// namespace that is not the container's own, or twice.
     MinimalInit,
+    /// An init that waits for its program does so with memory or rights that the program does not have, or twice.
+    Prepared,
     /// A text cannot become a C string.
     Nul,
 }
@@ -77,7 +79,7 @@ impl core::error::Error for Broken {}
 /// # Errors
 /// All rules that are broken, in a fixed order.
 pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
-    let checks: [fn(&Plan) -> Vec<Broken>; 16] = [
+    let checks: [fn(&Plan) -> Vec<Broken>; 17] = [
         length,
         ending,
         topology,
@@ -93,6 +95,7 @@ pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
         super::hook_rules::hooks,
         super::filter_rules::filter,
         super::minimal_init::rule,
+        super::prepared::rule,
         super::text_rules::nul,
     ];
     let broken: Vec<_> = checks.iter().flat_map(|check| check(plan)).collect();

@@ -43,6 +43,7 @@ mod namespaces;
 mod network;
 mod network_rules;
 mod op;
+mod prepared;
 mod privileges;
 mod program;
 mod record;
@@ -73,6 +74,7 @@ pub use op::{
     PrivilegeOp, ProcessOp, PropertyValue, RANDOM_DIGITS, Slot, StateOp, SyncOp, Token,
     UnitProperty, UserOp,
 };
+pub use prepared::{execution, plan_prepared};
 pub use record::{CgroupPaths, Planned, Record, RecordError, ScopeUnit, is_container_id};
 pub use update::{CgroupValues, Update, UpdateOp, UpdateStep, update, update_files, update_needs};
 
@@ -106,7 +108,10 @@ use crate::types::{CloneFlags, NamespaceKind};
 /// println!("{plan}");
 /// ```
 pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> {
-    let mut draft = Draft::new(config, facts);
+    plan_draft(Draft::new(config, facts))
+}
+
+fn plan_draft(mut draft: Draft<'_>) -> Result<Plan, Vec<PlanError>> {
     refuse_unsupported(&mut draft);
     ignored::plan(&mut draft);
     let namespaces = namespaces::plan(&mut draft);
@@ -361,6 +366,9 @@ fn outside(
         parent.push(step(Op::Sync(SyncOp::Await(Token::Terminal)), &at("/process/terminal")));
     }
     parent.extend(hooks.runtime);
+    if draft.is_prepared {
+        parent.extend(prepared::hand_out());
+    }
     parent.push(sync(SyncOp::Await(Token::Ready)));
     parent.extend(filter.hand_over);
     parent.push(sync(SyncOp::AwaitExec));

@@ -440,6 +440,8 @@ impl fmt::Display for Token {
             Self::Terminal => "the terminal",
             Self::Ready => "everything is ready to execute",
             Self::Listener => "the filter's listener",
+            Self::Prepared => "all is prepared but the program",
+            Self::Payload => "the program to run",
         })
     }
 }
