@@ -244,6 +244,7 @@ impl Child<'_> {
             | Act::SetAmbient(_)
             | Act::NoNewPrivileges => identity::act(act),
             Act::Personality(word) => treatment::personality(*word),
+            Act::Affinity(mask) => treatment::set_affinity(mask),
             Act::IoPriority(value) => treatment::set_io_priority(*value),
             Act::Scheduler(attr) => treatment::set_scheduler(attr),
             Act::MemoryPolicy { mode, nodes } => treatment::set_memory_policy(*mode, nodes),

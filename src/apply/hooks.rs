@@ -15,6 +15,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::Serialize;
 
 use super::error::Cause;
+use super::journal::io_fault;
 use super::spawn::Launcher;
 use crate::plan::{HookCall, HookKind, HookOp, HookState, Op, Slot, StepId, Undo};
 use crate::sys::process::Pid;
@@ -47,9 +48,22 @@ impl Launcher<'_> {
     /// The container's state at that moment, with what only the launcher knows.
     fn told(&self, kind: HookKind, state: &HookState) -> Result<String, Cause> {
         let id = self.state.as_ref().map_or("", |state| &state.id);
-        let pid = self.init()?.number().unsigned_abs();
-        Ok(told(kind, state, id, Some(pid)))
+        let pid = self.init()?;
+        let number = match kind.is_inside() {
+            true => innermost(pid)?,
+            false => pid.number().unsigned_abs(),
+        };
+        Ok(told(kind, state, id, Some(number)))
     }
+}
+
+/// The number that a process has in its own pid namespace: the last of `NSpid` (Linux 4.1).
+fn innermost(pid: Pid) -> Outcome<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{}/status", pid.number()))
+        .map_err(|error| io_fault(Sysno::openat, &error))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let number = line.and_then(|line| line.split_whitespace().next_back()?.parse().ok());
+    number.ok_or(Fault::new(Sysno::read, Errno::EINVAL))
 }
 
 /// The version of the spec that the state is written by.

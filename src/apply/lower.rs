@@ -22,7 +22,7 @@ use crate::types::RootPath;
 
 mod mounts;
 mod slots;
-mod treatment;
+pub(super) mod treatment;
 
 /// Why a plan cannot be carried out at all: it was not made by this program's planner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +146,9 @@ fn check_parent(plan: &Plan) -> Result<(), LowerError> {
         let is_parents = match &step.op {
             Op::Cgroup(op) => !matches!(op, CgroupOp::Enter { .. }),
             Op::Process(ProcessOp::Clone { starts, .. }) => *starts != Actor::Parent,
-            Op::Process(ProcessOp::HoldProc)
+            Op::Process(
+                ProcessOp::HoldProc | ProcessOp::SetAffinity { .. } | ProcessOp::RestoreAffinity,
+            )
             | Op::Namespace(NamespaceOp::Hold { .. } | NamespaceOp::OpenHeld { .. }) => true,
             Op::Network(
                 NetworkOp::LoopbackUp | NetworkOp::RemoveLink { .. } | NetworkOp::ReturnLink { .. },
@@ -327,7 +329,7 @@ fn process(actor: Actor, op: &ProcessOp) -> Lowered<Act> {
         }
         ProcessOp::DieWithParent { signal } => Act::DieWithParent { signal: signal.number() },
         ProcessOp::NewSession => Act::NewSession,
-        ProcessOp::HoldProc => return Err(LowerReason::WrongActor),
+        ProcessOp::HoldProc | ProcessOp::RestoreAffinity => return Err(LowerReason::WrongActor),
         &ProcessOp::Umask { mask } => Act::Umask(mask),
         &ProcessOp::SetRlimit { resource, limit } => {
             Act::SetRlimit { resource: resource.number(), limit }
@@ -335,7 +337,8 @@ fn process(actor: Actor, op: &ProcessOp) -> Lowered<Act> {
         ProcessOp::SetPersonality { .. }
         | ProcessOp::SetIoPriority { .. }
         | ProcessOp::SetScheduler { .. }
-        | ProcessOp::SetMemoryPolicy { .. } => return treatment::lower(op),
+        | ProcessOp::SetMemoryPolicy { .. }
+        | ProcessOp::SetAffinity { .. } => return treatment::lower(op),
         ProcessOp::SetOomScore { value } => Act::WriteProc {
             path: c"/proc/self/oom_score_adj".into(),
             value: format!("{value}\n").into_bytes(),

@@ -4,6 +4,7 @@
 //! carrying out and changes nothing is the applier's own: channels, pidfds, stacks, signal masks.
 pub mod probe;
 
+mod affinity;
 mod agent;
 mod bus;
 mod cgroup;

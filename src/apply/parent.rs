@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use std::time::SystemTime;
 
+use super::affinity::Affinity;
 use super::error::Cause;
 use super::hold::Hold;
 use super::network::Network;
@@ -39,6 +40,14 @@ impl Launcher<'_> {
             }
             Op::Hook(op) => Ok(self.hook(id, op, &step.undo)?),
             Op::Namespace(op) => Ok(self.namespace(op)?),
+            Op::Process(ProcessOp::SetAffinity { cpus }) => {
+                self.affinity = Some(Affinity::narrow(cpus)?);
+                Ok(())
+            }
+            Op::Process(ProcessOp::RestoreAffinity) => {
+                self.affinity = None;
+                Ok(())
+            }
             Op::Process(ProcessOp::HoldProc) => Ok(self.hold(Slot::Proc, hold::proc_root()?)?),
             Op::Network(op) => Ok(self.network(id, op)?),
             Op::Privilege(PrivilegeOp::Relabel { path, label }) => Ok(relabel::tree(path, label)?),

@@ -178,6 +178,7 @@ pub(crate) enum Act {
     },
     Personality(u32),
     IoPriority(u32),
+    Affinity(Box<[u64]>),
     Scheduler(SchedAttr),
     MemoryPolicy {
         mode: u32,

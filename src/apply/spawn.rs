@@ -6,6 +6,7 @@ use core::sync::atomic::AtomicI32;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
 
+use super::affinity::Affinity;
 use super::agent::Agent;
 use super::child::{self, Launch, Seat};
 use super::container::Container;
@@ -116,6 +117,8 @@ pub(super) struct Launcher<'a> {
     pub(super) network: Option<Network>,
     /// Held while the caller's leaf must stay: from the move into it until init is cloned.
     pub(super) leaf: Option<Handle>,
+    /// Where the thread runs when it has cloned.
+    pub(super) affinity: Option<Affinity>,
     nursery: Option<Nursery<Launch>>,
     dumpable: Option<Dumpable>,
     pub(super) intermediate: Option<Started>,
@@ -154,6 +157,7 @@ impl<'a> Launcher<'a> {
             held: None,
             network: None,
             leaf: None,
+            affinity: None,
             nursery: None,
             dumpable: None,
             intermediate: None,

@@ -5,8 +5,9 @@
 use super::args::ContainerId;
 use super::report::{EXIT_OWN, Failure, Problem, Sources};
 use crate::config::{
-    CgroupBase, CgroupPath, Config, ConfigErrors, Ignored, IgnoredReason, OciParsed, Parsed,
-    PathComponent, Process, Resources, SourceMap, from_libcontainer, from_oci,
+    CgroupBase, CgroupPath, Config, ConfigErrors, Ignored, IgnoredReason, OciParsed, OciSeccomp,
+    Parsed, PathComponent, Process, Resources, SourceMap, from_libcontainer, from_oci,
+    seccomp_from_oci,
 };
 use crate::types::{HostPath, Pointer};
 
@@ -77,6 +78,12 @@ pub(super) fn read_container(file: &str, base: &HostPath) -> Result<(Parsed, Sou
     let parsed = from_libcontainer(&text, base).map_err(|errors| refused(file, &errors))?;
     let sources = Sources { map: parsed.source.clone(), file: Some(file.to_owned()) };
     Ok((parsed, sources))
+}
+
+/// Reads a profile of `--seccomp`.
+pub(super) fn read_seccomp(file: &str) -> Result<OciSeccomp, Failure> {
+    let text = std::fs::read(file).map_err(|error| Problem::of(&error).at(file))?;
+    seccomp_from_oci(&text).map_err(|errors| refused(file, &errors))
 }
 
 fn parse(

@@ -74,6 +74,7 @@ fn process(exec: &Exec, record: &Record) -> Result<(Process, Sources), Failure> 
             .collect(),
         id: exec.id.clone(),
         window: crate::apply::window_size(std::io::stdin().as_fd()),
+        seccomp: None,
         last_capability: None,
     };
     let base = &record.planned.process;

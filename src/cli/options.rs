@@ -168,6 +168,7 @@ options! {
         UserNs "userns" _ NS, "User ids: `private` (the default for an ordinary user), `host` (the default for root), or ns:PATH.";
         UidMap "uidmap" _ IDS, "Map COUNT user ids from INSIDE to those from OUTSIDE, in a user namespace. Without --gidmap, groups are mapped alike.";
         GidMap "gidmap" _ IDS, "Map group ids; without --uidmap, users are mapped alike.";
+        Seccomp "seccomp" _ Takes::value("FILE"), "Filter system calls by a profile as it is written at `linux.seccomp` in a config.json.";
         Sysctl "sysctl" _ Takes::value("NAME=VALUE").many(), "Set a kernel parameter of the container's namespaces, such as net.ipv4.ip_forward=1.";
     }
     /// Privileges.

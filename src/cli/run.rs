@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::args::{Action, ContainerId, Given, Request, Subject, log_of, parse};
 use super::attend::attend;
-use super::bundle::{Document, Owner, absolute, read_bundle, read_file};
+use super::bundle::{Document, Owner, absolute, read_bundle, read_file, read_seccomp};
 use super::completions::completions;
 use super::delete::delete;
 use super::events::watch;
@@ -328,8 +328,14 @@ fn surroundings(options: &[Given], facts: Option<&HostFacts>) -> Result<Surround
             .collect(),
         id: id.ok_or_else(|| Problem::new("no name for the container"))?,
         window: crate::apply::window_size(std::io::stdin().as_fd()),
+        seccomp: file_of(options, OptId::Seccomp).map(read_seccomp).transpose()?,
         last_capability: last,
     })
+}
+
+/// The option that counts: the last.
+fn file_of(options: &[Given], id: OptId) -> Option<&str> {
+    options.iter().rev().find(|given| given.opt.id == id).map(Given::text)
 }
 
 fn last_capability() -> Option<u8> {

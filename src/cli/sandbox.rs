@@ -19,8 +19,8 @@ use super::options::OptId;
 use super::report::{EXIT_OWN, Failure, Problem, Sources};
 use super::units::Span;
 use crate::config::{
-    CapabilitySets, Cgroup, Config, ConsoleSize, Mount, Origin, Process, Resources, RootEntry,
-    SourceMap,
+    CapabilitySets, Cgroup, Config, ConsoleSize, Mount, OciSeccomp, Origin, Process, Resources,
+    RootEntry, SourceMap,
 };
 use crate::types::{Capability, HostPath, IdMapping, PathError, Pointer, RootPath};
 
@@ -39,6 +39,8 @@ pub struct Surroundings {
     pub id: ContainerId,
     /// Size of the caller's terminal.
     pub window: Option<ConsoleSize>,
+    /// What the file of `--seccomp` says.
+    pub seccomp: Option<OciSeccomp>,
     /// The last capability the kernel knows, for `--cap-add ALL`; absent: the last with a name.
     pub last_capability: Option<u8>,
 }
@@ -122,6 +124,7 @@ pub fn limits(options: &[Given], id: &ContainerId) -> Result<(Resources, SourceM
         env: BTreeMap::new(),
         id: id.clone(),
         window: None,
+        seccomp: None,
         last_capability: None,
     };
     let mut builder = Builder::new(&[], Vec::new(), &around);
@@ -219,6 +222,13 @@ impl<'a> Builder<'a> {
             return Ok(());
         }
         match given.opt.id {
+            OptId::Seccomp => {
+                if let Some(read) = self.around.seccomp.clone() {
+                    self.config.seccomp = Some(read.profile);
+                    self.config.ignored = read.ignored;
+                }
+                self.from("/seccomp", given);
+            }
             OptId::Timeout => self.timeout = Some(parse::<Span>(given.text())?.0),
             // Standard input is always passed on.
             OptId::Interactive => {}

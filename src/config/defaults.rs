@@ -185,7 +185,7 @@ impl Config {
     /// `/proc`, `/dev` and the like is below the container's own.
     #[must_use]
     pub fn host_sandbox(entries: Vec<RootEntry>, args: Vec<String>, user_namespace: bool) -> Self {
-        let root = HostPath::new("/").unwrap_or_else(|_| unreachable!("`/` is a path"));
+        let root = HostPath::root();
         let mut config = Self::sandbox(root, args, user_namespace);
         let is_replaced = |entry: &RootEntry| {
             matches!(entry.name.as_str(), "dev" | "proc" | "run" | "sys" | "tmp")

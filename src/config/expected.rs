@@ -42,8 +42,10 @@ expected! {
     SchedulerPolicy = "the name of a policy like `SCHED_BATCH`";
     SeccompAction = "the name of an action like `SCMP_ACT_ERRNO`";
     SeccompArch = "an architecture whose calls are known, like `SCMP_ARCH_X86_64`";
+    SeccompErrno = "it with `SCMP_ACT_ERRNO` or `SCMP_ACT_TRACE` only";
     SeccompFlag = "the name of a flag like `SECCOMP_FILTER_FLAG_LOG`";
     SeccompOperator = "the name of a comparison like `SCMP_CMP_EQ`";
+    SomeNames = "at least one name";
     SeccompWord = "a name of the spec like `SCMP_ARCH_X86_64` or `SECCOMP_FILTER_FLAG_LOG`";
     SemanticVersion = "a semantic version like `1.3.0`";
     Words = "a text that is not empty";

@@ -48,7 +48,10 @@ pub use mount::{BindSource, Device, DeviceLink, Mount, MountIdMap, MountKind, Re
 pub use net::{Interface, Network, Route, Veth};
 #[doc(hidden)]
 pub use oci::fuzz_oci;
-pub use oci::{OCI_VERSION, OCI_VERSION_MIN, OciParsed, OciWords, from_oci, resources_from_oci};
+pub use oci::{
+    OCI_VERSION, OCI_VERSION_MIN, OciParsed, OciSeccomp, OciWords, from_oci, resources_from_oci,
+    seccomp_from_oci,
+};
 pub use process::{
     CapabilitySets, ConsoleSize, EnvVar, ExecCpuAffinity, IoPriority, Process, Scheduler, User,
     UserSpec,

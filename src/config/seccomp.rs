@@ -31,6 +31,20 @@ pub struct Seccomp {
     pub rules: Vec<SeccompRule>,
 }
 
+impl Seccomp {
+    /// A profile that allows everything.
+    pub(super) const fn of_everything() -> Self {
+        Self {
+            default_action: SeccompAction::Allow,
+            architectures: Vec::new(),
+            flags: Vec::new(),
+            listener_path: None,
+            listener_metadata: None,
+            rules: Vec::new(),
+        }
+    }
+}
+
 /// What happens to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -20,6 +20,13 @@ pub(super) fn values(draft: &mut Draft<'_>, resources: &Resources) {
         let expected = "a CPU quota of at least 1000 µs, or a negative one for none";
         draft.refuse(&at("/cgroup/cpu/quota"), Refusal::LimitInvalid { expected });
     }
+    let quota = resources.cpu.quota.and_then(|quota| u64::try_from(quota).ok());
+    if let (Some(burst), Some(quota)) = (resources.cpu.burst, quota.filter(|quota| *quota > 0))
+        && burst > quota
+    {
+        let expected = "a burst of no more than the quota";
+        draft.refuse(&at("/cgroup/cpu/burst"), Refusal::LimitInvalid { expected });
+    }
     if !in_range(resources.block_io.weight.map(u64::from), 10, 1000) {
         let expected = "a block I/O weight from 10 to 1000";
         draft.refuse(&at("/cgroup/blockIO/weight"), Refusal::LimitInvalid { expected });

@@ -7,7 +7,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::{AccountError, Feature, KernelVersion};
-use crate::types::{CapSet, Capability, HostPath, NamespaceKind, Pointer, Resource, RootPath};
+use crate::types::{CapSet, HostPath, NamespaceKind, Pointer, Resource, RootPath};
 
 /// One refusal: which part of the config, and what about the host or the config forbids it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,13 +96,6 @@ pub enum Refusal {
     MapHelperMissing {
         /// `newuidmap` or `newgidmap`.
         program: &'static str,
-    },
-    /// The running kernel does not know the capability.
-    CapabilityUnknown {
-        /// Which.
-        capability: Capability,
-        /// The last one it knows.
-        last: u8,
     },
     /// Supplementary groups are asked for where `setgroups(2)` is denied.
     SetgroupsDenied,
@@ -235,9 +228,6 @@ impl fmt::Display for Refusal {
             }
             Self::MapHelperMissing { program } => {
                 write!(f, "`{program}` is not installed, and only it may map more than one id here")
-            }
-            Self::CapabilityUnknown { capability, last } => {
-                write!(f, "{capability} is unknown to this kernel, whose last one is {last}")
             }
             Self::SetgroupsDenied => f.write_str(
                 "supplementary groups cannot be set: setgroups is denied in this user namespace",

@@ -67,7 +67,7 @@ impl Reader<'_> {
     }
 
     fn host_path(&mut self) -> HostPath {
-        HostPath::new(&format!("/{}", self.text())).unwrap_or_else(|_| root())
+        HostPath::new(&format!("/{}", self.text())).unwrap_or_else(|_| HostPath::root())
     }
 
     fn id_map(&mut self) -> IdMap {
@@ -78,10 +78,6 @@ impl Reader<'_> {
         });
         IdMap::new(ranges.collect()).unwrap_or_default()
     }
-}
-
-fn root() -> HostPath {
-    HostPath::new("/").unwrap_or_else(|_| unreachable!("`/` is a path"))
 }
 
 fn mount(from: &mut Reader<'_>) -> Mount {
@@ -196,7 +192,7 @@ fn host(from: &mut Reader<'_>, config: &Config) -> HostFacts {
         let hierarchy = |name: &str, cgroup: String| Hierarchy {
             controllers: [String::from(name)].into(),
             name: None,
-            mount_point: root().child(name),
+            mount_point: HostPath::root().child(name),
             root: "/".into(),
             caller: cgroup.clone(),
             init: cgroup,

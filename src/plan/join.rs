@@ -15,7 +15,8 @@ use super::namespaces::{self, place};
 use super::op::{MountOp, NamespaceOp, Op, ProcessOp, SyncOp, Token, UserOp};
 use super::record::Record;
 use super::seccomp::{self, Placed};
-use super::{Actor, cgroup_entry, devices, privileges, treatment, whole};
+use super::treatment::{self, Affinity};
+use super::{Actor, cgroup_entry, devices, privileges, whole};
 use crate::config::{Config, NamespaceSource, Process};
 use crate::facts::{Feature, HostFacts, KernelVersion, Needs};
 use crate::types::{Capability, CloneFlags, NamespaceKind};
@@ -51,6 +52,7 @@ pub fn join(process: &Process, record: &Record, facts: &HostFacts) -> Result<Pla
         by_pidfd: facts.has(Feature::Pidfd) && facts.kernel.version >= SETNS_TAKES_PIDFD,
         topology,
         maps: maps(&mut draft, record),
+        affinity: treatment::affinity(&mut draft, process),
     };
     let cgroups = cgroup_entry::of_running(&draft, &record.planned.cgroups);
     let filter = seccomp::plan(&mut draft);
@@ -74,6 +76,7 @@ struct Joining {
     by_pidfd: bool,
     topology: Topology,
     maps: IdMaps,
+    affinity: Affinity,
 }
 
 /// The container as a config of one who joins everything: what the other rooms look at.
@@ -153,7 +156,11 @@ fn parent(
     let starts = if is_direct { Actor::Init } else { Actor::Intermediate };
     let mut flags = CloneFlags::empty();
     flags.set(CloneFlags::CLONE_INTO_CGROUP, cgroups.clone_into);
+    let (narrow, back) =
+        joining.affinity.around.clone().map(|[narrow, back]| (narrow, back)).unzip();
+    steps.extend(narrow);
     steps.push(step(Op::Process(ProcessOp::Clone { flags, starts }), &origin));
+    steps.extend(back);
     if !is_direct {
         steps.push(sync(SyncOp::Await(Token::InitPid)));
     }
@@ -208,6 +215,7 @@ fn init(
     let mut steps = Vec::new();
     steps.extend(process.parent_death_signal.map(privileges::death_signal));
     steps.extend(cgroups.init.iter().cloned());
+    steps.extend(joining.affinity.inside.clone());
     if joining.topology != Topology::Intermediate {
         steps.extend(enter(draft, process, joining));
     }

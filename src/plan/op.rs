@@ -692,6 +692,15 @@ pub enum ProcessOp {
         /// Memory nodes, each below 1024.
         nodes: Vec<u16>,
     },
+    /// `sched_setaffinity(2)` of this thread; no CPUs are all of them, which the kernel cuts down to the cgroup's.
+    ///
+    /// By the parent it is for the process that it clones next, which begins with it.
+    SetAffinity {
+        /// CPUs, each below 8192.
+        cpus: Vec<u16>,
+    },
+    /// `sched_setaffinity(2)` of the parent's thread with what it had before.
+    RestoreAffinity,
     /// Writes `/proc/self/oom_score_adj`, of the host's procfs.
     SetOomScore {
         /// The value.

@@ -159,7 +159,7 @@ pub(super) fn identity(
     maps: &IdMaps,
     needs_admin: bool,
 ) -> Vec<Step> {
-    let sets = process.capabilities.unwrap_or_default();
+    let sets = granted(draft, process.capabilities.unwrap_or_default());
     check_sets(draft, &sets);
     check_ids(draft, user, maps);
     let caps = at("/process/capabilities");
@@ -236,22 +236,42 @@ fn check_ids(draft: &mut Draft<'_>, user: &ExecUser, maps: &IdMaps) {
     }
 }
 
+/// What of the sets can be had at all, with a note about the rest: to have fewer rights than were asked for weakens nobody,
+/// and the OCI runtime-spec wants a warning and no failure.
+fn granted(draft: &mut Draft<'_>, sets: CapabilitySets) -> CapabilitySets {
+    let last = draft.facts.kernel.last_capability;
+    let caller = &draft.facts.caller;
+    let known = CapSet::up_to(last);
+    let asked = sets.bounding.union(sets.permitted);
+    let unknown = asked.difference(known);
+    // Without a user namespace of its own the container gets what the caller has, at most.
+    let lacking = if draft.changes_userns() {
+        CapSet::EMPTY
+    } else {
+        let never = asked.difference(caller.permitted.union(caller.bounding));
+        sets.permitted.difference(caller.permitted).union(never).intersection(known)
+    };
+    let mut note = |left_out: CapSet, why: &str| {
+        if !left_out.is_empty() {
+            let names: Vec<_> = left_out.iter().map(|one| format!("{one}")).collect();
+            let text = format!("without {}, {why}", names.join(", "));
+            draft.note(&at("/process/capabilities"), text);
+        }
+    };
+    note(unknown, "which this kernel does not know");
+    note(lacking, "which the caller does not have");
+    let without = |set: CapSet| set.difference(unknown).difference(lacking);
+    CapabilitySets {
+        bounding: without(sets.bounding),
+        effective: without(sets.effective),
+        permitted: without(sets.permitted),
+        inheritable: without(sets.inheritable),
+        ambient: without(sets.ambient),
+    }
+}
+
 fn check_sets(draft: &mut Draft<'_>, sets: &CapabilitySets) {
     let origin = at("/process/capabilities");
-    let last = draft.facts.kernel.last_capability;
-    let known = CapSet::up_to(last);
-    let all = [
-        ("bounding", sets.bounding),
-        ("effective", sets.effective),
-        ("permitted", sets.permitted),
-        ("inheritable", sets.inheritable),
-        ("ambient", sets.ambient),
-    ];
-    for (name, set) in all {
-        if let Some(capability) = set.difference(known).iter().next() {
-            draft.refuse(&origin.key(name), Refusal::CapabilityUnknown { capability, last });
-        }
-    }
     let both = sets.permitted.intersection(sets.inheritable);
     let rules = [
         (
@@ -275,27 +295,8 @@ fn check_sets(draft: &mut Draft<'_>, sets: &CapabilitySets) {
             draft.refuse(&origin.key(name), Refusal::Contradiction { reason });
         }
     }
-    check_held(draft, sets);
-}
-
-/// Without a user namespace of its own the container gets what the caller has, at most.
-fn check_held(draft: &mut Draft<'_>, sets: &CapabilitySets) {
-    if draft.changes_userns() {
-        return;
-    }
-    let caller = &draft.facts.caller;
-    let origin = at("/process/capabilities");
-    let asked = sets
-        .permitted
-        .union(sets.bounding)
-        .intersection(CapSet::up_to(draft.facts.kernel.last_capability));
-    let missing = asked.difference(caller.permitted.union(caller.bounding));
-    let lacking = sets.permitted.difference(caller.permitted).union(missing);
-    if !lacking.is_empty() {
-        let purpose = "the container's set of capabilities";
-        draft.refuse(&origin, Refusal::CapabilityMissing { missing: lacking, purpose });
-    }
-    if !caller.bounding.is_subset(sets.bounding) {
+    let is_narrower = !draft.facts.caller.bounding.is_subset(sets.bounding);
+    if is_narrower && !draft.changes_userns() {
         let purpose = "dropping capabilities from the bounding set";
         draft.require_capability(&origin.key("bounding"), Capability::SETPCAP, purpose);
     }

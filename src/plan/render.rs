@@ -410,6 +410,11 @@ impl fmt::Display for ProcessOp {
             Self::SetMemoryPolicy { mode, nodes, .. } => {
                 write!(f, "take memory by {mode} from nodes {nodes:?}")
             }
+            Self::SetAffinity { cpus } if cpus.is_empty() => {
+                f.write_str("run on every CPU of the cgroup's")
+            }
+            Self::SetAffinity { cpus } => write!(f, "run on the CPUs {cpus:?}"),
+            Self::RestoreAffinity => f.write_str("run where it ran before"),
             Self::SetOomScore { value } => write!(f, "set oom_score_adj {value}"),
             Self::CloseDescriptors => f.write_str("close all other descriptors"),
             Self::Supervise { .. } => f.write_str("stay as init, a child goes on"),

@@ -1,5 +1,6 @@
 //! Decides how the kernel treats the process: execution domain, I/O priority, scheduling, memory policy.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::draft::{Draft, at, step};
@@ -128,7 +129,7 @@ fn check_rights(draft: &mut Draft<'_>, wish: &Scheduler, origin: &Pointer) {
 
 fn memory(draft: &mut Draft<'_>, wish: &MemoryPolicy) -> Step {
     let origin = at("/memoryPolicy");
-    let nodes = nodes(&wish.nodes).unwrap_or_else(|| {
+    let nodes = numbers(&wish.nodes, MOST_NODES).unwrap_or_else(|| {
         let expected = "a list of memory nodes below 1024, like 0-1";
         draft.refuse(&origin.key("nodes"), Refusal::LimitInvalid { expected });
         Vec::new()
@@ -164,24 +165,60 @@ fn check_nodes(draft: &mut Draft<'_>, wish: &MemoryPolicy, has_nodes: bool, orig
     }
 }
 
-/// `0-2,5` → 0, 1, 2, 5; nothing for an empty text, `None` for what is no such list.
-fn nodes(text: &str) -> Option<Vec<u16>> {
+/// Where a process that joins begins, and where it ends up: without a word about the latter, on all that its cgroup has.
+#[derive(Default)]
+pub(super) struct Affinity {
+    /// Of the parent, around the clone.
+    pub(super) around: Option<[Step; 2]>,
+    /// Of the process, in its cgroup.
+    pub(super) inside: Option<Step>,
+}
+
+/// Decides the CPUs of a process that joins a container.
+pub(super) fn affinity(draft: &mut Draft<'_>, process: &Process) -> Affinity {
+    let Some(wish) = &process.exec_cpu_affinity else { return Affinity::default() };
+    let place = at("/process/execCPUAffinity");
+    let mut set = |text: &Option<String>, key: &str| {
+        let text = text.as_deref().filter(|text| !text.trim().is_empty())?;
+        let cpus = numbers(text, MOST_CPUS).unwrap_or_else(|| {
+            let expected = "a list of CPUs below 8192, like 0-3,7";
+            draft.refuse(&place.key(key), Refusal::LimitInvalid { expected });
+            Vec::new()
+        });
+        Some(step(Op::Process(ProcessOp::SetAffinity { cpus }), &place.key(key)))
+    };
+    let (first, last) = (set(&wish.initial, "initial"), set(&wish.last, "final"));
+    let back = |_: &Step| step(Op::Process(ProcessOp::RestoreAffinity), &place.key("initial"));
+    let all = |_: &Step| {
+        let op = ProcessOp::SetAffinity { cpus: Vec::new() };
+        step(Op::Process(op), &place.key("final"))
+    };
+    let inside = last.or_else(|| first.as_ref().map(all));
+    Affinity { around: first.map(|first| [first.clone(), back(&first)]), inside }
+}
+
+/// What the masks have room for.
+const MOST_NODES: u16 = 1024;
+const MOST_CPUS: u16 = 8192;
+
+/// `0-2,5` → 0, 1, 2, 5; nothing for an empty text, `None` for what is no such list of numbers below `most`.
+fn numbers(text: &str, most: u16) -> Option<Vec<u16>> {
     if text.trim().is_empty() {
         return Some(Vec::new());
     }
-    let number = |text: &str| text.trim().parse::<u16>().ok().filter(|node| *node < 1024);
-    let mut nodes = Vec::new();
+    let number = |text: &str| text.trim().parse::<u16>().ok().filter(|number| *number < most);
+    let mut numbers = Vec::new();
     for part in text.split(',') {
         let (from, to) = part.split_once('-').unwrap_or((part, part));
         let (from, to) = (number(from)?, number(to)?);
         if from > to {
             return None;
         }
-        nodes.extend(from..=to);
+        numbers.extend(from..=to);
     }
-    nodes.sort_unstable();
-    nodes.dedup();
-    Some(nodes)
+    numbers.sort_unstable();
+    numbers.dedup();
+    Some(numbers)
 }
 
 #[cfg(test)]
@@ -190,11 +227,11 @@ mod tests {
     use alloc::vec;
 
     #[test]
-    fn a_list_of_nodes_is_numbers_and_ranges() {
-        assert_eq!(nodes("0-2, 5,1"), Some(vec![0, 1, 2, 5]));
-        assert_eq!(nodes(""), Some(vec![]));
+    fn a_list_is_numbers_and_ranges() {
+        assert_eq!(numbers("0-2, 5,1", 1024), Some(vec![0, 1, 2, 5]));
+        assert_eq!(numbers("", 1024), Some(vec![]));
         for wrong in ["1024", "2-1", "a", "1,,2", "-1"] {
-            assert_eq!(nodes(wrong), None, "{wrong}");
+            assert_eq!(numbers(wrong, 1024), None, "{wrong}");
         }
     }
 }

@@ -24,6 +24,24 @@ pub(crate) fn set_scheduler(attr: &SchedAttr) -> Outcome {
     unsafe { call!(sched_setattr, 0_u32, attr, 0_u32) }.map(drop)
 }
 
+/// `sched_setaffinity(2)` of the calling thread.
+pub(crate) fn set_affinity(mask: &[u64]) -> Outcome {
+    let length = size_of_val(mask);
+    // SAFETY: the mask is readable for the length that is told, borrowed for the call and only read; 0 is the calling
+    // thread.
+    unsafe { call!(sched_setaffinity, 0_u32, length, mask.as_ptr()) }.map(drop)
+}
+
+/// `sched_getaffinity(2)` of the calling thread, as many words as any kernel has.
+pub(crate) fn affinity() -> Outcome<[u64; 128]> {
+    let mut mask = [0; 128];
+    let length = size_of_val(&mask);
+    // SAFETY: the mask is writable for the length that is told and is ours; 0 is the calling thread. What the kernel does
+    // not write stays zero.
+    unsafe { call!(sched_getaffinity, 0_u32, length, mask.as_mut_ptr()) }?;
+    Ok(mask)
+}
+
 /// `set_mempolicy(2)` of the calling thread; an empty mask is given as none.
 pub(crate) fn set_memory_policy(mode: u32, nodes: &NodeMask) -> Outcome {
     if nodes.words.iter().all(|word| *word == 0) {

@@ -30,6 +30,7 @@ fn around(is_root: bool) -> Surroundings {
         env: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         id: ContainerId::new("do-1").expect("a name"),
         window: None,
+        seccomp: None,
         last_capability: Some(40),
     }
 }

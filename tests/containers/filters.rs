@@ -250,3 +250,30 @@ fn without_its_agent_a_container_does_not_start() {
     let error = try_run(&filtered(shell(&root, "true"), rules, true)).expect_err("no agent");
     assert_eq!(error.call(), Some("connect"), "{error}");
 }
+
+#[test]
+fn do_takes_a_filter_from_a_file() {
+    if !is_root() {
+        return;
+    }
+    let beside = crate::support::Scratch::new("seccomp-file");
+    let file = beside.path().join("profile.json");
+    let command = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_nsplan"));
+        command.args(["do", "--seccomp"]).arg(&file).args(["--", "sh", "-c"]);
+        command.arg("grep Seccomp: /proc/self/status; mkdir /tmp/x || echo refused");
+        command.output().unwrap()
+    };
+    let profile = r#"{"defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]}"#;
+    std::fs::write(&file, profile).unwrap();
+    let said = String::from_utf8(command().stdout).unwrap();
+    assert_eq!(said, "Seccomp:\t2\nrefused\n");
+    std::fs::write(&file, r#"{"defaultAction": "ALLOW"}"#).unwrap();
+    let output = command();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(125));
+    assert!(error.contains("profile.json:1:19: /defaultAction: found"), "{error}");
+    std::fs::remove_file(&file).unwrap();
+    assert!(String::from_utf8_lossy(&command().stderr).contains("profile.json: "));
+}

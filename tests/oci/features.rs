@@ -130,3 +130,43 @@ fn the_document_has_the_form_of_the_spec() {
         assert!(features["linux"][key]["enabled"].is_boolean(), "{key}");
     }
 }
+
+#[test]
+fn both_versions_named_are_read_and_in_order() {
+    let features = features();
+    let version = |key: &str| features[key].as_str().expect("a version").to_owned();
+    let (least, greatest) = (version("ociVersionMin"), version("ociVersionMax"));
+    for version in [&least, &greatest] {
+        read(&format!(r#"{{"ociVersion": "{version}", "root": {{"path": "r"}}}}"#));
+    }
+    let parts = |version: &str| {
+        version.split('.').map(|part| part.parse().expect("a number")).collect::<Vec<u32>>()
+    };
+    assert!(parts(&least) <= parts(&greatest), "{least} {greatest}");
+}
+
+#[test]
+fn memory_policies_and_their_flags_that_are_named_are_read() {
+    let features = features();
+    for mode in list(&features, "/linux/memoryPolicy/modes") {
+        for flag in list(&features, "/linux/memoryPolicy/flags") {
+            let policy = format!(r#""mode": "{mode}", "nodes": "0", "flags": ["{flag}"]"#);
+            read(&document(&format!(r#""linux": {{"memoryPolicy": {{{policy}}}}}"#)));
+        }
+    }
+}
+
+#[test]
+fn the_document_is_the_same_on_every_host() {
+    let said = |words: &[&str]| {
+        let mut command = std::process::Command::new(words[0]);
+        command.args(&words[1..]).arg("features").env_clear();
+        let output = command.output().expect("the binary");
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice::<Value>(&output.stdout).expect("JSON")
+    };
+    let program = env!("CARGO_BIN_EXE_nsplan");
+    assert_eq!(said(&[program]), features());
+    // Where there is no user namespace, no procfs and no cgroup to look at.
+    assert_eq!(said(&[program, "--root", "/no/such/directory"]), features());
+}

@@ -7,8 +7,10 @@ mod support;
 mod conformance;
 mod features;
 mod fixtures;
+mod options;
 mod reading;
 mod refusals;
+mod required;
 
 use nsplan::config::{Config, ConfigErrors, OciParsed, from_oci};
 use nsplan::types::HostPath;

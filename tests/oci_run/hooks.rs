@@ -278,3 +278,52 @@ fn a_filter_that_forbids_what_hooks_are_run_with_is_refused() {
     let (_, error) = bundle.refusal();
     assert!(error.contains("/hooks/startContainer") && error.contains("wait4"), "{error}");
 }
+
+#[test]
+fn hooks_of_a_kind_run_in_the_listed_order() {
+    if !is_root() {
+        return;
+    }
+    let mut bundle = Bundle::new("hooks-order");
+    let words = bundle.directory().join("words");
+    fs::create_dir(&words).unwrap();
+    bundle = bundle
+        .push("/mounts", json!({"destination": "/words", "source": words, "options": ["bind"]}));
+    let kinds =
+        ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
+    for kind in kinds {
+        let place = if kind == "startContainer" { "/words".into() } else { words.clone() };
+        for number in 1..=3 {
+            let script = format!("echo {number} >> {}/{kind}", place.display());
+            let hook = json!({"path": "/bin/sh", "args": ["sh", "-c", script]});
+            bundle = bundle.push(&format!("/hooks/{kind}"), hook);
+        }
+    }
+    bundle.run("true");
+    for kind in kinds {
+        assert_eq!(fs::read_to_string(words.join(kind)).unwrap(), "1\n2\n3\n", "{kind}");
+    }
+}
+
+#[test]
+fn a_hook_inside_is_told_the_number_that_the_container_sees() {
+    if !is_root() {
+        return;
+    }
+    let bundle = Bundle::new("hooks-pid");
+    let outside = bundle.directory().join("outside");
+    let keep = |path: &std::path::Path| json!({"path": "/bin/sh", "args": ["sh", "-c", format!("cat > {}", path.display())]});
+    let bundle = bundle
+        .push("/hooks/createContainer", keep(&outside))
+        .push("/hooks/startContainer", keep("/inside".as_ref()));
+    let inside = bundle.run("cat /inside");
+    for told in [inside, fs::read_to_string(outside).unwrap()] {
+        assert_eq!(state(&told)["pid"], json!(1), "{told}");
+    }
+    let shared = json!([{"type": "mount"}]);
+    let bundle = bundle.set("/linux/namespaces", shared).set("/hostname", json!(null));
+    let said = bundle.without_mount("/dev/mqueue").without_mount("/sys").without_mount("/proc");
+    let said = said.run("cat /inside; echo; echo $$");
+    let (told, pid) = said.trim_end().split_once('\n').unwrap();
+    assert_eq!(state(told)["pid"].to_string(), pid);
+}

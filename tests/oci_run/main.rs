@@ -5,6 +5,7 @@ mod basics;
 mod hooks;
 mod mounts;
 mod rootless;
+mod sentences;
 mod stage;
 mod treatment;
 

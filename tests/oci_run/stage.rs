@@ -1,9 +1,10 @@
 //! A bundle for a test: the template of `nsplan spec`, changed as the test likes, around a root of busybox.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
@@ -119,6 +120,19 @@ impl Bundle {
         command
     }
 
+    /// The container at work: it says one line and stays until it is dropped.
+    #[track_caller]
+    pub(crate) fn start(&self) -> Running<'_> {
+        let mut command = self.runner(Some("echo up; exec sleep 1000"));
+        let mut launcher = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let mut out = BufReader::new(launcher.stdout.take().unwrap());
+        out.read_line(&mut line).unwrap();
+        let running = Running { bundle: self, launcher };
+        assert_eq!(line, "up\n");
+        running
+    }
+
     /// What the script says, to its end.
     #[track_caller]
     pub(crate) fn run(&self, script: &str) -> String {
@@ -137,6 +151,26 @@ impl Bundle {
         let _ = self.runner(None);
         let here = self.beside.path().to_str().unwrap().to_owned();
         said(&self.command(&["plan", "--bundle", &here]).output().unwrap())
+    }
+}
+
+/// A container at work.
+pub(crate) struct Running<'a> {
+    bundle: &'a Bundle,
+    launcher: Child,
+}
+
+impl Running<'_> {
+    /// The command that runs `script` in it beside its own program.
+    pub(crate) fn joiner(&self, script: &str) -> Command {
+        self.bundle.command(&["exec", &self.bundle.id(), "sh", "-c", script])
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let _ = self.bundle.command(&["kill", &self.bundle.id(), "KILL"]).status();
+        let _ = self.launcher.wait();
     }
 }
 

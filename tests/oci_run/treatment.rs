@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::stage::Bundle;
+use crate::stage::{Bundle, said};
 use crate::support::is_root;
 
 #[test]
@@ -101,4 +101,76 @@ fn a_cpu_affinity_counts_for_processes_that_join_and_says_so() {
     let bundle = Bundle::new("affinity").set("/process/execCPUAffinity", json!({"initial": "0"}));
     assert!(bundle.plan().contains("/process/execCPUAffinity: counts for processes that join"));
     assert_eq!(bundle.run("echo ran"), "ran\n");
+}
+
+/// The CPUs that this test may use.
+fn cpus() -> Vec<usize> {
+    let set = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)).unwrap();
+    (0..nix::sched::CpuSet::count()).filter(|&cpu| set.is_set(cpu).unwrap()).collect()
+}
+
+#[test]
+fn a_process_that_joins_ends_up_on_the_cpus_of_its_affinity_or_on_all_of_its_cgroups() {
+    if !is_root() {
+        return;
+    }
+    let cpus = cpus();
+    let (first, last) = (cpus[0].to_string(), cpus[cpus.len() - 1].to_string());
+    let script = "grep Cpus_allowed_list: /proc/self/status";
+    let on = |affinity: Value| {
+        let bundle = Bundle::new("affinity-exec").set("/process/execCPUAffinity", affinity);
+        let running = bundle.start();
+        said(&running.joiner(script).output().unwrap())
+    };
+    let bundle = Bundle::new("affinity-none");
+    let everywhere = said(&bundle.start().joiner(script).output().unwrap());
+    assert_eq!(on(json!({"initial": first})), everywhere);
+    let line = |cpus: &str| format!("Cpus_allowed_list:\t{cpus}\n");
+    assert_eq!(on(json!({"initial": first, "final": last})), line(&last));
+    assert_eq!(on(json!({"final": first})), line(&first));
+    let own = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)).unwrap();
+    assert!(own.is_set(cpus[0]).unwrap());
+}
+
+#[test]
+fn an_affinity_to_cpus_that_are_not_there_is_an_error_at_its_place() {
+    if !is_root() {
+        return;
+    }
+    let bundle =
+        Bundle::new("affinity-no").set("/process/execCPUAffinity", json!({"final": "8000"}));
+    let running = bundle.start();
+    let output = running.joiner("true").output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(125));
+    assert!(
+        error.contains("/process/execCPUAffinity/final") && error.contains("EINVAL"),
+        "{error}"
+    );
+}
+
+#[test]
+fn capabilities_that_the_caller_lacks_are_left_out_with_a_note() {
+    if !is_root() {
+        return;
+    }
+    let all = json!(["CAP_KILL", "CAP_SYS_TIME"]);
+    let mut bundle = Bundle::new("caps-lacking");
+    for set in ["bounding", "effective", "permitted"] {
+        bundle = bundle.set(&format!("/process/capabilities/{set}"), all.clone());
+    }
+    let through = |command: std::process::Command| {
+        let mut lacking = std::process::Command::new("setpriv");
+        lacking.args(["--bounding-set=-sys_time", "--inh-caps=-sys_time"]);
+        lacking.arg(command.get_program()).args(command.get_args());
+        lacking
+    };
+    let run = bundle.runner(Some("grep -E '^Cap(Bnd|Eff)' /proc/self/status"));
+    let said = said(&through(run).output().unwrap());
+    assert_eq!(said, "CapEff:\t0000000000000020\nCapBnd:\t0000000000000020\n");
+    let here = bundle.directory().to_str().unwrap().to_owned();
+    let plan = through(bundle.command(&["plan", "--bundle", &here])).output().unwrap();
+    let plan = String::from_utf8_lossy(&plan.stdout).into_owned();
+    let note = "/process/capabilities: without CAP_SYS_TIME, which the caller does not have";
+    assert!(plan.contains(note), "{plan}");
 }

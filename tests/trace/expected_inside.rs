@@ -308,7 +308,9 @@ fn process(op: &ProcessOp) -> Vec<Item> {
         ProcessOp::SetPersonality { .. }
         | ProcessOp::SetIoPriority { .. }
         | ProcessOp::SetScheduler { .. }
-        | ProcessOp::SetMemoryPolicy { .. } => one("not in the table"),
+        | ProcessOp::SetMemoryPolicy { .. }
+        | ProcessOp::SetAffinity { .. }
+        | ProcessOp::RestoreAffinity => one("not in the table"),
         ProcessOp::SetOomScore { value } => {
             one(super::write("/proc/self/oom_score_adj", &format!("{value}\n")))
         }

@@ -35,6 +35,22 @@ pub(super) fn lower(op: &ProcessOp) -> Lowered<Act> {
             let flags = flags.iter().fold(0, |word, flag| word | flag.number());
             Act::MemoryPolicy { mode: mode.number() | flags, nodes: mask }
         }
+        ProcessOp::SetAffinity { cpus } => Act::Affinity(mask(cpus)),
         _ => return Err(LowerReason::WrongActor),
     })
+}
+
+/// A bit for each; no number is every bit.
+pub(in crate::apply) fn mask(cpus: &[u16]) -> Box<[u64]> {
+    const WORDS: usize = 8192 / 64;
+    if cpus.is_empty() {
+        return [u64::MAX; WORDS].into();
+    }
+    let mut words: Box<[u64]> = [0; WORDS].into();
+    for cpu in cpus {
+        if let Some(word) = words.get_mut(usize::from(cpu / 64)) {
+            *word |= 1 << (cpu % 64);
+        }
+    }
+    words
 }

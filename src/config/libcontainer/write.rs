@@ -39,7 +39,7 @@ impl core::error::Error for CannotWrite {}
 /// The places that the seed's generation has no words for; most of version 2 is such.
 pub fn to_libcontainer(parsed: &Parsed) -> Result<String, CannotWrite> {
     let text = render(&say::document(&parsed.config, &parsed.extra));
-    let base = HostPath::new("/").map_err(|_| CannotWrite(Vec::new()))?;
+    let base = HostPath::root();
     let again = match from_libcontainer(text.as_bytes(), &base) {
         Ok(again) => again,
         Err(errors) => {

@@ -31,14 +31,24 @@ mod version;
 mod words;
 
 pub use fuzz::config_parse as fuzz_oci;
-pub use read::from_oci;
+pub use read::{from_oci, seccomp_from_oci};
 pub use resources::resources_from_oci;
 pub use version::{OCI_VERSION, OCI_VERSION_MIN};
 pub use words::OciWords;
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
-use super::{Config, SourceMap};
+use super::{Config, Ignored, Seccomp, SourceMap};
+
+/// A system call filter's profile that has been read.
+#[derive(Clone, Debug)]
+pub struct OciSeccomp {
+    /// What it says.
+    pub profile: Seccomp,
+    /// What in it has no effect.
+    pub ignored: Vec<Ignored>,
+}
 
 /// A `config.json` that has been read.
 #[derive(Clone, Debug)]

@@ -7,10 +7,10 @@ use alloc::vec;
 
 use super::door::Door;
 use super::fields::Fields;
-use super::{OciParsed, extras, linux, mount, process, version};
-use crate::config::Config;
+use super::{OciParsed, OciSeccomp, extras, linux, mount, process, seccomp, version};
 use crate::config::error::{ConfigErrors, Expected, Problem};
 use crate::config::json::{self, Node};
+use crate::config::{Config, Seccomp};
 use crate::types::{HostPath, Pointer};
 
 /// Sections of the document that are about other platforms.
@@ -39,6 +39,28 @@ pub fn from_oci(text: &[u8], bundle: &HostPath) -> Result<OciParsed, ConfigError
     // What could not be read was refused.
     let (config, version) = read.unwrap_or_else(|| (Config::on(bundle.clone()), String::new()));
     Ok(OciParsed { config: Config { ignored, ..config }, source, version })
+}
+
+/// Reads a profile that stands alone in its file, as `linux.seccomp` of a `config.json` is written.
+///
+/// # Errors
+/// As [`from_oci`].
+///
+/// ```
+/// use nsplan::config::seccomp_from_oci;
+///
+/// let text = br#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["bpf"], "action": "SCMP_ACT_ERRNO"}]}"#;
+/// assert_eq!(seccomp_from_oci(text).expect("valid").profile.rules[0].names, ["bpf"]);
+/// ```
+pub fn seccomp_from_oci(text: &[u8]) -> Result<OciSeccomp, ConfigErrors> {
+    let root = json::parse(text).map_err(|error| ConfigErrors(vec![error]))?;
+    let nowhere = HostPath::root();
+    let mut door = Door::new(&nowhere);
+    let read = seccomp::read(&mut door, &root);
+    let (_, ignored) = door.close(&root)?;
+    // What could not be read was refused.
+    let profile = read.unwrap_or_else(Seccomp::of_everything);
+    Ok(OciSeccomp { profile, ignored })
 }
 
 fn document<'a>(door: &mut Door<'_>, node: &'a Node<'a>) -> Option<(Config, String)> {

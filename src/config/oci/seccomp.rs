@@ -5,17 +5,15 @@ use alloc::borrow::ToOwned;
 use super::door::{Door, U64};
 use super::fields::Fields;
 use super::words::words;
-use crate::config::error::Expected;
-use crate::config::json::Node;
+use crate::config::error::{Expected, Problem};
+use crate::config::json::{Node, Value};
 use crate::config::{
     Seccomp, SeccompAction, SeccompArch, SeccompArg, SeccompFlag, SeccompOperator, SeccompRule,
 };
 
 pub(super) fn read<'a>(door: &mut Door<'_>, node: &'a Node<'a>) -> Option<Seccomp> {
     let mut fields = door.fields(node)?;
-    let default_errno = fields.number(door, "defaultErrnoRet", (0, 4095)).unwrap_or(EPERM);
-    let default_action = fields.required(door, "defaultAction");
-    let default_action = default_action.and_then(|node| action(door, node, default_errno));
+    let default_action = action(door, &mut fields, "defaultAction", "defaultErrnoRet");
     let architectures = fields
         .items(door, "architectures")
         .iter()
@@ -28,6 +26,9 @@ pub(super) fn read<'a>(door: &mut Door<'_>, node: &'a Node<'a>) -> Option<Seccom
         .collect();
     let listener_path = fields.text(door, "listenerPath").map(|(text, _)| text.to_owned());
     let listener_metadata = fields.text(door, "listenerMetadata").map(|(text, _)| text.to_owned());
+    if listener_metadata.is_some() && listener_path.is_none() {
+        door.refuse(fields.node, Problem::Missing { key: "listenerPath" });
+    }
     let syscalls = fields.items(door, "syscalls");
     let rules = syscalls.iter().filter_map(|node| rule(door, node)).collect();
     fields.finish(door);
@@ -44,9 +45,23 @@ pub(super) fn read<'a>(door: &mut Door<'_>, node: &'a Node<'a>) -> Option<Seccom
 /// What a call that is refused without a number fails with.
 const EPERM: u16 = 1;
 
-fn action<'a>(door: &mut Door<'_>, node: &'a Node<'a>, errno: u16) -> Option<SeccompAction> {
+/// The action at `key` with the number at `number`, which only two of them have.
+fn action(
+    door: &mut Door<'_>,
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    number: &str,
+) -> Option<SeccompAction> {
+    let number = fields.take(number);
+    let errno = number.and_then(|node| door.number(node, (0, 4095))).unwrap_or(EPERM);
+    let wanted = fields.required(door, key)?;
     let of = |word: &str| action_of(word).map(|action| action(errno));
-    door.word(node, of, Expected::SeccompAction)
+    let action = door.word(wanted, of, Expected::SeccompAction)?;
+    let has_number = matches!(action, SeccompAction::Errno(_) | SeccompAction::Trace(_));
+    if let Some(node) = number.filter(|_| !has_number) {
+        door.invalid(node, Expected::SeccompErrno);
+    }
+    Some(action)
 }
 
 words! {
@@ -66,11 +81,14 @@ words! {
 
 fn rule<'a>(door: &mut Door<'_>, node: &'a Node<'a>) -> Option<SeccompRule> {
     let mut fields = door.fields(node)?;
-    let _ = fields.required(door, "names");
+    let list = fields.required(door, "names");
+    if let Some(node) =
+        list.filter(|node| matches!(&node.value, Value::List(names) if names.is_empty()))
+    {
+        door.invalid(node, Expected::SomeNames);
+    }
     let names = fields.texts(door, "names").into_iter().map(|(text, _)| text.to_owned()).collect();
-    let errno = fields.number(door, "errnoRet", (0, 4095)).unwrap_or(EPERM);
-    let wanted = fields.required(door, "action");
-    let action = wanted.and_then(|node| action(door, node, errno));
+    let action = action(door, &mut fields, "action", "errnoRet");
     let conditions = fields.items(door, "args");
     let args = conditions.iter().filter_map(|node| condition(door, node)).collect();
     fields.finish(door);
