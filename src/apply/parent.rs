@@ -110,7 +110,7 @@ impl Launcher<'_> {
                 Err(Cause::Kernel(fault)) if fault.is(Errno::ENOENT) => {}
                 answer => return answer,
             }
-            let plan = self.plan;
+            let plan = self.plan.clone();
             for (index, step) in (0..id.index).zip(&plan.parent) {
                 if let Op::Cgroup(CgroupOp::MakeDirectory { path: above, fresh: false }) = &step.op
                     && path.as_str().starts_with(&format!("{above}/"))

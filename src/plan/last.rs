@@ -8,7 +8,7 @@ use super::idmap::IdMaps;
 use super::model::Step;
 use super::op::{Op, ProcessOp, SyncOp, Token};
 use super::seccomp::Placed;
-use super::{held, minimal_init, privileges, program};
+use super::{held, minimal_init, prepared, privileges, program};
 use crate::config::Process;
 
 /// What the end of a process's script depends on, beside the process.
@@ -40,6 +40,9 @@ pub(super) fn plan(draft: &mut Draft<'_>, process: &Process, last: &Last<'_>) ->
     steps.push(step(Op::Process(ProcessOp::Umask { mask }), &at("/process/user/umask")));
     steps.push(step(Op::Process(ProcessOp::CloseDescriptors), &everyone));
     steps.extend(minimal_init::plan(draft, process));
+    if draft.is_prepared {
+        steps.extend(prepared::wait());
+    }
     let path = process.cwd.clone();
     steps.push(step(Op::Process(ProcessOp::ChangeDirectory { path }), &at("/process/cwd")));
     let execute = program::execute(draft, process, &user);

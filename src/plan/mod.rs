@@ -45,6 +45,7 @@ mod namespaces;
 mod network;
 mod network_rules;
 mod op;
+mod prepared;
 mod privileges;
 mod program;
 mod record;
@@ -76,6 +77,7 @@ pub use op::{
     PrivilegeOp, ProcessOp, PropertyValue, RANDOM_DIGITS, Slot, StateOp, SyncOp, Token,
     UnitProperty, UserOp,
 };
+pub use prepared::{execution, plan_prepared};
 pub use record::{CgroupPaths, Planned, Record, RecordError, ScopeUnit, is_container_id};
 pub use update::{CgroupValues, Update, UpdateOp, UpdateStep, update, update_files, update_needs};
 
@@ -374,6 +376,9 @@ fn outside(
     if draft.is_held {
         parent.extend(held::keep());
         return (parent, intermediate);
+    }
+    if draft.is_prepared {
+        parent.extend(prepared::hand_out());
     }
     parent.push(sync(SyncOp::Await(Token::Ready)));
     parent.extend(filter.hand_over);

@@ -805,6 +805,12 @@ pub enum Token {
     Created,
     /// Starter to init: run the program. The connection itself says so.
     Start,
+    /// Init to parent: everything is set up, and what is left waits for the program.
+    Prepared,
+    /// Parent to init: run the program. Another program than the plan's may come along, with its arguments, environment and
+    /// working directory, in memory that was shared at the clone for this alone; so may standard descriptors, by `SCM_RIGHTS`,
+    /// one a message.
+    Payload,
 }
 
 /// Operations between actors, over one socket pair.

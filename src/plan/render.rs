@@ -453,6 +453,8 @@ impl fmt::Display for Token {
             Self::Listener => "the filter's listener",
             Self::Created => "the container is created",
             Self::Start => "run the program",
+            Self::Prepared => "all is prepared but the program",
+            Self::Payload => "the program to run",
         })
     }
 }

@@ -340,6 +340,8 @@ fn tell(token: Token) -> String {
         Token::HooksRun => "tell 10".into(),
         Token::Created => "tell 11".into(),
         Token::Start => "tell 12".into(),
+        Token::Prepared => "tell 13".into(),
+        Token::Payload => "tell 14".into(),
     }
 }
 
