@@ -157,7 +157,7 @@ fn check_parent(plan: &Plan) -> Result<(), LowerError> {
                 return Err(named(Actor::Parent, index, LowerReason::NoNetwork));
             }
             Op::Hook(HookOp::Run { kind, .. }) => !kind.is_inside(),
-            Op::Mount(MountOp::MapTree { .. }) | Op::Hook(_) => true,
+            Op::Mount(MountOp::MapTree { .. }) | Op::Hook(_) | Op::Resctrl(_) => true,
             Op::Network(_) | Op::State(_) | Op::Sync(_) => true,
             Op::Privilege(op) => matches!(
                 op,
@@ -225,9 +225,11 @@ impl Lowering<'_> {
             Op::User(op) => user(op),
             Op::Privilege(op) => self.privilege(op),
             Op::Hook(op) => self.hook(op),
-            Op::Cgroup(_) | Op::Network(_) | Op::State(_) | Op::Sync(SyncOp::AwaitExec) => {
-                Err(LowerReason::WrongActor)
-            }
+            Op::Cgroup(_)
+            | Op::Network(_)
+            | Op::State(_)
+            | Op::Resctrl(_)
+            | Op::Sync(SyncOp::AwaitExec) => Err(LowerReason::WrongActor),
         }
     }
 

@@ -36,6 +36,7 @@ mod parent;
 mod program;
 mod reexec;
 mod relabel;
+mod resctrl;
 mod root_entries;
 mod running;
 mod seal;

@@ -13,7 +13,7 @@ use super::{cgroup, hold, idmap, leaf, mapped, reexec, relabel, running, systemd
 use crate::apply::message::Message;
 use crate::plan::{
     Actor, CgroupOp, HookOp, MountOp, NamespaceOp, NetworkOp, Op, Planned, PrivilegeOp, ProcessOp,
-    Record, Slot, StateOp, Step, StepId, SyncOp, Token, Undo, UserOp,
+    Record, ResctrlOp, Slot, StateOp, Step, StepId, SyncOp, Token, Undo, UserOp,
 };
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::Gone;
@@ -39,6 +39,7 @@ impl Launcher<'_> {
                 Ok(self.hold(*slot, mapped::tree(&step.op)?)?)
             }
             Op::Hook(op) => Ok(self.hook(id, op, &step.undo)?),
+            Op::Resctrl(op) => Ok(self.resctrl(id, op, &step.undo)?),
             Op::Namespace(op) => Ok(self.namespace(op)?),
             Op::Process(ProcessOp::SetAffinity { cpus }) => {
                 self.affinity = Some(Affinity::narrow(cpus)?);
@@ -387,5 +388,6 @@ fn decides_itself(op: &Op) -> bool {
             | Op::Network(NetworkOp::MakeVeth { .. } | NetworkOp::MoveLink { .. })
             | Op::State(StateOp::OpenJournal)
             | Op::Hook(HookOp::Promise)
+            | Op::Resctrl(ResctrlOp::MakeGroup { .. })
     )
 }

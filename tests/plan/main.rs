@@ -9,6 +9,7 @@ mod fuzz_regressions;
 mod invariants;
 mod labels;
 mod properties;
+mod resctrl;
 mod snapshots;
 mod strategies;
 mod systemd;
