@@ -25,6 +25,7 @@ mod copy;
 mod descriptors;
 mod files;
 mod filter;
+mod held;
 mod hidden;
 mod hooks;
 mod identity;
@@ -101,7 +102,8 @@ impl Launch {
 
 /// Init begins.
 pub(crate) extern "C" fn begin_init(launch: &Launch) -> ! {
-    let child = Child { launch, program: &launch.program, channel: launch.init.channel };
+    let child =
+        Child { launch, program: &launch.program, channel: launch.init.channel, is_started: false };
     child.settle(&launch.init);
     if let Err(fault) = child.place_stdio().and_then(|()| child.place_descriptors()) {
         child.fail(0, fault);
@@ -115,7 +117,8 @@ pub(crate) extern "C" fn begin_init(launch: &Launch) -> ! {
 
 /// One step of init's in the calling process, which has become init already.
 pub(super) fn step(launch: &Launch, step: u16) -> Outcome {
-    let child = Child { launch, program: &launch.program, channel: launch.init.channel };
+    let child =
+        Child { launch, program: &launch.program, channel: launch.init.channel, is_started: false };
     match launch.program.script(Actor::Init).get(usize::from(step)) {
         Some(act) => child.act(act),
         None => Ok(()),
@@ -124,14 +127,16 @@ pub(super) fn step(launch: &Launch, step: u16) -> Outcome {
 
 /// Puts what is passed on to the program in its place, in a process that has become init already.
 pub(super) fn place_passed(launch: &Launch) -> Outcome {
-    let child = Child { launch, program: &launch.program, channel: launch.init.channel };
+    let child =
+        Child { launch, program: &launch.program, channel: launch.init.channel, is_started: false };
     child.place_descriptors()
 }
 
 /// The intermediate begins.
 pub(crate) extern "C" fn begin_intermediate(launch: &Launch) -> ! {
     let Some(seat) = &launch.intermediate else { process::exit(FAILED) };
-    let child = Child { launch, program: &launch.program, channel: seat.channel };
+    let child =
+        Child { launch, program: &launch.program, channel: seat.channel, is_started: false };
     child.settle(seat);
     child.walk(Actor::Intermediate)
 }
@@ -145,6 +150,8 @@ struct Child<'a> {
     launch: &'a Launch,
     program: &'a Program,
     channel: Fd,
+    /// Whether the channel is that to a starter.
+    is_started: bool,
 }
 
 impl Child<'_> {
@@ -178,10 +185,14 @@ impl Child<'_> {
         Ok(())
     }
 
-    fn walk(self, actor: Actor) -> ! {
+    fn walk(mut self, actor: Actor) -> ! {
         for (step, act) in (0..).zip(self.program.script(actor)) {
             mark::step_begins(actor, step);
-            if let Err(fault) = self.act(act) {
+            let answer = match act {
+                Act::AwaitKnock { door } => self.await_knock(*door),
+                _ => self.act(act),
+            };
+            if let Err(fault) = answer {
                 self.fail(step, fault);
             }
         }
@@ -227,6 +238,7 @@ impl Child<'_> {
             Act::Hook(hook) => self.hook(hook),
             Act::Supervise { terminal } => self.supervise(*terminal),
             Act::ChangeDirectory(path) => change_directory(path),
+            Act::Find(candidates) => held::find(candidates),
             Act::Execute(execute) => Err(search(execute)),
             Act::Signal(token) => self.signal(*token),
             Act::Await(token) => self.wait_for(*token),
@@ -238,6 +250,7 @@ impl Child<'_> {
             | Act::SetCapabilities { .. }
             | Act::SetAmbient(_)
             | Act::NoNewPrivileges => identity::act(act),
+            Act::NewKeyring => treatment::new_keyring(),
             Act::Personality(word) => treatment::personality(*word),
             Act::Affinity(mask) => treatment::set_affinity(mask),
             Act::IoPriority(value) => treatment::set_io_priority(*value),
@@ -300,7 +313,11 @@ impl Child<'_> {
     }
 
     fn signal(self, token: Token) -> Outcome {
-        channel::send(self.channel, &Message::Token(token).encode(), None)
+        match channel::send(self.channel, &Message::Token(token).encode(), None) {
+            // The word counts once it is given: a starter that was killed has started the program.
+            Err(fault) if self.is_started && is_gone(fault) => Ok(()),
+            answer => answer,
+        }
     }
 
     /// End of file is an error: the launcher has died, and what it was to do will never be done.
@@ -342,6 +359,11 @@ impl Child<'_> {
         }
         process::setns(self.take(place)?.fd(), flag)
     }
+}
+
+/// The other end has been closed.
+fn is_gone(fault: Fault) -> bool {
+    fault.is(Errno::EPIPE) || fault.is(Errno::ECONNRESET)
 }
 
 /// Protocol error.

@@ -122,11 +122,34 @@ impl ApplyError {
             op: found.map(|step| step.op.to_string()).unwrap_or_default(),
             is_execute: matches!(
                 found.map(|step| &step.op),
-                Some(Op::Process(ProcessOp::Execute { .. }))
+                Some(Op::Process(ProcessOp::Execute { .. } | ProcessOp::Find { .. }))
             ),
             cause,
             left_behind: Vec::new(),
         }
+    }
+
+    /// Of a plan that is not at hand any more.
+    pub(crate) fn unplanned(cause: Cause) -> Self {
+        Self {
+            step: None,
+            origin: Pointer::default(),
+            op: String::new(),
+            cause,
+            left_behind: Vec::new(),
+            is_execute: false,
+        }
+    }
+
+    /// The step that failed, with its origin and what it does.
+    pub(crate) fn at(
+        self,
+        step: StepId,
+        words: Option<(Pointer, String)>,
+        is_execute: bool,
+    ) -> Self {
+        let (origin, op) = words.unwrap_or_default();
+        Self { step: Some(step), origin, op, is_execute, ..self }
     }
 
     /// The call that was refused, as strace shows it, or the request to netlink.

@@ -61,6 +61,10 @@ impl Hold {
         Ok(stat.start_time == self.start_time && !matches!(stat.state, 'Z' | 'X' | 'x'))
     }
 
+    pub(crate) const fn pid(&self) -> Pid {
+        self.pid
+    }
+
     pub(crate) const fn pidfd(&self) -> Option<&OwnedFd> {
         self.pidfd.as_ref()
     }

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::mark;
 use super::network;
 use super::resctrl;
 use super::running::Running;
-use super::state::Directory;
+use super::state::{Directory, Seen};
 use super::systemd;
 use crate::plan::{
     CgroupOp, HookKind, HookOp, InterfaceName, NetworkOp, Op, ResctrlOp, StateOp, StepId,
@@ -61,6 +61,8 @@ enum Line {
     Found { step: StepId, op: Op },
     /// Was found done already: not ours to undo.
     Not { step: StepId },
+    /// The container stays until it is deleted, whatever ends.
+    Kept,
 }
 
 /// A step that must be undone.
@@ -100,6 +102,11 @@ impl Journal {
         Ok(())
     }
 
+    /// That of a container which is there, for those who do something to it that needs no undo.
+    pub(crate) fn of(directory: Directory) -> Self {
+        Self { directory: Some(directory), ..Self::default() }
+    }
+
     /// To be called before the step is done.
     pub(crate) fn record(&mut self, step: StepId, undo: &Op) -> Outcome {
         self.append(&Line::Undo { step, op: undo.clone() })?;
@@ -119,6 +126,11 @@ impl Journal {
         self.append(&Line::Not { step })?;
         self.entries.retain(|entry| entry.step != step);
         Ok(())
+    }
+
+    /// From here on only a deletion undoes it.
+    pub(crate) fn keep(&mut self) -> Outcome {
+        self.append(&Line::Kept)
     }
 
     /// The state directory, if one is kept.
@@ -152,6 +164,9 @@ impl Journal {
             let answer = match &entry.op {
                 Op::State(StateOp::RemoveRecord) => {
                     self.directory.as_ref().map_or(Ok(()), Directory::remove_record)
+                }
+                Op::State(StateOp::RemoveDoor) => {
+                    self.directory.as_ref().map_or(Ok(()), Directory::remove_door)
                 }
                 Op::State(_) if !left.is_empty() => continue,
                 Op::State(_) => self.directory.take().map_or(Ok(()), Directory::remove),
@@ -229,7 +244,7 @@ fn is_allowed(op: &Op) -> bool {
         // Only the owner of the state can have written it, and it is his config that asked for it.
         Op::Hook(HookOp::Run { kind: HookKind::Poststop, .. }) => true,
         // A fixed name in the directory that the journal is in.
-        Op::State(StateOp::RemoveRecord) => true,
+        Op::State(StateOp::RemoveRecord | StateOp::RemoveDoor) => true,
         _ => false,
     }
 }
@@ -242,38 +257,46 @@ fn pending(text: &str) -> Vec<Entry> {
             Ok(Line::Undo { step, op }) => put(&mut entries, Entry { step, op, own: true }),
             Ok(Line::Found { step, op }) => put(&mut entries, Entry { step, op, own: false }),
             Ok(Line::Not { step }) => entries.retain(|entry| entry.step != step),
+            Ok(Line::Kept) => {}
             Err(_) => {}
         }
     }
     entries
 }
 
+/// Whether a journal says that the container stays until it is deleted.
+pub(super) fn is_kept(text: &str) -> bool {
+    let is_kept = |line: &str| matches!(serde_json::from_str(line), Ok(Line::Kept));
+    text.split_inclusive('\n').any(|line| line.ends_with('\n') && is_kept(line))
+}
+
 /// Makes room in a directory whose launcher is dead: what it has left is undone.
 fn take_over(directory: &mut Directory, id: &str) -> Result<(), Cause> {
+    let text = directory.text()?;
+    if is_kept(&text) {
+        return Err(Cause::InUse { id: id.into() });
+    }
     if let Some(alive) = left_alive(directory, id)
         && !alive.wait_for_end(ORPHAN)?
     {
         return Err(Cause::InUse { id: id.into() });
     }
-    let (_, left) = finish(directory, id);
+    let (_, left) = finish(directory, id, &text);
     if !left.is_empty() {
         return Err(Cause::State { reason: "what an earlier container left cannot be undone" });
     }
     Ok(directory.empty()?)
 }
 
-/// Carries out what is left in a journal whose launcher is dead: first everything in its own cgroups is killed.
-fn finish(directory: &mut Directory, id: &str) -> (usize, Vec<Leftover>) {
-    let mut text = String::new();
+/// Carries out what is left in a journal whose launcher is dead, or whose container is to be deleted: first everything in
+/// its own cgroups is killed.
+pub(super) fn finish(directory: &Directory, id: &str, text: &str) -> (usize, Vec<Leftover>) {
     if let Some(alive) = left_alive(directory, id) {
         // What it leaves undone shows in what cannot be undone.
         let _ = alive.signal(Signal::KILL).and_then(|()| alive.wait_for_end(LAST_WAIT));
     }
-    if directory.file().read_to_string(&mut text).is_err() {
-        return (0, Vec::new());
-    }
     let (mut undone, mut left) = (0, Vec::new());
-    for entry in pending(&text).into_iter().rev() {
+    for entry in pending(text).into_iter().rev() {
         let op = &entry.op;
         let killed = match op {
             Op::Cgroup(CgroupOp::RemoveDirectory { path, shared: false }) if is_allowed(op) => {
@@ -285,6 +308,8 @@ fn finish(directory: &mut Directory, id: &str) -> (usize, Vec<Leftover>) {
             Ok(())
         } else if *op == Op::State(StateOp::RemoveRecord) {
             directory.remove_record()
+        } else if *op == Op::State(StateOp::RemoveDoor) {
+            directory.remove_door()
         } else if is_allowed(op) {
             killed.and_then(|()| undo(&entry, None))
         } else {
@@ -316,7 +341,8 @@ fn is_gone(op: &Op) -> bool {
 
 /// Finishes the undo of every container below `root` whose launcher is dead, and kills what is left of it.
 ///
-/// A launcher lives as long as it holds the lock on its journal; containers of living ones are not touched.
+/// A launcher lives as long as it holds the lock on its journal; containers of living ones are not touched, nor those
+/// that stay until they are deleted.
 #[must_use]
 pub fn sweep(root: &Path) -> Vec<Swept> {
     let mut swept = Vec::new();
@@ -329,11 +355,16 @@ pub fn sweep(root: &Path) -> Vec<Swept> {
             // looks whether it is still there; one that others keep files in is not empty.
             let _ = std::fs::remove_dir(entry.path());
         }
-        let Some(mut directory) = is_container.then(|| Directory::open(root, &id).ok()).flatten()
-        else {
+        let is_kept = |seen: Seen| seen.is_kept().unwrap_or(true);
+        if !is_container || Seen::open(root, &id).ok().flatten().is_none_or(is_kept) {
             continue;
-        };
-        let (undone, left_behind) = finish(&mut directory, &id);
+        }
+        let Ok(Some(mut directory)) = Directory::existing(root, &id) else { continue };
+        let Ok(text) = directory.text() else { continue };
+        if self::is_kept(&text) {
+            continue;
+        }
+        let (undone, left_behind) = finish(&directory, &id, &text);
         if left_behind.is_empty() {
             // A directory that others keep files in stays; the journal in it is gone.
             let _ = directory.remove();

@@ -85,10 +85,12 @@ pub fn lower(plan: &Plan) -> Result<Program, LowerError> {
     parent::check(plan)?;
     let intermediate = lowering.script(Actor::Intermediate, &plan.intermediate)?;
     let mut init = lowering.script(Actor::Init, &plan.init)?;
-    keep_state(&mut init);
     if !matches!(init.last(), Some(Act::Execute(_))) {
         return Err(named(Actor::Init, init.len(), LowerReason::NoProgram));
     }
+    let door = plan.init.iter().any(|step| step.op == Op::Sync(SyncOp::AwaitKnock));
+    let door = door.then(|| lowering.place(Slot::Door));
+    slots::keep_open(&mut init, door);
     let places = lowering.places.len();
     let by_launcher = slots::by_launcher(&plan.parent);
     let numbered = lowering.places.iter().enumerate();
@@ -107,21 +109,6 @@ pub fn lower(plan: &Plan) -> Result<Program, LowerError> {
         dev: known(relative("dev"))?,
         null_device: known(relative("dev/null"))?,
     })
-}
-
-/// What hooks are told stays open until the last hook that is told it.
-fn keep_state(script: &mut [Act]) {
-    let mut told = Vec::new();
-    for act in script.iter_mut().rev() {
-        match act {
-            Act::Hook(hook) => {
-                hook.is_last = !told.contains(&hook.state);
-                told.push(hook.state);
-            }
-            Act::CloseDescriptors { keep } => *keep = told.first().copied(),
-            _ => {}
-        }
-    }
 }
 
 /// A path of our own, without NUL.
@@ -186,14 +173,13 @@ impl Lowering<'_> {
             Op::Process(op) => process(actor, op),
             Op::Sync(SyncOp::Signal(token)) => Ok(Act::Signal(*token)),
             Op::Sync(SyncOp::Await(token)) => Ok(Act::Await(*token)),
+            Op::Sync(SyncOp::AwaitKnock) => Ok(Act::AwaitKnock { door: self.place(Slot::Door) }),
             Op::User(op) => user(op),
             Op::Privilege(op) => self.privilege(op),
             Op::Hook(op) => self.hook(op),
-            Op::Cgroup(_)
-            | Op::Network(_)
-            | Op::State(_)
-            | Op::Resctrl(_)
-            | Op::Sync(SyncOp::AwaitExec) => Err(LowerReason::WrongActor),
+            Op::Cgroup(_) | Op::Network(_) | Op::State(_) | Op::Resctrl(_) | Op::Sync(_) => {
+                Err(LowerReason::WrongActor)
+            }
         }
     }
 
@@ -300,7 +286,8 @@ fn process(actor: Actor, op: &ProcessOp) -> Lowered<Act> {
         &ProcessOp::SetRlimit { resource, limit } => {
             Act::SetRlimit { resource: resource.number(), limit }
         }
-        ProcessOp::SetPersonality { .. }
+        ProcessOp::NewKeyring
+        | ProcessOp::SetPersonality { .. }
         | ProcessOp::SetIoPriority { .. }
         | ProcessOp::SetScheduler { .. }
         | ProcessOp::SetMemoryPolicy { .. }
@@ -310,9 +297,10 @@ fn process(actor: Actor, op: &ProcessOp) -> Lowered<Act> {
             value: format!("{value}\n").into_bytes(),
         },
         // Which places stay, the plan as a whole says.
-        ProcessOp::CloseDescriptors => Act::CloseDescriptors { keep: None },
+        ProcessOp::CloseDescriptors => Act::CloseDescriptors { keep: [None; 2] },
         &ProcessOp::Supervise { terminal } => Act::Supervise { terminal },
         ProcessOp::ChangeDirectory { path } => Act::ChangeDirectory(text(path.as_str())?),
+        ProcessOp::Find { candidates } => Act::Find(texts(candidates)?),
         ProcessOp::Execute { candidates, args, env } => Act::Execute(Box::new(Execute {
             candidates: texts(candidates)?,
             args: StringTable::new(texts(args)?),

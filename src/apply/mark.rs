@@ -1,6 +1,6 @@
 //! A step that begins becomes a place where a tracer can stop.
 //!
-//! `uprobe` on the symbol `step_mark` is told the actor in the first argument (0 parent, 1 intermediate, 2 init), the
+//! `uprobe` on the symbol `step_mark` is told the actor in the first argument (0 parent, 1 intermediate, 2 init, 3 starter), the
 //! index in the second, the moment in the third: so ftrace, perf and bpftrace can say what a step costs. Untraced it is
 //! a call and a return. Any program that can read ours may set such a probe only with `CAP_SYS_ADMIN` or `CAP_PERFMON`.
 
@@ -29,6 +29,7 @@ fn number(actor: Actor) -> u32 {
         Actor::Parent => 0,
         Actor::Intermediate => 1,
         Actor::Init => 2,
+        Actor::Starter => 3,
     }
 }
 

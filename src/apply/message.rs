@@ -23,7 +23,7 @@ pub(crate) enum Message {
     GivenUp,
 }
 
-const TOKENS: [Token; 10] = [
+const TOKENS: [Token; 12] = [
     Token::MapsWritten,
     Token::Placed,
     Token::Terminal,
@@ -34,6 +34,8 @@ const TOKENS: [Token; 10] = [
     Token::Listener,
     Token::Mounted,
     Token::HooksRun,
+    Token::Created,
+    Token::Start,
 ];
 const FAILED: u16 = 0x100;
 const NOT_BEGUN: u16 = 0x101;
@@ -88,6 +90,8 @@ fn position(token: Token) -> u16 {
         Token::Listener => 8,
         Token::Mounted => 9,
         Token::HooksRun => 10,
+        Token::Created => 11,
+        Token::Start => 12,
     }
 }
 
@@ -113,6 +117,6 @@ mod tests {
             assert_eq!(Message::decode(message.encode()), Some(message));
         }
         assert_eq!(Message::decode([0; 8]), None);
-        assert_eq!(Message::decode([11, 0, 0, 0, 0, 0, 0, 0]), None);
+        assert_eq!(Message::decode([13, 0, 0, 0, 0, 0, 0, 0]), None);
     }
 }

@@ -2,18 +2,17 @@
 
 use alloc::boxed::Box;
 use alloc::format;
-use std::time::SystemTime;
 
 use super::affinity::Affinity;
 use super::error::Cause;
 use super::hold::Hold;
 use super::network::Network;
 use super::spawn::{Failure, Launcher, Started};
-use super::{cgroup, hold, idmap, leaf, mapped, reexec, relabel, running, systemd};
+use super::{cgroup, hold, idmap, leaf, mapped, reexec, relabel, systemd};
 use crate::apply::message::Message;
 use crate::plan::{
-    Actor, CgroupOp, HookOp, MountOp, NamespaceOp, NetworkOp, Op, Planned, PrivilegeOp, ProcessOp,
-    Record, ResctrlOp, Slot, StateOp, Step, StepId, SyncOp, Token, Undo, UserOp,
+    Actor, CgroupOp, HookOp, MountOp, NamespaceOp, NetworkOp, Op, PrivilegeOp, ProcessOp,
+    ResctrlOp, Slot, StateOp, Step, StepId, SyncOp, Token, Undo, UserOp,
 };
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::Gone;
@@ -30,7 +29,7 @@ impl Launcher<'_> {
         match &step.op {
             Op::Cgroup(op) => Ok(self.cgroup(id, op, &step.undo)?),
             Op::State(StateOp::OpenJournal) => Ok(self.journal.open(id, self.state.as_ref())?),
-            Op::State(StateOp::WriteRecord { planned }) => Ok(self.write_record(planned)?),
+            Op::State(op) => Ok(self.state(op)?),
             &Op::Process(ProcessOp::Clone { flags, starts }) => {
                 self.record_children()?;
                 Ok(self.clone(flags, starts)?)
@@ -196,27 +195,6 @@ impl Launcher<'_> {
         Ok(())
     }
 
-    /// Nobody reads a record where no state is kept.
-    fn write_record(&self, planned: &Planned) -> Result<(), Cause> {
-        let Some((directory, state)) = self.journal.directory().zip(self.state.as_ref()) else {
-            return Ok(());
-        };
-        let init = self.init.as_ref().ok_or(Cause::Protocol)?;
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let record = Record {
-            schema: Record::SCHEMA,
-            id: state.id.clone(),
-            pid: init.pid.number().unsigned_abs(),
-            start_time: hold::start_time(init.pid, init.tick)?,
-            boot: running::boot().map(Into::into),
-            created: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
-            bundle: self.bundle.clone(),
-            links: self.journal.links().map(Into::into).collect(),
-            planned: Box::new(planned.clone()),
-        };
-        Ok(directory.write_record(record.to_json().as_bytes())?)
-    }
-
     pub(super) fn init(&self) -> Result<Pid, Cause> {
         self.init.as_ref().map(|init| init.pid).ok_or(Cause::Protocol)
     }
@@ -231,6 +209,8 @@ impl Launcher<'_> {
             }
             SyncOp::Await(Token::InitPid) => self.await_init(),
             SyncOp::Await(token) => self.await_token(token),
+            SyncOp::Knock => Ok(self.knock()?),
+            SyncOp::AwaitKnock => Err(Cause::Protocol.into()),
             SyncOp::AwaitExec => match self.receive(Actor::Init, true)? {
                 None if self.ready => Ok(()),
                 None => Err(Cause::ENDED.into()),
@@ -334,8 +314,15 @@ impl Launcher<'_> {
 
     /// What init has left in memory since its filter kept it from telling.
     fn last_words(&self, from: Actor) -> Option<[u8; 8]> {
-        let words = self.last_words.as_ref().filter(|_| from == Actor::Init)?;
-        words.read()
+        if from != Actor::Init {
+            return None;
+        }
+        match &self.last_words {
+            Some(words) => words.read(),
+            // Of a container that another process has created.
+            None if self.is_starter => self.journal.directory()?.last_words(),
+            None => None,
+        }
     }
 
     /// Who is to blame for a failure at step `id`: a process that has reported its own, or the step.

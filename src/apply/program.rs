@@ -176,6 +176,7 @@ pub(crate) enum Act {
         resource: u32,
         limit: Rlimit,
     },
+    NewKeyring,
     Personality(u32),
     IoPriority(u32),
     Affinity(Box<[u64]>),
@@ -184,18 +185,23 @@ pub(crate) enum Act {
         mode: u32,
         nodes: Box<NodeMask>,
     },
-    /// Also what stays open for the hooks that are still to come.
+    /// Also what stays open: for the hooks that are still to come, and the door.
     CloseDescriptors {
-        keep: Option<Place>,
+        keep: [Option<Place>; 2],
     },
     Hook(Box<HookAct>),
     Supervise {
         terminal: bool,
     },
     ChangeDirectory(CString),
+    /// Files to try in order.
+    Find(Vec<CString>),
     Execute(Box<Execute>),
     Signal(Token),
     Await(Token),
+    AwaitKnock {
+        door: Place,
+    },
     BecomeRoot {
         clear_groups: bool,
     },

@@ -7,6 +7,7 @@ use core::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use super::control::CgroupHandle;
 use super::error::Cause;
@@ -24,6 +25,8 @@ use crate::types::Signal;
 pub struct Running {
     record: Record,
     hold: Hold,
+    /// Its state directory, where it was found by its name.
+    seen: Option<Seen>,
 }
 
 /// Where a container is in its life, in the words of the OCI runtime-spec, and `paused`.
@@ -60,6 +63,23 @@ pub struct Listed {
 pub enum StateError {
     /// There is no container of that name.
     Absent {
+        /// The name.
+        id: String,
+    },
+    /// It runs, and only what has ended can be removed without force.
+    StillRunning {
+        /// The name.
+        id: String,
+        /// How it is.
+        status: Status,
+    },
+    /// A launcher that stays with it, or another command, is at work on it.
+    InUse {
+        /// The name.
+        id: String,
+    },
+    /// It was started already.
+    Started {
         /// The name.
         id: String,
     },
@@ -105,8 +125,12 @@ impl fmt::Display for Status {
 impl fmt::Display for StateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // The words that containerd and podman look for.
             Self::Absent { id } => write!(f, "{id}: container does not exist"),
             Self::NotRunning { id } => write!(f, "{id}: container not running"),
+            Self::StillRunning { id, status } => write!(f, "{id}: the container is {status}"),
+            Self::InUse { id } => write!(f, "{id}: in use by another command"),
+            Self::Started { id } => write!(f, "{id}: was started already"),
             Self::NoRecord { id } => write!(f, "{id}: not started yet"),
             Self::Record { id, error } => write!(f, "{id}/state.json: {error}"),
             Self::Distrusted { reason } => f.write_str(reason),
@@ -127,6 +151,7 @@ impl From<Cause> for StateError {
     fn from(cause: Cause) -> Self {
         match cause {
             Cause::State { reason } => Self::Distrusted { reason },
+            Cause::InUse { id } => Self::InUse { id },
             Cause::Kernel(fault) => Self::Kernel(fault),
             _ => Self::Distrusted { reason: "the state directory cannot be used" },
         }
@@ -152,7 +177,7 @@ impl Running {
         let seen =
             Seen::open(root, id)?.ok_or_else(|| StateError::Absent { id: id.to_string() })?;
         match seen.record(id)? {
-            Some(record) => Self::hold(record),
+            Some(record) => Ok(Self { seen: Some(seen), ..Self::hold(record)? }),
             None if seen.is_locked()? => Err(StateError::NoRecord { id: id.to_string() }),
             None => Err(StateError::NotRunning { id: id.to_string() }),
         }
@@ -168,7 +193,7 @@ impl Running {
         let pid = i32::try_from(record.pid).ok().and_then(Pid::new).filter(|_| !is_other_boot);
         let hold = pid.map(|pid| Hold::of(pid, record.start_time)).transpose()?.flatten();
         match hold {
-            Some(hold) => Ok(Self { record, hold }),
+            Some(hold) => Ok(Self { record, hold, seen: None }),
             None => Err(StateError::NotRunning { id: record.id }),
         }
     }
@@ -185,6 +210,12 @@ impl Running {
         self.hold.pidfd().map(AsFd::as_fd)
     }
 
+    /// The cgroups of a record, whether its first process runs or not: others of its processes may.
+    #[must_use]
+    pub fn cgroup_of(record: &Record) -> Option<CgroupHandle> {
+        CgroupHandle::recorded(&record.planned.cgroups)
+    }
+
     /// Where it is in its life now.
     ///
     /// # Errors
@@ -192,6 +223,9 @@ impl Running {
     pub fn status(&self) -> Result<Status, StateError> {
         if !self.hold.is_alive()? {
             return Ok(Status::Stopped);
+        }
+        if self.seen.as_ref().is_some_and(|seen| seen.is_waiting() == Ok(true)) {
+            return Ok(Status::Created);
         }
         let is_paused = self.cgroup().is_some_and(|cgroup| cgroup.is_frozen() == Ok(true));
         Ok(if is_paused { Status::Paused } else { Status::Running })
@@ -209,6 +243,16 @@ impl Running {
     #[must_use]
     pub fn cgroup(&self) -> Option<CgroupHandle> {
         CgroupHandle::recorded(&self.record.planned.cgroups)
+    }
+
+    /// The number of its first process.
+    pub(crate) const fn pid(&self) -> Pid {
+        self.hold.pid()
+    }
+
+    /// Waits for its end; `false` when the time is up.
+    pub(crate) fn wait_for_end(&self, limit: Duration) -> Result<bool, StateError> {
+        Ok(self.hold.wait_for_end(limit)?)
     }
 
     pub(crate) fn into_hold(self) -> Hold {
@@ -229,6 +273,16 @@ pub fn records(root: &Path) -> Result<Vec<Listed>, StateError> {
     Ok(listed)
 }
 
+/// The container `id` that the state directory `root` knows of.
+///
+/// # Errors
+/// When there is none, or the directory cannot be trusted or read.
+pub fn record(root: &Path, id: &str) -> Result<Listed, StateError> {
+    let absent = || StateError::Absent { id: id.to_string() };
+    let seen = Seen::open(root, id)?.ok_or_else(absent)?;
+    look(&seen, id.to_string()).ok_or_else(absent)
+}
+
 /// `None`: the directory is none of a container, or goes away at this moment.
 fn look(seen: &Seen, id: String) -> Option<Listed> {
     let (record, problem) = match seen.record(&id) {
@@ -237,15 +291,20 @@ fn look(seen: &Seen, id: String) -> Option<Listed> {
         Ok(None) => (None, None),
         Err(problem) => (None, Some(problem)),
     };
+    let is_locked = || seen.is_locked() == Ok(true);
+    let is_kept = || seen.is_kept() == Ok(true);
     let running = record.clone().map(|record| Running::hold(*record));
     let (status, fault) = match running {
         Some(Ok(running)) => match running.status() {
+            Ok(Status::Running) if seen.is_waiting() == Ok(true) => {
+                (if is_kept() { Status::Created } else { Status::Creating }, None)
+            }
             Ok(status) => (status, None),
             Err(fault) => (Status::Stopped, Some(fault)),
         },
         Some(Err(StateError::NotRunning { .. })) => (Status::Stopped, None),
         Some(Err(fault)) => (Status::Stopped, Some(fault)),
-        None if seen.is_locked() == Ok(true) => (Status::Creating, None),
+        None if is_locked() => (Status::Creating, None),
         None => (Status::Stopped, None),
     };
     Some(Listed { id, status, record, problem: problem.or(fault) })

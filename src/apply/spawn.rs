@@ -21,6 +21,7 @@ use super::message::Message;
 use super::network::Network;
 use super::program::{Act, Program};
 use super::reexec::{self, InitProgram, Letter, Reexec};
+use super::state::Directory;
 use crate::plan::{Actor, Op, Plan, PrivilegeOp, Slot, StepId, Topology, Undo};
 use crate::sys::clone::{Gone, Nursery, Request, Stack};
 use crate::sys::process::Pid;
@@ -128,6 +129,8 @@ pub(super) struct Launcher<'a> {
     /// Where init's number is as soon as an intermediate has cloned it.
     pub(super) newborn: Option<Arc<Newborn>>,
     pub(super) ready: bool,
+    /// Whether init was created by another process.
+    pub(super) is_starter: bool,
     pub(super) gone: Option<Gone>,
 }
 
@@ -164,6 +167,7 @@ impl<'a> Launcher<'a> {
             last_words: None,
             newborn: None,
             ready: false,
+            is_starter: false,
             gone: None,
         })
     }
@@ -186,7 +190,7 @@ impl<'a> Launcher<'a> {
 }
 
 impl Launcher<'_> {
-    fn carry_out(&mut self) -> Result<(), Failure> {
+    pub(super) fn carry_out(&mut self) -> Result<(), Failure> {
         for (index, step) in (0..).zip(&self.plan.parent) {
             let id = StepId { actor: Actor::Parent, index };
             mark::step_begins(id.actor, id.index);
@@ -279,7 +283,14 @@ impl Launcher<'_> {
             None
         };
         if program.init.iter().any(|act| matches!(act, Act::Seccomp { .. })) {
-            self.last_words = Some(Arc::new(LastWords::new()?));
+            // Who starts it later reads them from the file.
+            let door = self.slots.iter().any(|(slot, _)| *slot == Slot::Door);
+            let file = self.journal.directory().filter(|_| door).map(Directory::last_file);
+            let words = match file.transpose()? {
+                Some(file) => LastWords::in_file(file)?,
+                None => LastWords::new()?,
+            };
+            self.last_words = Some(Arc::new(words));
         }
         let launch = Launch {
             table: (0..program.places).map(|_| AtomicI32::new(-1)).collect(),

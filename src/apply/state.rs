@@ -22,6 +22,8 @@ use crate::sys::abi::{
 use crate::sys::{Fd, Handle, Outcome, Sysno, fd, file, host};
 use crate::types::Errno;
 
+mod door;
+
 /// The journal's file.
 pub(super) const JOURNAL: &str = "journal";
 const JOURNAL_C: &CStr = c"journal";
@@ -47,20 +49,36 @@ pub(crate) struct Directory {
 impl Directory {
     /// Opens it, making what is missing.
     pub(crate) fn open(root: &Path, id: &str) -> Result<Self, Cause> {
+        let in_use = || Cause::InUse { id: id.to_string() };
+        Self::open_in(open_root(root)?, id, true)?.ok_or_else(in_use)
+    }
+
+    /// Opens it if it is there.
+    pub(crate) fn existing(root: &Path, id: &str) -> Result<Option<Self>, Cause> {
+        match see_root(root)? {
+            Some(root) => Self::open_in(root, id, false),
+            None => Ok(None),
+        }
+    }
+
+    fn open_in(root: Handle, id: &str, makes: bool) -> Result<Option<Self>, Cause> {
         let name = check_id(id)?;
-        let root = open_root(root)?;
         // Whoever removes the directory holds the lock, so what was locked may be gone from it: then once more.
         for _ in 0..16 {
-            make(root.fd(), &name)?;
+            if makes {
+                make(root.fd(), &name)?;
+            }
             let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
             let own = match fd::openat(root.fd(), &name, flags, 0) {
-                Err(fault) if fault.is(Errno::ENOENT) => continue,
+                Err(fault) if fault.is(Errno::ENOENT) && makes => continue,
+                Err(fault) if fault.is(Errno::ENOENT) => return Ok(None),
                 answer => answer?,
             };
             check_owner(own.fd())?;
-            let flags = O_RDWR | O_CREAT | O_NOFOLLOW;
+            let flags = O_RDWR | O_NOFOLLOW | if makes { O_CREAT } else { 0 };
             let journal = match fd::openat(own.fd(), JOURNAL_C, flags, 0o600) {
-                Err(fault) if fault.is(Errno::ENOENT) => continue,
+                Err(fault) if fault.is(Errno::ENOENT) && makes => continue,
+                Err(fault) if fault.is(Errno::ENOENT) => return Ok(None),
                 answer => answer?,
             };
             if !lock(journal.fd())? {
@@ -69,7 +87,7 @@ impl Directory {
             let kind = fd::fstat(journal.fd())?;
             if kind.is_named {
                 let journal = File::from(host::owned(journal));
-                return Ok(Self { root, own, name, journal, is_new: kind.is_empty });
+                return Ok(Some(Self { root, own, name, journal, is_new: kind.is_empty }));
             }
         }
         Err(Cause::InUse { id: id.to_string() })
@@ -82,6 +100,20 @@ impl Directory {
 
     pub(super) fn file(&mut self) -> &mut File {
         &mut self.journal
+    }
+
+    /// All of it.
+    pub(super) fn text(&mut self) -> Outcome<String> {
+        let mut text = String::new();
+        let start = self.journal.seek(SeekFrom::Start(0));
+        start.map_err(|error| io_fault(Sysno::lseek, &error))?;
+        // Each line counts alone, and one that is none for nothing.
+        match self.journal.read_to_string(&mut text) {
+            Err(error) if error.kind() != std::io::ErrorKind::InvalidData => {
+                Err(io_fault(Sysno::read, &error))
+            }
+            _ => Ok(text),
+        }
     }
 
     /// Begins anew.
@@ -98,7 +130,11 @@ impl Directory {
 
     /// Removes it, also one that was not finished.
     pub(crate) fn remove_record(&self) -> Outcome {
-        for name in [RECORD, NEW_RECORD] {
+        self.remove_files(&[RECORD, NEW_RECORD])
+    }
+
+    fn remove_files(&self, names: &[&CStr]) -> Outcome {
+        for name in names {
             match file::unlinkat(self.own.fd(), name) {
                 Err(fault) if !fault.is(Errno::ENOENT) => return Err(fault),
                 _ => {}
@@ -181,6 +217,12 @@ impl Seen {
         fd::openat(self.own.fd(), JOURNAL_C, O_PATH | O_NOFOLLOW, 0).is_ok()
     }
 
+    /// Whether the container stays until it is deleted.
+    pub(crate) fn is_kept(&self) -> Result<bool, StateError> {
+        let text = read_trusted(self.own.fd(), JOURNAL_C)?;
+        Ok(text.is_some_and(|text| super::journal::is_kept(&text)))
+    }
+
     /// Whether its launcher lives, by the lock on the journal.
     pub(crate) fn is_locked(&self) -> Result<bool, StateError> {
         match fd::openat(self.own.fd(), JOURNAL_C, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0) {
@@ -200,33 +242,41 @@ fn write_record(directory: Fd, text: &[u8]) -> Outcome {
 
 /// What is read back is authority: a plain file that nobody else could write to, and no larger than a limit.
 fn read_record(directory: Fd, id: &str) -> Result<Option<Record>, StateError> {
+    let Some(text) = read_trusted(directory, RECORD)? else { return Ok(None) };
+    let wrong = |error| StateError::Record { id: id.to_string(), error };
+    let record = Record::from_json(&text).map_err(wrong)?;
+    if record.id != id {
+        let reason = "state.json is of a container with another name";
+        return Err(StateError::Distrusted { reason });
+    }
+    Ok(Some(record))
+}
+
+fn read_trusted(directory: Fd, name: &CStr) -> Result<Option<String>, StateError> {
     let distrust = |reason| Err(StateError::Distrusted { reason });
     let flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
-    let file = match fd::openat(directory, RECORD, flags, 0) {
+    let file = match fd::openat(directory, name, flags, 0) {
         Err(fault) if fault.is(Errno::ENOENT) => return Ok(None),
-        Err(fault) if fault.is(Errno::ELOOP) => return distrust("state.json is a symbolic link"),
+        Err(fault) if fault.is(Errno::ELOOP) => return distrust("a state file is a symbolic link"),
         answer => answer?,
     };
     let kind = fd::fstat(file.fd())?;
     if !kind.is_regular() {
-        return distrust("state.json is not a regular file");
+        return distrust("a state file is not a regular file");
     }
     if kind.uid != host::effective_uid() || kind.permissions() & 0o022 != 0 {
-        return distrust("state.json belongs to another user, or others can write to it");
+        return distrust("a state file belongs to another user, or others can write to it");
     }
     let mut bytes = Vec::new();
     let read = File::from(host::owned(file)).take(LARGEST_RECORD + 1).read_to_end(&mut bytes);
     let length = read.map_err(|error| io_fault(Sysno::read, &error))?;
     if u64::try_from(length).is_ok_and(|length| length > LARGEST_RECORD) {
-        return distrust("state.json is larger than 1 MiB");
+        return distrust("a state file is larger than 1 MiB");
     }
-    let Ok(text) = String::from_utf8(bytes) else { return distrust("state.json is not UTF-8") };
-    let wrong = |error| StateError::Record { id: id.to_string(), error };
-    let record = Record::from_json(&text).map_err(wrong)?;
-    if record.id != id {
-        return distrust("state.json is of a container with another name");
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Some(text)),
+        Err(_) => distrust("a state file is not UTF-8"),
     }
-    Ok(Some(record))
 }
 
 fn check_id(id: &str) -> Result<CString, Cause> {

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 
 use super::events::Watch;
 use super::exec::Exec;
+use super::life::Life;
 use super::log::LogOptions;
 use super::lookup::find_verb;
 use super::options::OptId;
@@ -19,6 +20,7 @@ use super::verbs::NSPLAN;
 use super::words::{check_count, shell, sort, take, take_switch};
 
 mod globals;
+mod life;
 mod running;
 
 pub use globals::log_of;
@@ -54,15 +56,8 @@ pub enum Action {
         /// Program and arguments, at least one.
         command: Vec<String>,
     },
-    /// Run a bundle.
-    Run {
-        /// Its directory.
-        bundle: String,
-        /// Name of the container.
-        id: ContainerId,
-        /// Program and arguments; empty for the default.
-        command: Vec<String>,
-    },
+    /// Run a bundle; create a container, or start one that was created.
+    Life(Life),
     /// Show a plan.
     Plan {
         /// Of what.
@@ -218,7 +213,9 @@ fn action(verb: &'static Verb, given: Vec<Given>, words: Vec<String>) -> Result<
     let mut words = words;
     Ok(match verb.id {
         VerbId::Do => Action::Do { options: given, command: words },
-        VerbId::Run => run(given, words)?,
+        VerbId::Run => Action::Life(life::run(given, words)?),
+        VerbId::Create => Action::Life(life::create(given, words)?),
+        VerbId::Start => Action::Life(Life::Start(container_id(&words[0])?)),
         VerbId::Plan => plan(given, words)?,
         VerbId::Probe => Action::Probe,
         VerbId::Config => {
@@ -255,15 +252,6 @@ fn action(verb: &'static Verb, given: Vec<Given>, words: Vec<String>) -> Result<
         VerbId::Man => Action::Man(words.first().map(|word| find_verb(&NSPLAN, word)).transpose()?),
         VerbId::Completions => Action::Completions(shell(&words[0])?),
     })
-}
-
-fn run(mut given: Vec<Given>, mut words: Vec<String>) -> Result<Action, Failure> {
-    let bundle = take(&mut given, OptId::Bundle).ok_or_else(|| {
-        let hint = "`nsplan run --bundle DIR ID`; `nsplan do COMMAND` needs no bundle";
-        usage("run: --bundle is missing".into(), hint)
-    })?;
-    let id = container_id(&words.remove(0))?;
-    Ok(Action::Run { bundle, id, command: words })
 }
 
 fn plan(mut given: Vec<Given>, command: Vec<String>) -> Result<Action, Failure> {

@@ -67,7 +67,7 @@ fn read(file: &str, is_oci: bool) -> Result<(Document, Sources), Failure> {
     Ok((document, Sources { map, file: Some(file.to_owned()) }))
 }
 
-fn refused(file: &str, errors: &ConfigErrors) -> Failure {
+pub(super) fn refused(file: &str, errors: &ConfigErrors) -> Failure {
     let problems = errors.0.iter().map(|error| Problem::new(format!("{file}:{error}")));
     Failure { exit: EXIT_OWN, problems: problems.collect() }
 }

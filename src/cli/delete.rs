@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 
 use super::args::ContainerId;
 use super::report::{EXIT_OWN, Failure, Problem};
-use crate::apply::sweep;
+use crate::apply::{StateError, sweep};
 use crate::types::HostPath;
 
 /// How long a launcher that was told to end may take to clean up by itself.
@@ -24,7 +24,7 @@ pub fn delete(root: &HostPath, id: &ContainerId, force: bool) -> Result<(), Fail
     let directory = Path::new(root.as_str()).join(id.as_str());
     if !directory.is_dir() {
         let hint = format!("state is looked for in {root}; --root DIR says another place");
-        return Err(Problem::new(format!("{id}: container does not exist")).hint(hint).into());
+        return Err(Problem::of(&StateError::Absent { id: id.to_string() }).hint(hint).into());
     }
     let journal = directory.join("journal");
     if let Some(launcher) = launcher(&journal) {

@@ -5,14 +5,15 @@ use std::path::Path;
 
 use super::args::{ContainerId, Given, Request};
 use super::attend::attend;
-use super::bundle::absolute;
+use super::bundle::{absolute, refused};
+use super::life::{ConsoleSocket, announce};
 use super::report::{Failure, Problem, Sources};
 use super::run::{Attempt, failed, is_exposed, seal, state_root};
 use super::sandbox::{Surroundings, joining};
 use super::signals::Signals;
 use crate::apply::probe::probe;
-use crate::apply::{Io, Running, inherited, spawn};
-use crate::config::{NamespaceSource, Process};
+use crate::apply::{Io, Running, Status, inherited, spawn};
+use crate::config::{NamespaceSource, Process, process_from_oci};
 use crate::plan::{Plan, Record, join, join_needs, plan_hint};
 use crate::types::NamespaceKind;
 
@@ -25,10 +26,16 @@ pub struct Exec {
     pub options: Vec<Given>,
     /// Program and arguments, at least one.
     pub command: Vec<String>,
+    /// The file that describes the process, instead of options and a command.
+    pub process: Option<String>,
+    /// Also in a container that is paused.
+    pub ignore_paused: bool,
     /// Do not wait for its end.
     pub detach: bool,
     /// Where its pid is written.
     pub pid_file: Option<String>,
+    /// Where the master of its terminal is sent.
+    pub console_socket: Option<String>,
     /// How many descriptors from 3 on are passed to it.
     pub preserve_fds: u16,
 }
@@ -42,6 +49,11 @@ pub fn exec(request: &Request, exec: &Exec, explain: &dyn Fn(&Plan)) -> Result<u
     let running = Running::open(Path::new(root.as_str()), exec.id.as_str()).map_err(|error| {
         Failure::from(Problem::of(&error).hint(format!("state is looked for in {root}")))
     })?;
+    if running.status() == Ok(Status::Paused) && !exec.ignore_paused {
+        let hint = "`nsplan resume` lets it go on; --ignore-paused runs the command once that has happened";
+        let text = format!("{}: the container is paused", exec.id);
+        return Err(Problem::new(text).hint(hint).into());
+    }
     let record = running.record();
     let (process, sources) = process(exec, record)?;
     if is_exposed(creates_user_namespace(record), &record.planned.uid_mappings) {
@@ -53,10 +65,12 @@ pub fn exec(request: &Request, exec: &Exec, explain: &dyn Fn(&Plan)) -> Result<u
         .map_err(|errno| Failure::from(Problem::new(format!("signalfd = {errno}"))))?;
     let io = Io { passed: passed(exec.preserve_fds)?, ..Io::default() };
     let attempt = Attempt { plan: &plan, program: process.args.first(), sources: &sources };
-    let joined = spawn(&plan, io).map_err(|error| failed(&attempt, &error))?;
-    if let Some(file) = &exec.pid_file {
-        write_pid(file, joined.pid())?;
-    }
+    let console = match &exec.console_socket {
+        Some(path) if process.terminal => Some(ConsoleSocket::connect(path)?),
+        _ => None,
+    };
+    let mut joined = spawn(&plan, io).map_err(|error| failed(&attempt, &error))?;
+    announce(&mut joined, console, exec.pid_file.as_deref())?;
     if exec.detach {
         return Ok(0);
     }
@@ -78,15 +92,49 @@ fn process(exec: &Exec, record: &Record) -> Result<(Process, Sources), Failure> 
         last_capability: None,
     };
     let base = &record.planned.process;
-    let (mut process, sources) = joining(&exec.options, base, exec.command.clone(), &around)?;
+    let (mut process, sources) = match &exec.process {
+        Some(file) => described(file, &exec.options, record, &around)?,
+        None => joining(&exec.options, base, exec.command.clone(), &around)?,
+    };
     if exec.detach {
-        if process.terminal {
-            let hint = "a terminal is copied by the command that opened it";
+        if process.terminal && !has_socket(exec) {
+            let hint = "a terminal is copied by the command that opened it, unless --console-socket FILE says where it is sent";
             return Err(Problem::new("--tty and --detach exclude each other").hint(hint).into());
         }
         process.parent_death_signal = None;
     }
     Ok((process, sources))
+}
+
+fn has_socket(exec: &Exec) -> bool {
+    exec.console_socket.is_some()
+}
+
+/// The process of a file, with what it does not say from the container's own, and with what options say.
+fn described(
+    file: &str,
+    options: &[Given],
+    record: &Record,
+    around: &Surroundings,
+) -> Result<(Process, Sources), Failure> {
+    let text = std::fs::read(file).map_err(|error| Problem::of(&error).at(file))?;
+    let process =
+        process_from_oci(&text, &absolute(".")?).map_err(|errors| refused(file, &errors))?;
+    let base = &record.planned.process;
+    let process = Process {
+        capabilities: process.capabilities.or(base.capabilities),
+        apparmor_profile: process.apparmor_profile.or_else(|| base.apparmor_profile.clone()),
+        selinux_label: process.selinux_label.or_else(|| base.selinux_label.clone()),
+        rlimits: if process.rlimits.is_empty() { base.rlimits.clone() } else { process.rlimits },
+        oom_score_adj: process.oom_score_adj.or(base.oom_score_adj),
+        ..process
+    };
+    let command = process.args.clone();
+    let (terminal, console_size) = (process.terminal, process.console_size);
+    let (mut process, _) = joining(options, &process, command, around)?;
+    process.terminal |= terminal;
+    process.console_size = console_size.or(process.console_size);
+    Ok((process, Sources { file: Some(file.to_owned()), ..Sources::default() }))
 }
 
 /// Plans it with the facts of this host.
@@ -107,17 +155,9 @@ pub(super) fn creates_user_namespace(record: &Record) -> bool {
 }
 
 /// Descriptors 3, 4, 5… of this process.
-fn passed(count: u16) -> Result<Vec<OwnedFd>, Failure> {
+pub(super) fn passed(count: u16) -> Result<Vec<OwnedFd>, Failure> {
     inherited(count).map_err(|fault| {
         let text = format!("--preserve-fds {count}: {fault}");
         Problem::new(text).hint("that many descriptors from 3 on must be open").into()
     })
-}
-
-/// The pid as text, in a file that appears whole.
-fn write_pid(file: &str, pid: u32) -> Result<(), Failure> {
-    let fresh = format!("{file}.{}", std::process::id());
-    std::fs::write(&fresh, pid.to_string())
-        .and_then(|()| std::fs::rename(&fresh, file))
-        .map_err(|error| Problem::of(&error).at(file).into())
 }

@@ -122,8 +122,24 @@ options! {
     /// A process that joins a running container.
     JOINING "Joining" {
         Detach "detach" 'd' FLAG, "Do not wait for the command's end.";
+        IgnorePaused "ignore-paused" _ FLAG, "Join a container also while it is paused; the command runs once it goes on.";
+        ProcessFile "process" 'p' FILE, "Take the process from FILE, which has the form of `process` in a config.json, instead of options and a command.";
+    }
+    /// What whoever calls gets of a process, and gives to it.
+    CALLER "Caller" {
         PidFile "pid-file" _ FILE, "Write the command's process number, as the host sees it, to FILE.";
+        ConsoleSocket "console-socket" _ FILE, "Send the terminal's master to the socket FILE, instead of copying the terminal.";
         PreserveFds "preserve-fds" _ N, "Pass on N descriptors beside the standard ones: 3, 4, 5…";
+    }
+    /// Who waits for a container.
+    WAITING "Waiting" {
+        RunDetach "detach" 'd' FLAG, "Do not wait for the container's end: it stays until `delete`.";
+    }
+    /// How a container is created.
+    CREATION "Creation" {
+        CreateBundle "bundle" 'b' DIR, "Directory with a config.json or a container.json; the working directory without this option.";
+        NoPivot "no-pivot" _ FLAG, "Move the root over / instead of pivoting, for a host whose root is on a ramdisk.";
+        NoNewKeyring "no-new-keyring" _ FLAG, "Keep the caller's session keyring.";
     }
     /// Which containers are listed, and how.
     LISTING "Listing" {

@@ -12,8 +12,9 @@ use super::bundle::{Document, Owner, absolute, read_bundle, read_file, read_secc
 use super::completions::completions;
 use super::delete::delete;
 use super::events::watch;
-use super::exec::exec;
+use super::exec::{exec, passed};
 use super::help::{help, runtime_version};
+use super::life::{self, Life, live};
 use super::log::Log;
 use super::man::man;
 use super::options::OptId;
@@ -29,7 +30,7 @@ use crate::apply::probe::{probe, probe_all};
 use crate::apply::{ApplyError, Io, StateDir, seal_program, spawn};
 use crate::config::{Config, Extra, Generation, Parsed, SourceMap, to_libcontainer};
 use crate::facts::HostFacts;
-use crate::plan::{Features, Plan, apply_hint, needs, plan, plan_hint};
+use crate::plan::{Features, Plan, PlanError, apply_hint, needs, plan, plan_hint};
 use crate::types::{HostPath, IdMap, NamespaceKind};
 
 /// Does what the words after the program's name ask for. What goes wrong is said on standard error.
@@ -85,18 +86,10 @@ fn carry_out(request: &Request, log: &Log) -> Result<u8, Failure> {
             let made = sandbox(options, command.clone(), &surroundings(options, None)?)?;
             let Sandbox { config, sources, id, timeout } = made;
             let config = request.driven(config);
-            let job = Job { config: &config, sources: &sources, id, timeout, bundle: None };
+            let job = Job { timeout, ..Job::new(&config, &sources, id) };
             start(&state_root(request)?, &explain, job)
         }
-        Action::Run { bundle, id, command } => {
-            let (document, sources) = read_bundle(bundle)?;
-            let is_root = request.is_root();
-            let config = document.config(command, &Owner { id: Some(id), is_root })?;
-            let config = request.driven(config);
-            let (id, bundle) = (id.clone(), Some(absolute(bundle)?));
-            let job = Job { config: &config, sources: &sources, id, timeout: None, bundle };
-            start(&state_root(request)?, &explain, job)
-        }
+        Action::Life(life) => live(request, life, &explain),
         Action::Features => print(&pretty(&Features::of_this_version())?),
         Action::Spec { bundle, rootless } => write_spec(bundle.as_deref(), *rootless),
         Action::Exec(joined) => exec(request, joined, &explain),
@@ -105,7 +98,10 @@ fn carry_out(request: &Request, log: &Log) -> Result<u8, Failure> {
         Action::Events(wanted) => watch(request, wanted),
         Action::Delete { id, force } => {
             let root = state_root(request)?;
-            delete(&root, id, *force).map(|()| 0)
+            if life::delete(&root, id, *force)?.is_none() {
+                delete(&root, id, *force)?;
+            }
+            Ok(0)
         }
     }
 }
@@ -117,6 +113,17 @@ pub(super) struct Job<'a> {
     pub(super) id: ContainerId,
     pub(super) timeout: Option<Duration>,
     pub(super) bundle: Option<HostPath>,
+    /// How many descriptors from 3 on are passed to it.
+    pub(super) passed: u16,
+    /// Where the number of its first process is written.
+    pub(super) pid_file: Option<&'a str>,
+}
+
+impl<'a> Job<'a> {
+    /// One that nobody else has to do with.
+    pub(super) const fn new(config: &'a Config, sources: &'a Sources, id: ContainerId) -> Self {
+        Self { config, sources, id, timeout: None, bundle: None, passed: 0, pid_file: None }
+    }
 }
 
 /// Starts a container and stays with it; `explain` is told the plan before it is carried out.
@@ -132,16 +139,21 @@ pub(super) fn start(root: &HostPath, explain: &dyn Fn(&Plan), job: Job<'_>) -> R
         .map_err(|errno| Failure::from(Problem::new(format!("signalfd = {errno}"))))?;
     let state = StateDir { root: root.as_str().into(), id: job.id.to_string() };
     let bundle = job.bundle.clone();
-    let container =
-        spawn(&plan, Io { state: Some(state), bundle, ..Io::default() }).map_err(|error| {
-            let program = job.config.process.as_ref().and_then(|process| process.args.first());
-            failed(&Attempt { plan: &plan, program, sources: job.sources }, &error)
-        })?;
+    let passed = passed(job.passed)?;
+    let io = Io { state: Some(state), bundle, passed, ..Io::default() };
+    let mut container = spawn(&plan, io).map_err(|error| {
+        let program = job.config.process.as_ref().and_then(|process| process.args.first());
+        failed(&Attempt { plan: &plan, program, sources: job.sources }, &error)
+    })?;
+    life::announce(&mut container, None, job.pid_file)?;
     attend(container, &signals, job.timeout)
 }
 
 fn starts_containers(action: &Action) -> bool {
-    matches!(action, Action::Do { .. } | Action::Run { .. } | Action::Exec(_))
+    matches!(
+        action,
+        Action::Do { .. } | Action::Life(Life::Create(_) | Life::Run { .. }) | Action::Exec(_)
+    )
 }
 
 /// Runs this program again from where nobody can write to it.
@@ -238,12 +250,12 @@ fn planned_for(
 
 impl Request {
     /// Whether the container is one of the host's root.
-    fn is_root(&self) -> bool {
+    pub(super) fn is_root(&self) -> bool {
         self.rootless.map_or_else(|| nix::unistd::geteuid().is_root(), |rootless| !rootless)
     }
 
     /// The config with the cgroup driver that was asked for.
-    fn driven(&self, mut config: Config) -> Config {
+    pub(super) fn driven(&self, mut config: Config) -> Config {
         if let Some(cgroup) = config.cgroup.as_mut().filter(|_| self.systemd_cgroup) {
             cgroup.ask_systemd();
         }
@@ -252,13 +264,25 @@ impl Request {
 }
 
 fn plan_here(config: &Config, sources: &Sources) -> Result<Plan, Failure> {
-    let facts = probe(&needs(config)).map_err(|error| Problem::of(&error).at("probe"))?;
-    plan_for(config, sources, &facts)
+    plan_with(config, sources, plan)
 }
 
 fn plan_for(config: &Config, sources: &Sources, facts: &HostFacts) -> Result<Plan, Failure> {
-    plan(config, facts)
-        .map_err(|errors| sources.refusals(&errors, |error| plan_hint(&error.refusal)))
+    refused(sources, plan(config, facts))
+}
+
+/// Plans with the facts of this host, by that function of the planner's.
+pub(super) fn plan_with(
+    config: &Config,
+    sources: &Sources,
+    plan: fn(&Config, &HostFacts) -> Result<Plan, Vec<PlanError>>,
+) -> Result<Plan, Failure> {
+    let facts = probe(&needs(config)).map_err(|error| Problem::of(&error).at("probe"))?;
+    refused(sources, plan(config, &facts))
+}
+
+fn refused(sources: &Sources, planned: Result<Plan, Vec<PlanError>>) -> Result<Plan, Failure> {
+    planned.map_err(|errors| sources.refusals(&errors, |error| plan_hint(&error.refusal)))
 }
 
 fn print_config(file: &str, libcontainer: bool) -> Result<u8, Failure> {

@@ -9,7 +9,7 @@ use super::args::{ContainerId, Request};
 use super::listing::{containers, described, owner, processes};
 use super::report::{Failure, Problem};
 use super::run::{pretty, print, state_root};
-use crate::apply::{CgroupHandle, Running, Status, records};
+use crate::apply::{CgroupHandle, ControlError, Running, Status, record, records};
 use crate::config::OCI_VERSION;
 use crate::plan::Record;
 use crate::types::Signal;
@@ -66,7 +66,7 @@ pub fn answer(request: &Request, query: &Query) -> Result<u8, Failure> {
             print(&containers(&all, *json, *quiet)?)
         }
         Query::State(id) => state(root, id),
-        Query::Kill { id, signal, all } => kill(&open(root, id)?, *signal, *all),
+        Query::Kill { id, signal, all } => kill(root, id, *signal, *all),
         Query::Ps { id, json, options } => {
             let pids = pids(&open(root, id)?)?;
             print(&if *json { pretty(&pids)? } else { processes(&pids, options)? })
@@ -102,9 +102,7 @@ pub(super) fn cgroup(running: &Running) -> Result<CgroupHandle, Failure> {
 }
 
 fn state(root: &Path, id: &ContainerId) -> Result<u8, Failure> {
-    let all = records(root).map_err(|error| Problem::of(&error))?;
-    let found = all.into_iter().find(|listed| listed.id == id.as_str());
-    let listed = found.ok_or_else(|| Problem::new(format!("{id}: container does not exist")))?;
+    let listed = record(root, id.as_str()).map_err(|error| Problem::of(&error))?;
     if let Some(problem) = &listed.problem {
         return Err(Problem::of(problem).into());
     }
@@ -132,25 +130,31 @@ pub(super) fn oci_state(record: &Record, status: Status) -> Value {
     state
 }
 
-fn kill(running: &Running, signal: Signal, all: bool) -> Result<u8, Failure> {
-    let id = &running.record().id;
-    match (all, running.cgroup()) {
-        (false, _) | (true, None) => {
-            running.signal(signal).map_err(|error| Problem::of(&error).at(id))?;
-        }
-        (true, Some(cgroup)) if signal == Signal::KILL => {
-            cgroup.kill(FREEZE).map_err(|error| Problem::of(&error).at(id))?;
-        }
-        (true, Some(_)) => {
-            for pid in pids(running)? {
-                let pid = nix::unistd::Pid::from_raw(pid.cast_signed());
-                let signal = nix::sys::signal::Signal::try_from(i32::from(signal.number()));
-                // One that is gone by now needs no signal any more.
-                let _ = signal.and_then(|signal| nix::sys::signal::kill(pid, signal));
-            }
-        }
+fn kill(root: &Path, id: &ContainerId, signal: Signal, all: bool) -> Result<u8, Failure> {
+    let of_all = if all { cgroup_of(root, id)? } else { None };
+    let Some(cgroup) = of_all else {
+        let running = open(root, id)?;
+        running.signal(signal).map_err(|error| Problem::of(&error).at(id))?;
+        return Ok(0);
+    };
+    let fail = |error: ControlError| Failure::from(Problem::of(&error).at(id));
+    if signal == Signal::KILL {
+        cgroup.kill(FREEZE).map_err(fail)?;
+        return Ok(0);
+    }
+    for pid in cgroup.pids(true).map_err(fail)? {
+        let pid = nix::unistd::Pid::from_raw(pid.cast_signed());
+        let signal = nix::sys::signal::Signal::try_from(i32::from(signal.number()));
+        // One that is gone by now needs no signal any more.
+        let _ = signal.and_then(|signal| nix::sys::signal::kill(pid, signal));
     }
     Ok(0)
+}
+
+/// The control group of a container, also of one whose first process has ended and has left others.
+fn cgroup_of(root: &Path, id: &ContainerId) -> Result<Option<CgroupHandle>, Failure> {
+    let listed = record(root, id.as_str()).map_err(|error| Problem::of(&error))?;
+    Ok(listed.record.as_deref().and_then(Running::cgroup_of))
 }
 
 /// Its processes by their numbers here; without a cgroup only the first is known.

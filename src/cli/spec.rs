@@ -135,6 +135,10 @@ pub enum VerbId {
     Do,
     /// `run`
     Run,
+    /// `create`.
+    Create,
+    /// `start`.
+    Start,
     /// `plan`
     Plan,
     /// `probe`

@@ -46,7 +46,7 @@ pub fn prepare(root: &HostPath, uid: u32) -> Result<(), Failure> {
     let fail = |text: String| {
         Failure::from(Problem::new(text).at(root).hint("choose another with --root DIR"))
     };
-    match DirBuilder::new().mode(0o700).create(root.as_str()) {
+    match DirBuilder::new().mode(0o700).recursive(true).create(root.as_str()) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
             return Err(fail(format!("mkdir: {error}")));
         }

@@ -2,9 +2,11 @@
 //!
 //! Pure.
 
+pub use super::foreign::{ALIASES, FOREIGN};
 use super::options::{
-    BUNDLE, DELETION, EVENTS, FILES, GLOBAL, ISOLATION, JOINING, LIFE, LIMITS, LISTING, PLANNING,
-    PRINTING, PRIVILEGES, PROCESS, PROCESSES, SIGNALLING, TEMPLATE, UPDATE,
+    BUNDLE, CALLER, CREATION, DELETION, EVENTS, FILES, GLOBAL, ISOLATION, JOINING, LIFE, LIMITS,
+    LISTING, PLANNING, PRINTING, PRIVILEGES, PROCESS, PROCESSES, SIGNALLING, TEMPLATE, UPDATE,
+    WAITING,
 };
 use super::spec::{Complete, Operands, Tool, Verb, VerbId};
 
@@ -20,7 +22,7 @@ pub const EXIT_CODES: &[(&str, &str)] = &[
 ];
 
 /// All verbs, in the order of help.
-pub static VERBS: [Verb; 20] = [
+pub static VERBS: [Verb; 22] = [
     Verb {
         id: VerbId::Do,
         name: "do",
@@ -45,7 +47,7 @@ pub static VERBS: [Verb; 20] = [
     Verb {
         id: VerbId::Run,
         name: "run",
-        usage: &["--bundle DIR ID [--] [COMMAND [ARGUMENT…]]"],
+        usage: &["[--bundle DIR] [OPTIONS] ID [--] [COMMAND [ARGUMENT…]]"],
         summary: "run the container that a bundle describes",
         about: &[
             "Runs a container as the bundle describes it, and waits for its end. A bundle is a directory with an OCI config.json, or else with libcontainer's container.json, which names no command: without one, `sh` is run.",
@@ -55,9 +57,33 @@ pub static VERBS: [Verb; 20] = [
             ("run --bundle ./web web1", "what the bundle says"),
             ("run -b ./web web1 httpd -f", "a server"),
         ],
-        groups: &[&BUNDLE],
+        groups: &[&WAITING, &CREATION, &CALLER],
         operands: Operands::Command { before: 1, required: false },
         complete: Complete::Files,
+    },
+    Verb {
+        id: VerbId::Create,
+        name: "create",
+        usage: &["[--bundle DIR] [OPTIONS] ID"],
+        summary: "set up a bundle's container; its program waits",
+        about: &[
+            "Does everything that `run` does but for the program, which waits for `start`. The command returns, and the container stays until `delete`.",
+        ],
+        examples: &[("create -b ./web web1", "then `start web1`")],
+        groups: &[&CREATION, &CALLER],
+        operands: Operands::Words { least: 1, most: 1 },
+        complete: Complete::Nothing,
+    },
+    Verb {
+        id: VerbId::Start,
+        name: "start",
+        usage: &["ID"],
+        summary: "run the program of a container that was created",
+        about: &["Returns when the program runs."],
+        examples: &[("start web1", "after `create`")],
+        groups: &[],
+        operands: Operands::Words { least: 1, most: 1 },
+        complete: Complete::Nothing,
     },
     Verb {
         id: VerbId::Plan,
@@ -123,7 +149,7 @@ pub static VERBS: [Verb; 20] = [
     Verb {
         id: VerbId::Exec,
         name: "exec",
-        usage: &["[OPTIONS] ID COMMAND [ARGUMENT…]"],
+        usage: &["[OPTIONS] ID COMMAND [ARGUMENT…]", "--process FILE [OPTIONS] ID"],
         summary: "run a command in a running container",
         about: &[
             "Runs COMMAND in every namespace and control group of the container ID. User, capabilities, limits, labels, variables and working directory are those of the container's first process, unless options say otherwise. The exit code is the command's.",
@@ -132,8 +158,8 @@ pub static VERBS: [Verb; 20] = [
             ("exec web1 ps", "its processes"),
             ("exec -t -u www web1 sh", "a shell as another user"),
         ],
-        groups: &[&PROCESS, &PRIVILEGES, &JOINING],
-        operands: Operands::Command { before: 1, required: true },
+        groups: &[&PROCESS, &PRIVILEGES, &JOINING, &CALLER],
+        operands: Operands::Command { before: 1, required: false },
         complete: Complete::Nothing,
     },
     Verb {
@@ -243,9 +269,9 @@ pub static VERBS: [Verb; 20] = [
         id: VerbId::Delete,
         name: "delete",
         usage: &["[--force] ID"],
-        summary: "remove what a container left behind",
+        summary: "remove a container, or what one left behind",
         about: &[
-            "Finishes the undo of a container whose command was interrupted: control groups, interfaces and state go. A running container is left alone unless --force is given.",
+            "Removes a container that was created and has ended, or was not started yet; or finishes the undo of one whose command was interrupted: control groups, interfaces and state go. A running container is left alone unless --force is given.",
         ],
         examples: &[("delete --force web1", "stop it and clean up")],
         groups: &[&DELETION],
@@ -322,6 +348,8 @@ pub static NSPLAN: Tool = Tool {
 pub const VERB_NAMES: &[&str] = &[
     "do",
     "run",
+    "create",
+    "start",
     "plan",
     "probe",
     "config",
@@ -340,56 +368,4 @@ pub const VERB_NAMES: &[&str] = &[
     "help",
     "completions",
     "man",
-];
-
-/// Other spellings of options.
-pub const ALIASES: &[(&str, &str)] = &[
-    ("network", "net"),
-    ("cwd", "workdir"),
-    ("cap", "cap-add"),
-    ("additional-gids", "group-add"),
-    ("no-new-privs", "no-new-privileges"),
-    ("cpu-share", "cpu-shares"),
-];
-
-/// Options of other tools that mean something nsplan does differently or not at all, and what to do instead.
-pub const FOREIGN: &[(&str, &str)] = &[
-    ("add-host", "bind a hosts file: -v ./hosts:/etc/hosts:ro"),
-    ("bind", "use -v SRC:DST"),
-    ("chdir", "use -w DIR"),
-    ("chroot", "use --rootfs DIR"),
-    (
-        "detach",
-        "nsplan stays in the foreground; let a service manager or `&` put it in the background",
-    ),
-    ("dev", "a private /dev is always there; --device adds to it"),
-    ("dev-bind", "use --device PATH for a node"),
-    ("die-with-parent", "that is always so"),
-    ("dns", "bind a resolv.conf: -v ./resolv.conf:/etc/resolv.conf:ro"),
-    ("entrypoint", "the words after the options are the command, there is no image to override"),
-    ("env-file", "use -e NAME=VALUE for each, or `env $(cat FILE) nsplan do -e NAME …`"),
-    ("fork", "that is always so"),
-    ("ip", "nsplan do has no interface but loopback; describe others in a container.json"),
-    ("map-root-user", "that is the default for an ordinary user; root says --userns private"),
-    ("mount-proc", "a private /proc is always there"),
-    ("new-session", "that is always so"),
-    (
-        "privileged",
-        "name what is needed instead: --cap-add, --device, --unmask, --net host; all but everything is --cap-add ALL --unmask ALL",
-    ),
-    ("proc", "a private /proc is always there"),
-    ("publish", "use --net host, or describe an interface in a container.json"),
-    ("pull", "there are no images; give a directory with --rootfs DIR"),
-    ("restart", "let a service manager restart it"),
-    ("rm", "that is always so: nothing stays"),
-    ("ro-bind", "use -v SRC:DST:ro"),
-    ("runtime", "nsplan is the runtime"),
-    ("security-opt", "use --no-new-privileges, --apparmor, --process-label, --mask or --unmask"),
-    ("setenv", "use -e NAME=VALUE"),
-    ("share-net", "use --net host"),
-    ("stop-signal", "nsplan passes on the signals it gets"),
-    ("unshare-all", "that is the default"),
-    ("unshare-net", "that is the default"),
-    ("unshare-user", "use --userns private"),
-    ("volumes-from", "use -v SRC:DST"),
 ];

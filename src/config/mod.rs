@@ -49,8 +49,8 @@ pub use net::{Interface, Network, Route, Veth};
 #[doc(hidden)]
 pub use oci::fuzz_oci;
 pub use oci::{
-    OCI_VERSION, OCI_VERSION_MIN, OciParsed, OciSeccomp, OciWords, from_oci, resources_from_oci,
-    seccomp_from_oci,
+    OCI_VERSION, OCI_VERSION_MIN, OciParsed, OciSeccomp, OciWords, from_oci, process_from_oci,
+    resources_from_oci, seccomp_from_oci,
 };
 pub use process::{
     CapabilitySets, ConsoleSize, EnvVar, ExecCpuAffinity, IoPriority, Process, Scheduler, User,
@@ -134,6 +134,9 @@ pub struct Config {
     /// NUMA memory policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_policy: Option<MemoryPolicy>,
+    /// Whether it begins with an empty session keyring of its own, instead of the caller's with all its keys.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub new_keyring: bool,
     /// The directory of the bundle, which hooks are told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bundle: Option<HostPath>,
@@ -269,6 +272,7 @@ impl Config {
             hooks: Hooks::default(),
             intel_rdt: None,
             personality: None,
+            new_keyring: false,
             memory_policy: None,
             bundle: None,
             annotations: BTreeMap::new(),

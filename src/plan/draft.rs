@@ -17,11 +17,13 @@ pub(super) struct Draft<'a> {
     pub(super) facts: &'a HostFacts,
     pub(super) errors: Vec<PlanError>,
     pub(super) notes: Vec<Note>,
+    /// Whether the container is only created: its program waits for the word.
+    pub(super) is_held: bool,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn new(config: &'a Config, facts: &'a HostFacts) -> Self {
-        Self { config, facts, errors: Vec::new(), notes: Vec::new() }
+        Self { config, facts, errors: Vec::new(), notes: Vec::new(), is_held: false }
     }
 
     /// Records a refusal; the same one twice is recorded once.

@@ -26,7 +26,8 @@ pub(super) fn filter(plan: &Plan) -> Vec<Broken> {
                 id.actor != Actor::Init || count > 1 || seccomp::check(program).is_err()
             }
             Op::Privilege(PrivilegeOp::ConnectAgent { .. } | PrivilegeOp::SendListener { .. }) => {
-                id.actor != Actor::Parent
+                let outside = if plan.start.is_empty() { Actor::Parent } else { Actor::Starter };
+                id.actor != outside
             }
             _ => false,
         })
@@ -74,8 +75,8 @@ fn agent_holds(plan: &Plan) -> bool {
     let connects = |op: &Op| matches!(op, Op::Privilege(PrivilegeOp::ConnectAgent { .. }));
     let sends = |op: &Op| matches!(op, Op::Privilege(PrivilegeOp::SendListener { .. }));
     let comes = |op: &Op| *op == Op::Sync(SyncOp::Await(Token::Listener));
-    let positions =
-        [first(&plan.parent, connects), first(&plan.parent, comes), first(&plan.parent, sends)];
+    let script = if plan.start.is_empty() { &plan.parent } else { &plan.start };
+    let positions = [first(script, connects), first(script, comes), first(script, sends)];
     match positions {
         [None, None, None] => !listens,
         [Some(connects), Some(comes), Some(sends)] => listens && connects < comes && comes < sends,

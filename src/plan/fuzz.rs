@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{Plan, invariants, needs, plan};
+use super::{Plan, invariants, needs, plan, plan_created};
 use crate::config::{
     BindSource, Cgroup, CgroupBase, CgroupDriver, CgroupPath, Config, DeviceRule, Limit, Memory,
     Mount, MountKind, NamespaceSource, PathComponent, Resources, RootSwitch, UserSpec,
@@ -222,6 +222,9 @@ pub fn plan_bytes(data: &[u8]) -> Option<Plan> {
     let mut reader = Reader(data);
     let config = config(&mut reader);
     let facts = host(&mut reader, &config);
+    if let Ok(created) = plan_created(&config, &facts) {
+        assert_eq!(invariants(&created), Ok(()));
+    }
     let planned = plan(&config, &facts).ok()?;
     assert_eq!(invariants(&planned), Ok(()));
     let text = planned.to_json();

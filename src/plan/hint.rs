@@ -77,10 +77,16 @@ pub fn apply_hint(op: &Op, errno: Errno) -> Option<String> {
         (Op::Process(ProcessOp::Clone { .. }), Errno::EAGAIN) => {
             "no more processes: see RLIMIT_NPROC and the pids controller".into()
         }
-        (Op::Process(ProcessOp::Execute { .. }), Errno::ENOENT) => {
+        (
+            Op::Process(ProcessOp::Execute { .. } | ProcessOp::Find { .. }),
+            Errno::ENOENT,
+        ) => {
             "the program, or the interpreter in its first line, is not in the container's root".into()
         }
-        (Op::Process(ProcessOp::Execute { .. }), Errno::EACCES) => {
+        (
+            Op::Process(ProcessOp::Execute { .. } | ProcessOp::Find { .. }),
+            Errno::EACCES,
+        ) => {
             "the file has no execute bit, or is on a mount with noexec".into()
         }
         (Op::Process(ProcessOp::Execute { .. }), Errno::ENOEXEC) => {

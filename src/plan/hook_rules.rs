@@ -17,7 +17,11 @@ pub(super) fn hooks(plan: &Plan) -> Vec<Broken> {
     let is_stray = |actor: Actor, op: &HookOp| match op {
         HookOp::Run { kind, hooks, .. } => {
             let is_told_by_parent = !kind.is_inside() && *kind != HookKind::Poststop;
-            let is_by = if is_told_by_parent { Actor::Parent } else { Actor::Init };
+            let is_by = match kind {
+                HookKind::Poststart if !plan.start.is_empty() => Actor::Starter,
+                _ if is_told_by_parent => Actor::Parent,
+                _ => Actor::Init,
+            };
             actor != is_by || *kind == HookKind::Poststop || hooks.is_empty()
         }
         HookOp::MakeState { kind } | HookOp::WriteState { kind, .. } => {
@@ -47,6 +51,7 @@ fn order_holds(plan: &Plan) -> bool {
             || runs(op, HookKind::Prestart)
             || runs(op, HookKind::CreateRuntime)
     };
+    let script = if plan.start.is_empty() { &plan.parent } else { &plan.start };
     let runs_program = |op: &Op| matches!(op, Op::Sync(SyncOp::AwaitExec));
     let create = |op: &Op| runs(op, HookKind::CreateContainer);
     let start = |op: &Op| runs(op, HookKind::StartContainer);
@@ -54,7 +59,7 @@ fn order_holds(plan: &Plan) -> bool {
     (!has_inside || plan.topology != Topology::SharedMemory)
         && ordered(&plan.parent, makes, clones)
         && ordered(&plan.parent, clones, tells)
-        && ordered(&plan.parent, runs_program, |op| runs(op, HookKind::Poststart))
+        && ordered(script, runs_program, |op| runs(op, HookKind::Poststart))
         && ordered(&plan.init, create, switches)
         && ordered(&plan.init, sets, start)
         && ordered(&plan.init, start, executes)

@@ -26,7 +26,7 @@ pub struct Broken {
 pub enum Rule {
     /// A script has more steps than ids, or none where one is needed.
     Length,
-    /// The parent's last step waits for the program, init's last two say "ready" and execute it.
+    /// The last step of the parent, or the starter, waits for the program, init's last two say "ready" and execute it.
     Ending,
     /// Each process is cloned exactly once, by the actor and with the memory that the topology says.
     Topology,
@@ -59,6 +59,9 @@ pub enum Rule {
     /// An init that stays does so in shared memory, with rights or descriptors that the program does not have, in a pid
     /// namespace that is not the container's own, or twice.
     MinimalInit,
+    /// A container that waits for its start does so with rights or descriptors that its program does not have, or twice, or
+    /// nobody is there who starts it.
+    Held,
     /// A text cannot become a C string.
     Nul,
 }
@@ -77,7 +80,7 @@ impl core::error::Error for Broken {}
 /// # Errors
 /// All rules that are broken, in a fixed order.
 pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
-    let checks: [fn(&Plan) -> Vec<Broken>; 16] = [
+    let checks: [fn(&Plan) -> Vec<Broken>; 17] = [
         length,
         ending,
         topology,
@@ -93,6 +96,7 @@ pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
         super::hook_rules::hooks,
         super::filter_rules::filter,
         super::minimal_init::rule,
+        super::held::rule,
         super::text_rules::nul,
     ];
     let broken: Vec<_> = checks.iter().flat_map(|check| check(plan)).collect();
@@ -125,16 +129,16 @@ pub(super) fn ordered(
 }
 
 fn length(plan: &Plan) -> Vec<Broken> {
-    let is_long = [Actor::Parent, Actor::Intermediate, Actor::Init]
-        .into_iter()
-        .any(|actor| u16::try_from(plan.script(actor).len()).is_err());
+    let is_long =
+        Actor::ALL.into_iter().any(|actor| u16::try_from(plan.script(actor).len()).is_err());
     let is_empty = plan.parent.is_empty() || plan.init.is_empty();
     fault(Rule::Length, is_long || is_empty).into_iter().collect()
 }
 
 fn ending(plan: &Plan) -> Vec<Broken> {
+    let script = if plan.start.is_empty() { &plan.parent } else { &plan.start };
     // What is run once the program runs comes after that.
-    let mut last_ones = plan.parent.iter().rev();
+    let mut last_ones = script.iter().rev();
     let last = last_ones.find(|step| !runs(&step.op, HookKind::Poststart));
     let waits = matches!(last.map(|s| &s.op), Some(Op::Sync(SyncOp::AwaitExec)));
     let executes = |op: &Op| matches!(op, Op::Process(ProcessOp::Execute { .. }));
@@ -178,6 +182,7 @@ fn topology(plan: &Plan) -> Vec<Broken> {
 fn signals(op: &Op) -> Option<Token> {
     match op {
         Op::Sync(SyncOp::Signal(token)) => Some(*token),
+        Op::Sync(SyncOp::Knock) => Some(Token::Start),
         Op::Mount(MountOp::OpenTerminal { .. }) => Some(Token::Terminal),
         Op::Privilege(PrivilegeOp::Seccomp { flags, .. })
             if flags.contains(FilterFlags::SECCOMP_FILTER_FLAG_NEW_LISTENER) =>
@@ -194,6 +199,7 @@ type TokenOf = fn(&Op) -> Option<Token>;
 fn awaits(op: &Op) -> Option<Token> {
     match op {
         Op::Sync(SyncOp::Await(token)) => Some(*token),
+        Op::Sync(SyncOp::AwaitKnock) => Some(Token::Start),
         _ => None,
     }
 }
@@ -214,12 +220,13 @@ fn handshake(plan: &Plan) -> Vec<Broken> {
     broken
 }
 
-/// Runs the scripts against each other: a process starts when it is cloned, a wait passes when its signal was given.
+/// Runs the scripts against each other: a process starts when it is cloned, the starter when the parent is done, a wait
+/// passes when its signal was given.
 fn deadlock(plan: &Plan) -> Vec<Broken> {
-    let actors = [Actor::Parent, Actor::Intermediate, Actor::Init];
+    let actors = Actor::ALL;
     let mut started = BTreeSet::from([Actor::Parent]);
     let mut given = BTreeSet::new();
-    let mut at = [0usize; 3];
+    let mut at = [0usize; 4];
     let mut moved = true;
     while moved {
         moved = false;
@@ -237,6 +244,9 @@ fn deadlock(plan: &Plan) -> Vec<Broken> {
             }
             at[n] += 1;
             moved = true;
+            if at[0] == plan.parent.len() {
+                started.insert(Actor::Starter);
+            }
         }
     }
     let stuck = actors.into_iter().enumerate().find_map(|(n, actor)| {

@@ -88,6 +88,7 @@ fn joining(process: &Process, record: &Record) -> Config {
     config.namespaces = record.namespaces().map(join).collect();
     config.mounts.clear();
     config.seccomp = record.planned.seccomp.clone();
+    config.new_keyring = record.planned.new_keyring;
     config.process = Some(process.clone());
     config
 }

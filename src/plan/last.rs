@@ -8,7 +8,7 @@ use super::idmap::IdMaps;
 use super::model::Step;
 use super::op::{Op, ProcessOp, SyncOp, Token};
 use super::seccomp::Placed;
-use super::{minimal_init, privileges, program};
+use super::{held, minimal_init, privileges, program};
 use crate::config::Process;
 
 /// What the end of a process's script depends on, beside the process.
@@ -42,9 +42,13 @@ pub(super) fn plan(draft: &mut Draft<'_>, process: &Process, last: &Last<'_>) ->
     steps.extend(minimal_init::plan(draft, process));
     let path = process.cwd.clone();
     steps.push(step(Op::Process(ProcessOp::ChangeDirectory { path }), &at("/process/cwd")));
+    let execute = program::execute(draft, process, &user);
+    if draft.is_held {
+        steps.extend(held::wait(execute.as_ref()));
+    }
     steps.push(step(Op::Sync(SyncOp::Signal(Token::Ready)), &everyone));
     steps.extend(filter.install.clone());
     steps.extend(hooks.iter().cloned());
-    steps.extend(program::execute(draft, process, &user));
+    steps.extend(execute);
     steps
 }

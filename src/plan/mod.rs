@@ -24,6 +24,7 @@ mod error;
 mod features;
 mod filter_rules;
 mod fuzz;
+mod held;
 mod hint;
 mod hook_op;
 mod hook_rules;
@@ -39,6 +40,7 @@ mod minimal_init;
 mod model;
 mod mount_checks;
 mod mounts;
+mod names;
 mod namespaces;
 mod network;
 mod network_rules;
@@ -64,6 +66,7 @@ pub use error::{Note, PlanError, Refusal, UsernsBar};
 pub use features::Features;
 #[doc(hidden)]
 pub use fuzz::{plan_bytes as fuzz_plan, plan_json as fuzz_plan_json};
+pub use held::{LeftStep, StartScript};
 pub use hint::{apply_hint, plan_hint};
 pub use hook_op::{HookCall, HookKind, HookOp, HookState};
 pub use idmap::map_with_subids;
@@ -110,7 +113,35 @@ use crate::types::{CloneFlags, NamespaceKind};
 /// println!("{plan}");
 /// ```
 pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> {
+    plan_draft(Draft::new(config, facts))
+}
+
+/// Plans a container that is created and then waits for the word to run its program, which is the last script's.
+///
+/// # Errors
+/// As [`plan`].
+///
+/// ```
+/// use nsplan::{config::Config, facts::HostFacts, plan::plan_created, types::HostPath};
+///
+/// let root = HostPath::new("/srv/rootfs").expect("absolute");
+/// let mut config = Config::sandbox(root, vec!["sh".into()], false);
+/// // The container outlives its creator.
+/// config.process.as_mut().expect("a sandbox has one").parent_death_signal = None;
+/// let plan = plan_created(&config, &HostFacts::example()).expect("root may do this");
+/// assert!(plan.to_string().contains("starter"));
+/// ```
+pub fn plan_created(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> {
     let mut draft = Draft::new(config, facts);
+    draft.is_held = true;
+    if config.process.as_ref().is_some_and(|process| process.parent_death_signal.is_some()) {
+        let reason = "a container that outlives the command that creates it cannot die with it";
+        draft.refuse(&at("/process/parentDeathSignal"), Refusal::Contradiction { reason });
+    }
+    plan_draft(draft)
+}
+
+fn plan_draft(mut draft: Draft<'_>) -> Result<Plan, Vec<PlanError>> {
     ignored::plan(&mut draft);
     let namespaces = namespaces::plan(&mut draft);
     let maps = idmap::plan(&mut draft);
@@ -131,13 +162,15 @@ pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> 
     };
     let init = init(&mut draft, &namespaces, &inside, mounts);
     let record = record::steps(&draft, &maps, &cgroups, &classes.directories);
+    let start = if draft.is_held { held::start(&filter, &hooks) } else { Vec::new() };
     let outer = Outside { maps: &maps, trees, cgroups, classes, networks, hooks, filter, record };
     let (parent, intermediate) = outside(&draft, &namespaces, outer);
     let intermediate = match namespaces.topology {
         Topology::Intermediate => intermediate,
         _ => Vec::new(),
     };
-    whole(draft, namespaces.topology, [parent, intermediate, init])
+    let whole = whole(draft, namespaces.topology, [parent, intermediate, init])?;
+    Ok(Plan { start, ..whole })
 }
 
 /// The plan of these scripts, of the parent, the intermediate and init; or why there is none.
@@ -157,6 +190,7 @@ fn whole(
         parent,
         intermediate,
         init,
+        start: Vec::new(),
         notes: draft.notes,
     })
 }
@@ -266,7 +300,7 @@ fn init(
         steps.extend(hooks.inside.iter().cloned());
     }
     steps.extend(mounts.switch);
-    steps.extend(names(draft));
+    steps.extend(names::plan(draft));
     steps.extend(privileges::limits(draft, process));
     steps.extend(treatment::plan(draft, process));
     if hooks.inside.is_empty() {
@@ -283,31 +317,6 @@ fn recorded() -> Step {
     step(Op::Sync(SyncOp::Await(Token::Recorded)), &at("/process"))
 }
 
-/// Host and domain name.
-fn names(draft: &mut Draft<'_>) -> Vec<Step> {
-    let asked = [
-        ("/hostname", &draft.config.hostname, true),
-        ("/domainname", &draft.config.domainname, false),
-    ];
-    let mut steps = Vec::new();
-    for (pointer, name, is_host) in asked {
-        let Some(name) = name.clone() else { continue };
-        // A joined one is somebody's whose wish it is too: containers of a pod share it, and each names it.
-        draft.require_own(&at(pointer), NamespaceKind::Uts);
-        draft.check_nul(&at(pointer), &name);
-        if name.len() > 64 {
-            draft.refuse(&at(pointer), Refusal::LimitInvalid { expected: "at most 64 bytes" });
-        }
-        let op = if is_host {
-            NamespaceOp::SetHostname { name }
-        } else {
-            NamespaceOp::SetDomainname { name }
-        };
-        steps.push(step(Op::Namespace(op), &at(pointer)));
-    }
-    steps
-}
-
 /// The scripts of the parent and of the process in between.
 fn outside(
     draft: &Draft<'_>,
@@ -317,9 +326,10 @@ fn outside(
     let Outside { maps, trees, cgroups, classes, networks, hooks, filter, record } = outer;
     let everyone = at("/process");
     let sync = |op| step(Op::Sync(op), &everyone);
-    let mut parent = Vec::from_iter(filter.connect);
+    let mut parent = Vec::from_iter(filter.connect.filter(|_| !draft.is_held));
     let undo = Undo::by(Op::State(StateOp::CloseJournal));
     parent.push(step_undone(Op::State(StateOp::OpenJournal), &everyone, undo));
+    parent.extend(draft.is_held.then(held::door));
     parent.extend(hooks.promise);
     parent.extend(trees);
     parent.extend(cgroups.before_clone);
@@ -358,6 +368,10 @@ fn outside(
         parent.push(step(Op::Sync(SyncOp::Await(Token::Terminal)), &at("/process/terminal")));
     }
     parent.extend(hooks.runtime);
+    if draft.is_held {
+        parent.extend(held::keep());
+        return (parent, intermediate);
+    }
     parent.push(sync(SyncOp::Await(Token::Ready)));
     parent.extend(filter.hand_over);
     parent.push(sync(SyncOp::AwaitExec));

@@ -34,6 +34,9 @@ pub struct Plan {
     pub intermediate: Vec<Step>,
     /// Steps of the process that becomes the container's first, in order.
     pub init: Vec<Step>,
+    /// Steps of whoever starts a container that this plan only creates, in order; empty where the program is run at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub start: Vec<Step>,
     /// What the config asked for and this host does differently, or what is worth knowing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
@@ -49,6 +52,13 @@ pub enum Actor {
     Intermediate,
     /// The process that becomes the container's first.
     Init,
+    /// Another process, later: it gives the word to run the program of a container that was created.
+    Starter,
+}
+
+impl Actor {
+    /// All, in the order in which they begin.
+    pub const ALL: [Self; 4] = [Self::Parent, Self::Intermediate, Self::Init, Self::Starter];
 }
 
 impl fmt::Display for Actor {
@@ -57,6 +67,7 @@ impl fmt::Display for Actor {
             Self::Parent => "parent",
             Self::Intermediate => "intermediate",
             Self::Init => "init",
+            Self::Starter => "starter",
         })
     }
 }
@@ -168,6 +179,7 @@ impl Plan {
             Actor::Parent => &self.parent,
             Actor::Intermediate => &self.intermediate,
             Actor::Init => &self.init,
+            Actor::Starter => &self.start,
         }
     }
 
@@ -179,7 +191,7 @@ impl Plan {
 
     /// Every step with its name, actor by actor.
     pub fn steps(&self) -> impl Iterator<Item = (StepId, &Step)> {
-        [Actor::Parent, Actor::Intermediate, Actor::Init].into_iter().flat_map(move |actor| {
+        Actor::ALL.into_iter().flat_map(move |actor| {
             (0u16..)
                 .zip(self.script(actor))
                 .map(move |(index, step)| (StepId { actor, index }, step))

@@ -15,7 +15,7 @@ pub(super) fn network(plan: &Plan) -> Vec<Broken> {
     let broken = |(id, _): (StepId, &Step)| Broken { rule: Rule::Network, step: Some(id) };
     let is_stray = |id: StepId, op: &NetworkOp| match id.actor {
         Actor::Parent => *op == NetworkOp::LoopbackUp,
-        Actor::Intermediate => true,
+        Actor::Intermediate | Actor::Starter => true,
         Actor::Init => *op != NetworkOp::LoopbackUp,
     };
     let mut links = BTreeSet::new();

@@ -75,6 +75,8 @@ pub enum Slot {
     Namespace(NamespaceKind),
     /// The first process of a running container: its pidfd.
     Held,
+    /// The socket at which init waits for the word to run its program.
+    Door,
 }
 
 /// Operations on control groups.
@@ -655,6 +657,9 @@ pub enum ProcessOp {
         /// The limit.
         limit: Rlimit,
     },
+    /// `keyctl(KEYCTL_JOIN_SESSION_KEYRING)` without a name: an empty session keyring of its own. A kernel without keys
+    /// (`ENOSYS`) has nothing to keep from it.
+    NewKeyring,
     /// `personality(2)`.
     SetPersonality {
         /// The execution domain.
@@ -709,8 +714,8 @@ pub enum ProcessOp {
         /// The value.
         value: i32,
     },
-    /// Every descriptor from 3 on is closed, but for those the caller passes on, the channel to the parent and what
-    /// `startContainer` hooks are told, which are close-on-exec: `close_range`, or one by one.
+    /// Every descriptor from 3 on is closed, but for those the caller passes on, the channel to the parent, [`Slot::Door`]
+    /// and what `startContainer` hooks are told, which are close-on-exec: `close_range`, or one by one.
     CloseDescriptors,
     /// Init stays what it is and a child goes on with the script: `prctl(PR_SET_DUMPABLE, 0)`, all signals blocked,
     /// `clone(SIGCHLD)`.
@@ -727,6 +732,12 @@ pub enum ProcessOp {
     ChangeDirectory {
         /// Where.
         path: RootPath,
+    },
+    /// `faccessat2(X_OK, AT_EACCESS)` (Linux 5.8, or `faccessat`) of each candidate until one is there and may be run: a
+    /// program that is missing is found out before init waits for the word to run it.
+    Find {
+        /// As in [`Execute`](Self::Execute).
+        candidates: Vec<String>,
     },
     /// `execve` of the first candidate that is there and may be run. Everything before has worked and the parent has been
     /// told so.
@@ -758,6 +769,15 @@ pub enum StateOp {
     },
     /// Removes it. Only an undo.
     RemoveRecord,
+    /// Makes [`Slot::Door`]: a `SOCK_SEQPACKET` socket that listens under the name `start` in the state directory. Before, a
+    /// file of eight bytes beside it, `last`, which init shares (`mmap`): there it leaves the report of a failure that its
+    /// filter keeps it from sending.
+    OpenDoor,
+    /// Removes both, and the starter's script. Only an undo.
+    RemoveDoor,
+    /// Writes the starter's script into the state directory, then into the journal that the container stays: its end, and
+    /// that of its launcher, undo nothing any more. Whoever deletes it carries the journal out.
+    Keep,
 }
 
 /// What one actor tells another.
@@ -784,6 +804,10 @@ pub enum Token {
     Ready,
     /// Init to parent: the listener of a filter.
     Listener,
+    /// Init to parent: everything is set up, and what is left waits for the starter.
+    Created,
+    /// Starter to init: run the program. The connection itself says so.
+    Start,
 }
 
 /// Operations between actors, over one socket pair.
@@ -796,6 +820,11 @@ pub enum SyncOp {
     Await(Token),
     /// The parent waits for end of file after [`Token::Ready`]: the channel was close-on-exec, so the program runs.
     AwaitExec,
+    /// The starter connects to [`Slot::Door`]'s name; the connection is its channel to init.
+    Knock,
+    /// Init takes a connection from [`Slot::Door`], which it closes, and with it the channel to the parent: what it tells
+    /// it tells the starter from now on. Before, `prctl(PR_SET_DUMPABLE, 0)`: its memory is the launcher's, or a copy.
+    AwaitKnock,
 }
 
 /// User or group.

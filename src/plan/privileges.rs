@@ -111,7 +111,9 @@ pub(super) fn oom_score(draft: &mut Draft<'_>, process: &Process) -> Option<Step
     let may_lower = caller.in_initial_userns
         && !draft.changes_userns()
         && caller.effective.contains(Capability::SYS_RESOURCE);
-    if value < caller.oom_score_adj && !may_lower {
+    // Without the right down to the lowest that one with the right has set (`oom_score_adj_min`, 0 at first), which the
+    // kernel does not show: what may be possible is tried.
+    if value < caller.oom_score_adj.min(0) && !may_lower {
         let missing: CapSet = [Capability::SYS_RESOURCE].into_iter().collect();
         let purpose = "a lower oom_score_adj than the caller's";
         draft.refuse(&origin, Refusal::CapabilityMissing { missing, purpose });

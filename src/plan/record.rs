@@ -84,6 +84,9 @@ pub struct Planned {
     /// Its system call filter, which those that join it get too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seccomp: Option<Seccomp>,
+    /// Whether it has a session keyring of its own, as those that join it get too.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub new_keyring: bool,
     /// Free text of others.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -291,6 +294,7 @@ pub(super) fn steps(
         resources: config.cgroup.as_ref().map(|it| it.resources.clone()).unwrap_or_default(),
         classes: classes.to_vec(),
         seccomp: config.seccomp.clone(),
+        new_keyring: config.new_keyring,
         annotations: config.annotations.clone(),
         process: process.clone(),
     };

@@ -18,7 +18,7 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.topology)?;
         writeln!(f, "mounts by {}, paths by {}", self.mount_api, self.resolver)?;
-        for actor in [Actor::Parent, Actor::Intermediate, Actor::Init] {
+        for actor in Actor::ALL {
             let script = self.script(actor);
             if script.is_empty() {
                 continue;
@@ -87,6 +87,9 @@ impl fmt::Display for Op {
             Self::State(StateOp::CloseJournal) => f.write_str("remove the journal"),
             Self::State(StateOp::WriteRecord { .. }) => f.write_str("write the record"),
             Self::State(StateOp::RemoveRecord) => f.write_str("remove the record"),
+            Self::State(StateOp::OpenDoor) => f.write_str("listen for the word to start"),
+            Self::State(StateOp::RemoveDoor) => f.write_str("remove the socket of the start"),
+            Self::State(StateOp::Keep) => f.write_str("keep the container until it is deleted"),
             Self::Sync(op) => op.fmt(f),
             Self::User(op) => op.fmt(f),
             Self::Privilege(op) => op.fmt(f),
@@ -107,6 +110,7 @@ impl fmt::Display for Slot {
             Self::CgroupDirectory => f.write_str("cgroup directory"),
             Self::Namespace(kind) => write!(f, "{kind} namespace"),
             Self::Held => f.write_str("held process"),
+            Self::Door => f.write_str("door"),
         }
     }
 }
@@ -397,6 +401,7 @@ impl fmt::Display for ProcessOp {
             Self::SetRlimit { resource, limit } => {
                 write!(f, "limit {resource} to {} of {}", limit.soft, limit.hard)
             }
+            Self::NewKeyring => f.write_str("begin a new session keyring"),
             Self::SetPersonality { domain } => write!(f, "set the personality {domain}"),
             Self::SetIoPriority { class, priority } => {
                 write!(f, "set the I/O priority {class} {priority}")
@@ -420,6 +425,7 @@ impl fmt::Display for ProcessOp {
             Self::CloseDescriptors => f.write_str("close all other descriptors"),
             Self::Supervise { .. } => f.write_str("stay as init, a child goes on"),
             Self::ChangeDirectory { path } => write!(f, "change directory to {path}"),
+            Self::Find { candidates } => write!(f, "look for {}", candidates.join(", ")),
             Self::Execute { candidates, args, env } => {
                 let program = candidates.first().map_or("", String::as_str);
                 let more = candidates.len().saturating_sub(1);
@@ -446,6 +452,8 @@ impl fmt::Display for Token {
             Self::Terminal => "the terminal",
             Self::Ready => "everything is ready to execute",
             Self::Listener => "the filter's listener",
+            Self::Created => "the container is created",
+            Self::Start => "run the program",
         })
     }
 }
@@ -474,6 +482,8 @@ impl fmt::Display for SyncOp {
             Self::Signal(token) => write!(f, "tell: {token}"),
             Self::Await(token) => write!(f, "wait: {token}"),
             Self::AwaitExec => f.write_str("wait: the program runs"),
+            Self::Knock => f.write_str("connect to init: run the program"),
+            Self::AwaitKnock => f.write_str("wait: somebody connects to start the program"),
         }
     }
 }

@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use super::hook_op::HookOp;
 use super::invariants::{Broken, Rule};
 use super::model::{Actor, Plan, StepId};
-use super::op::{CgroupOp, MountOp, NamespaceOp, Op, PrivilegeOp, ProcessOp, Slot};
+use super::op::{
+    CgroupOp, MountOp, NamespaceOp, Op, PrivilegeOp, ProcessOp, Slot, StateOp, SyncOp,
+};
 use crate::types::CloneFlags;
 
 /// The descriptor a step makes.
@@ -21,6 +23,7 @@ fn makes(op: &Op) -> Option<Slot> {
         )
         | Op::Cgroup(CgroupOp::OpenTasks { slot, .. }) => Some(*slot),
         Op::Cgroup(CgroupOp::OpenDirectory { .. }) => Some(Slot::CgroupDirectory),
+        Op::State(StateOp::OpenDoor) => Some(Slot::Door),
         Op::Namespace(NamespaceOp::Open { kind, .. } | NamespaceOp::OpenHeld { kind }) => {
             Some(Slot::Namespace(*kind))
         }
@@ -49,6 +52,7 @@ fn uses(op: &Op) -> Vec<Slot> {
         ) => Vec::new(),
         Op::Mount(_) => [Slot::Root].into(),
         Op::Cgroup(CgroupOp::Enter { slot }) => [*slot].into(),
+        Op::Sync(SyncOp::AwaitKnock) => [Slot::Door].into(),
         Op::Namespace(NamespaceOp::Join { kind }) => [Slot::Namespace(*kind)].into(),
         Op::Namespace(NamespaceOp::JoinHeld { .. }) => [Slot::Held].into(),
         Op::Hook(HookOp::WriteState { kind, .. }) => [Slot::HookState(*kind)].into(),
@@ -68,7 +72,7 @@ fn uses(op: &Op) -> Vec<Slot> {
 pub(super) fn slots(plan: &Plan) -> Vec<Broken> {
     let mut broken = Vec::new();
     let mut held: BTreeSet<Slot> = BTreeSet::new();
-    for actor in [Actor::Parent, Actor::Intermediate, Actor::Init] {
+    for actor in Actor::ALL {
         let mut own = held.clone();
         for (index, step) in (0u16..).zip(plan.script(actor)) {
             if uses(&step.op).iter().any(|slot| !own.contains(slot)) {

@@ -26,6 +26,9 @@ pub(super) fn nul(plan: &Plan) -> Vec<Broken> {
         Op::Process(ProcessOp::Execute { candidates, args, env }) => {
             candidates.iter().chain(args).chain(env).any(|text| text.contains('\0'))
         }
+        Op::Process(ProcessOp::Find { candidates }) => {
+            candidates.iter().any(|text| text.contains('\0'))
+        }
         _ => false,
     };
     let broken = plan.steps().filter(|(_, step)| has_nul(&step.op));

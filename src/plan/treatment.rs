@@ -1,4 +1,4 @@
-//! Decides how the kernel treats the process: execution domain, I/O priority, scheduling, memory policy.
+//! Decides how the kernel treats the process: session keyring, execution domain, I/O priority, scheduling, memory policy.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -16,6 +16,9 @@ use crate::types::{
 
 pub(super) fn plan(draft: &mut Draft<'_>, process: &Process) -> Vec<Step> {
     let mut steps = Vec::new();
+    if draft.config.new_keyring {
+        steps.push(step(Op::Process(ProcessOp::NewKeyring), &at("/newKeyring")));
+    }
     if let Some(domain) = draft.config.personality {
         let op = ProcessOp::SetPersonality { domain };
         steps.push(step(Op::Process(op), &at("/personality")));

@@ -20,7 +20,7 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
                     | CgroupOp::StopScope { .. }
                     | CgroupOp::ReturnFromLeaf { .. }
             ) | Op::Network(NetworkOp::RemoveLink { .. } | NetworkOp::ReturnLink { .. })
-                | Op::State(StateOp::CloseJournal | StateOp::RemoveRecord)
+                | Op::State(StateOp::CloseJournal | StateOp::RemoveRecord | StateOp::RemoveDoor)
                 | Op::Resctrl(ResctrlOp::RemoveGroup { .. })
         ) || runs(op, HookKind::Poststop)
     };
@@ -45,6 +45,9 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
         (Op::State(StateOp::WriteRecord { .. }), Undo::Op(undo)) => {
             !matches!(&**undo, Op::State(StateOp::RemoveRecord))
         }
+        (Op::State(StateOp::OpenDoor), Undo::Op(undo)) => {
+            !matches!(&**undo, Op::State(StateOp::RemoveDoor))
+        }
         (Op::Hook(HookOp::Promise), Undo::Op(undo)) => !runs(undo, HookKind::Poststop),
         (Op::Cgroup(CgroupOp::StartScope { unit, .. }), Undo::Op(undo)) => {
             !matches!(&**undo, Op::Cgroup(CgroupOp::StopScope { unit: ended, .. }) if ended == unit)
@@ -56,7 +59,7 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
                 | CgroupOp::StartScope { .. },
             )
             | Op::Network(NetworkOp::MakeVeth { .. } | NetworkOp::MoveLink { .. })
-            | Op::State(StateOp::WriteRecord { .. })
+            | Op::State(StateOp::WriteRecord { .. } | StateOp::OpenDoor)
             | Op::Hook(HookOp::Promise)
             | Op::Resctrl(ResctrlOp::MakeGroup { .. }),
             _,

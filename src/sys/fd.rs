@@ -164,12 +164,6 @@ pub(crate) fn dup3(from: Fd, to: Fd) -> Outcome {
     unsafe { call!(dup3, from, to, 0_u32) }.map(drop)
 }
 
-/// `dup3(O_CLOEXEC)`: makes `to` another name of `from` that is closed by `execve`.
-pub(crate) fn dup3_cloexec(from: Fd, to: Fd) -> Outcome {
-    // SAFETY: takes numbers; called by the child on its own copy of the descriptor table only.
-    unsafe { call!(dup3, from, to, abi::O_CLOEXEC) }.map(drop)
-}
-
 /// `lseek(SEEK_SET)` to the beginning.
 pub(crate) fn rewind(fd: Fd) -> Outcome {
     // SAFETY: takes numbers and touches no memory of ours.

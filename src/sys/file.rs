@@ -78,6 +78,18 @@ pub(crate) fn has_xattr(path: &CStr, name: &CStr) -> Outcome<bool> {
     }
 }
 
+/// `faccessat2(X_OK, AT_EACCESS)` (Linux 5.8); before, `faccessat(2)`, which asks for the real ids.
+pub(crate) fn may_execute(path: &CStr) -> Outcome {
+    const X_OK: u32 = 1;
+    // SAFETY: `path` is NUL-terminated and borrowed for the call; it is only read.
+    match unsafe { call!(faccessat2, Fd::CWD, path, X_OK, abi::AT_EACCESS) } {
+        Err(fault) if fault.is(Errno::ENOSYS) => {}
+        answer => return answer.map(drop),
+    }
+    // SAFETY: as above.
+    unsafe { call!(faccessat, Fd::CWD, path, X_OK) }.map(drop)
+}
+
 /// `lgetxattr(2)`: the length of an extended attribute of the name itself, and its value.
 #[cfg(test)]
 pub(crate) fn lgetxattr(path: &CStr, name: &CStr, value: &mut [u8]) -> Outcome<usize> {

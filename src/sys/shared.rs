@@ -3,8 +3,9 @@
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::os::fd::AsFd;
 
-use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
 use super::process::Pid;
 use super::raw::{Fault, Outcome, Sysno};
@@ -17,6 +18,11 @@ pub(crate) struct LastWords(Mapping<AtomicU64>);
 impl LastWords {
     pub(crate) fn new() -> Outcome<Self> {
         Mapping::new().map(Self)
+    }
+
+    /// In a file of eight bytes at least, for one who has no part in the memory.
+    pub(crate) fn in_file(file: impl AsFd) -> Outcome<Self> {
+        Mapping::in_file(file).map(Self)
     }
 
     /// Makes no call and allocates nothing.
@@ -57,7 +63,7 @@ impl Newborn {
 #[derive(Debug)]
 struct Mapping<T>(NonNull<T>);
 
-/// A kind of word that zeros are a value of, and that several processes may use at once.
+/// A kind of word that any bytes are a value of, and that several processes may use at once.
 trait Shareable: Sync {}
 
 impl Shareable for AtomicU64 {}
@@ -80,8 +86,18 @@ impl<T: Shareable> Mapping<T> {
         Ok(Self(map.cast()))
     }
 
+    /// In a file of as many bytes at least, for one who has no part in the memory.
+    fn in_file(file: impl AsFd) -> Outcome<Self> {
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a mapping at an address of the kernel's choice replaces nothing of ours; the file is not made shorter, since
+        // only its maker's user can, in whose directory it is.
+        let map = unsafe { mmap(None, LENGTH, access, MapFlags::MAP_SHARED, file, 0) };
+        let map = map.map_err(|error| Fault::new(Sysno::mmap, Errno(error as i32)))?;
+        Ok(Self(map.cast()))
+    }
+
     fn word(&self) -> &T {
-        // SAFETY: a mapping begins at a page, is as long as the longest word, is zeroed, which is a value of the type, and
+        // SAFETY: a mapping begins at a page, is as long as the longest word, holds bytes, which are a value of the type, and
         // stays until `drop`. All access to it is atomic, in this process and in the child, or the kernel's one store.
         unsafe { self.0.as_ref() }
     }

@@ -1,12 +1,23 @@
-//! How the kernel treats the calling thread: personality, I/O priority, scheduling, memory policy.
+//! How the kernel treats the calling thread: session keyring, personality, I/O priority, scheduling, memory policy.
 
 use super::abi::{NodeMask, SchedAttr};
 use super::raw::{Outcome, call};
+use crate::types::Errno;
 
 /// `personality(2)`.
 pub(crate) fn personality(word: u32) -> Outcome {
     // SAFETY: takes a number; the domain is the calling task's own and moves no memory that is mapped.
     unsafe { call!(personality, word) }.map(drop)
+}
+
+/// `keyctl(KEYCTL_JOIN_SESSION_KEYRING)` without a name.
+pub(crate) fn new_keyring() -> Outcome {
+    const KEYCTL_JOIN_SESSION_KEYRING: u32 = 1;
+    // SAFETY: takes a number and, as a name, a null pointer, which stands for none; the keyring is the calling task's own.
+    match unsafe { call!(keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0_usize) } {
+        Err(fault) if fault.is(Errno::ENOSYS) => Ok(()),
+        answer => answer.map(drop),
+    }
 }
 
 /// `ioprio_set(IOPRIO_WHO_PROCESS)` of the calling thread.

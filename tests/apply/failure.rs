@@ -37,6 +37,7 @@ fn with_failure(plan: &Plan, id: StepId) -> Plan {
         Actor::Parent => &mut plan.parent,
         Actor::Intermediate => &mut plan.intermediate,
         Actor::Init => &mut plan.init,
+        Actor::Starter => &mut plan.start,
     };
     let step = &mut script[usize::from(id.index)];
     step.op = failing(id.actor);

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
 use nsplan::cli::args::{Action, Given, Request, Subject, parse};
+use nsplan::cli::life::Life;
 use nsplan::cli::options::OptId;
 use nsplan::cli::report::Failure;
 use nsplan::cli::spec::{Opt, Takes, Verb, VerbId};
@@ -59,10 +60,12 @@ fn every_option_of_every_verb_is_understood_in_every_spelling() {
                 });
             }
             let words = match verb.id {
-                VerbId::Run => "--bundle b id",
+                VerbId::Run => "id",
                 VerbId::Do | VerbId::Plan => "true",
                 VerbId::Exec => "id true",
                 VerbId::Config
+                | VerbId::Create
+                | VerbId::Start
                 | VerbId::Delete
                 | VerbId::State
                 | VerbId::Kill
@@ -79,6 +82,8 @@ fn every_option_of_every_verb_is_understood_in_every_spelling() {
                 | VerbId::Help
                 | VerbId::Man => "",
             };
+            // The file is in the place of the command.
+            let words = if opt.long == "process" { "id" } else { words };
             for spelling in spellings {
                 let line = format!("{} {spelling} {words}", verb.name);
                 let Err(failure) = request(&line) else {
@@ -167,11 +172,12 @@ fn a_bundle_runs_with_and_without_a_command() {
         ("run -b /b web -- sh -c x", &["sh", "-c", "x"][..]),
         ("run web --bundle /b sh -c x", &["sh", "-c", "x"][..]),
     ] {
-        let Action::Run { bundle, id, command } = request(line).expect(line).action else {
+        let Action::Life(Life::Run { asked, detach: false }) = request(line).expect(line).action
+        else {
             panic!("{line}");
         };
-        assert_eq!((bundle.as_str(), id.as_str()), ("/b", "web"), "{line}");
-        assert_eq!(command, words, "{line}");
+        assert_eq!((asked.bundle.as_str(), asked.id.as_str()), ("/b", "web"), "{line}");
+        assert_eq!(asked.command, words, "{line}");
     }
 }
 
@@ -234,10 +240,6 @@ fn what_has_no_place_is_refused_with_advice() {
             "do -t",
             "nsplan: do: a command is missing\n  hint: usage: nsplan do [OPTIONS] [--] COMMAND [ARGUMENT…]\n",
         ),
-        (
-            "run x",
-            "nsplan: run: --bundle is missing\n  hint: `nsplan run --bundle DIR ID`; `nsplan do COMMAND` needs no bundle\n",
-        ),
         ("probe x", "nsplan: `x`: one word too many\n  hint: usage: nsplan probe\n"),
         (
             "delete a/b",
@@ -249,6 +251,22 @@ fn what_has_no_place_is_refused_with_advice() {
         ),
     ];
     for (line, expected) in cases {
+        refused(line, expected);
+    }
+}
+
+#[test]
+fn what_engines_say_must_fit_together() {
+    for (line, expected) in [
+        (
+            "exec x",
+            "nsplan: exec: a command is missing\n  hint: usage: nsplan exec [OPTIONS] ID COMMAND [ARGUMENT…]\n",
+        ),
+        (
+            "exec --process p x true",
+            "nsplan: --process and a command exclude each other\n  hint: a process file says what is run\n",
+        ),
+    ] {
         refused(line, expected);
     }
 }

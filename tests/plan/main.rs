@@ -6,6 +6,7 @@ mod support;
 
 mod cgroup_fields;
 mod fuzz_regressions;
+mod held;
 mod invariants;
 mod labels;
 mod properties;

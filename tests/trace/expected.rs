@@ -338,6 +338,8 @@ fn tell(token: Token) -> String {
         Token::Listener => "tell 8 with a descriptor".into(),
         Token::Mounted => "tell 9".into(),
         Token::HooksRun => "tell 10".into(),
+        Token::Created => "tell 11".into(),
+        Token::Start => "tell 12".into(),
     }
 }
 

@@ -304,6 +304,7 @@ fn process(op: &ProcessOp) -> Vec<Item> {
             let (soft, hard) = (amount(limit.soft), amount(limit.hard));
             one(format!("prlimit64 {resource} {{rlim_cur={soft}, rlim_max={hard}}}"))
         }
+        ProcessOp::NewKeyring => one("keyctl KEYCTL_JOIN_SESSION_KEYRING NULL"),
         // The samples have none.
         ProcessOp::SetPersonality { .. }
         | ProcessOp::SetIoPriority { .. }
@@ -324,6 +325,7 @@ fn process(op: &ProcessOp) -> Vec<Item> {
                 .into()
         }
         ProcessOp::ChangeDirectory { path } => one(format!("chdir {path}")),
+        ProcessOp::Find { .. } => Vec::new(),
         ProcessOp::Execute { candidates, .. } => {
             vec![Item::Any(candidates.iter().map(|path| format!("execve {path}")).collect())]
         }

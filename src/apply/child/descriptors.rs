@@ -10,38 +10,42 @@ use crate::types::Errno;
 
 impl Child<'_> {
     /// `keep` stays in the table and open until `execve`.
-    pub(super) fn close_descriptors(self, keep: Option<Place>) -> Outcome {
-        let kept = keep.map(|place| Ok((place, self.at(place)?))).transpose()?;
-        for entry in &self.launch.table {
-            entry.store(-1, Ordering::Relaxed);
-        }
-        let first = u32::try_from(self.launch.passed.len()).map_or(u32::MAX, |passed| 3 + passed);
-        // Without a launcher there is no channel to step around.
-        let channel = u32::try_from(self.channel.0).unwrap_or(first - 1);
-        let mut above = channel.saturating_add(1);
-        if let Some((place, fd)) = kept {
-            self.launch.set(place, fd);
-            // What is marked stays where it is: the place above the channel may be somebody's.
-            if !self.launch.marks {
-                self.launch.set(place, seat_at(fd, Fd(above.cast_signed()))?);
-                above += 1;
+    pub(super) fn close_descriptors(self, keep: [Option<Place>; 2]) -> Outcome {
+        for (place, entry) in (0..).map(Place).zip(&self.launch.table) {
+            if !keep.contains(&Some(place)) {
+                entry.store(-1, Ordering::Relaxed);
             }
         }
+        let first = u32::try_from(self.launch.passed.len()).map_or(u32::MAX, |passed| 3 + passed);
+        let kept = self.kept(keep);
         let close = if self.launch.marks { fd::mark_range } else { fd::close_range };
-        let below = match channel.checked_sub(1) {
-            Some(last) if last >= first => close(first, last),
-            _ => Ok(()),
-        };
-        match below.and_then(|()| close(above, LAST_FD)) {
+        let mut from = first;
+        let mut answer = Ok(());
+        for &number in kept.iter().filter(|&&number| number >= first) {
+            if answer.is_ok() && from < number {
+                answer = close(from, number - 1);
+            }
+            from = number.saturating_add(1);
+        }
+        match answer.and_then(|()| close(from, LAST_FD)) {
             Err(fault) if self.is_unknown(fault.errno) => {
-                let is_kept = |number: &u32| (channel..above).contains(number);
-                for number in (first..self.launch.descriptors).filter(|n| !is_kept(n)) {
+                for number in (first..self.launch.descriptors).filter(|n| !kept.contains(n)) {
                     self.close_one(Fd(number.cast_signed()));
                 }
                 Ok(())
             }
             answer => answer,
         }
+    }
+
+    /// What stays open beside the program's own, in order: the channel, and `keep`. 0 stands for what there is not: without
+    /// a launcher there is no channel to step around.
+    fn kept(self, keep: [Option<Place>; 2]) -> [u32; 3] {
+        let number = |fd: Option<Fd>| fd.and_then(|fd| u32::try_from(fd.0).ok()).unwrap_or(0);
+        let at = |place: Option<Place>| number(place.and_then(|place| self.launch.at(place)));
+        let mut kept = [number(Some(self.channel)), at(keep[0]), at(keep[1])];
+        kept.sort_unstable();
+        kept
     }
 
     /// `close_range(2)` is of Linux 5.9, its flag that marks of 5.11.
@@ -53,12 +57,4 @@ impl Child<'_> {
     fn close_one(self, number: Fd) {
         let _ = if self.launch.marks { fd::close_on_exec(number) } else { fd::close(number) };
     }
-}
-
-/// Right above the channel, so that two ranges are all there is to close.
-fn seat_at(fd: Fd, seat: Fd) -> Outcome<Fd> {
-    if fd != seat {
-        fd::dup3_cloexec(fd, seat)?;
-    }
-    Ok(seat)
 }

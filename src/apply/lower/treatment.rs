@@ -9,6 +9,7 @@ use crate::sys::abi::{NodeMask, SchedAttr};
 
 pub(super) fn lower(op: &ProcessOp) -> Lowered<Act> {
     Ok(match op {
+        ProcessOp::NewKeyring => Act::NewKeyring,
         ProcessOp::SetPersonality { domain } => Act::Personality(domain.number()),
         // `IOPRIO_PRIO_VALUE`: the class above 13 bits of priority.
         ProcessOp::SetIoPriority { class, priority } => {

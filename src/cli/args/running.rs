@@ -11,23 +11,48 @@ use super::super::report::Failure;
 use super::super::running::Query;
 use super::super::units::Span;
 use super::super::update::Change;
+use super::super::words::take_switch;
 use super::{Action, Given, container_id, take, usage};
 use crate::types::Signal;
 
 pub(super) fn exec(mut given: Vec<Given>, mut words: Vec<String>) -> Result<Action, Failure> {
     let pid_file = take(&mut given, OptId::PidFile);
-    let preserve_fds = match take(&mut given, OptId::PreserveFds) {
-        None => 0,
-        Some(text) => text.parse().map_err(|_| {
-            let text = format!("--preserve-fds {text}: no such number of descriptors");
-            usage(text, "expected a number from 0 to 65535")
-        })?,
-    };
-    let count = given.len();
-    given.retain(|given| given.opt.id != OptId::Detach);
-    let detach = given.len() < count;
+    let console_socket = take(&mut given, OptId::ConsoleSocket);
+    let process = take(&mut given, OptId::ProcessFile);
+    let preserve_fds = preserve_fds(&mut given)?;
+    let detach = take_switch(&mut given, OptId::Detach);
+    let ignore_paused = take_switch(&mut given, OptId::IgnorePaused);
     let id = container_id(&words.remove(0))?;
-    Ok(Action::Exec(Exec { id, options: given, command: words, detach, pid_file, preserve_fds }))
+    match &process {
+        None if words.is_empty() => {
+            let hint = "usage: nsplan exec [OPTIONS] ID COMMAND [ARGUMENT…]";
+            return Err(usage("exec: a command is missing".into(), hint));
+        }
+        Some(_) if !words.is_empty() => {
+            let hint = "a process file says what is run";
+            return Err(usage("--process and a command exclude each other".into(), hint));
+        }
+        _ => {}
+    }
+    Ok(Action::Exec(Exec {
+        id,
+        options: given,
+        command: words,
+        process,
+        ignore_paused,
+        detach,
+        pid_file,
+        console_socket,
+        preserve_fds,
+    }))
+}
+
+pub(super) fn preserve_fds(given: &mut Vec<Given>) -> Result<u16, Failure> {
+    let Some(text) = take(given, OptId::PreserveFds) else { return Ok(0) };
+    text.parse().map_err(|_| {
+        let text = format!("--preserve-fds {text}: no such number of descriptors");
+        usage(text, "expected a number from 0 to 65535")
+    })
 }
 
 pub(super) fn events(mut given: Vec<Given>, words: &[String]) -> Result<Watch, Failure> {

@@ -113,11 +113,7 @@ fn exec(request: &Request) -> Result<u8, Failure> {
     if let Some(warning) = configure::warning(&config, &sources) {
         tell(log, &warning);
     }
-    start(
-        &root,
-        &explain,
-        Job { config: &config, sources: &sources, id: id.clone(), timeout: None, bundle: None },
-    )
+    start(&root, &explain, Job::new(&config, &sources, id.clone()))
 }
 
 fn state_root(request: &Request) -> Result<HostPath, Failure> {

@@ -4,13 +4,14 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use super::door::Door;
 use super::fields::Fields;
 use super::{OciParsed, OciSeccomp, extras, linux, mount, process, seccomp, version};
 use crate::config::error::{ConfigErrors, Expected, Problem};
 use crate::config::json::{self, Node};
-use crate::config::{Config, Seccomp};
+use crate::config::{Config, Process, Seccomp};
 use crate::types::{HostPath, Pointer};
 
 /// Sections of the document that are about other platforms.
@@ -39,6 +40,19 @@ pub fn from_oci(text: &[u8], bundle: &HostPath) -> Result<OciParsed, ConfigError
     // What could not be read was refused.
     let (config, version) = read.unwrap_or_else(|| (Config::on(bundle.clone()), String::new()));
     Ok(OciParsed { config: Config { ignored, ..config }, source, version })
+}
+
+/// Reads a document that is only the `process` of a `config.json`, in the directory `base`.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of the text.
+pub fn process_from_oci(text: &[u8], base: &HostPath) -> Result<Process, ConfigErrors> {
+    let root = json::parse(text).map_err(|error| ConfigErrors(vec![error]))?;
+    let mut door = Door::new(base);
+    let process = process::of(&mut door, &root);
+    door.close(&root)?;
+    // What could not be read was refused.
+    Ok(process.unwrap_or_else(|| Process::sandbox(Vec::new())))
 }
 
 /// Reads a profile that stands alone in its file, as `linux.seccomp` of a `config.json` is written.
@@ -73,6 +87,7 @@ fn document<'a>(door: &mut Door<'_>, node: &'a Node<'a>) -> Option<(Config, Stri
     }
     let mut config = Config::on(door.bundle.clone());
     config.bundle = Some(door.bundle.clone());
+    config.new_keyring = true;
     root(door, &mut top, &mut config);
     for (key, place) in [("hostname", "/hostname"), ("domainname", "/domainname")] {
         if let Some((text, node)) = top.text(door, key) {
