@@ -16,10 +16,13 @@ use super::hooks;
 use super::leaf;
 use super::mark;
 use super::network;
+use super::resctrl;
 use super::running::Running;
 use super::state::{Directory, Seen};
 use super::systemd;
-use crate::plan::{CgroupOp, HookKind, HookOp, InterfaceName, NetworkOp, Op, StateOp, StepId};
+use crate::plan::{
+    CgroupOp, HookKind, HookOp, InterfaceName, NetworkOp, Op, ResctrlOp, StateOp, StepId,
+};
 use crate::sys::{Fault, Outcome, Sysno};
 use crate::types::{Errno, HostPath, Signal};
 
@@ -210,6 +213,7 @@ fn undo(entry: &Entry, held: Option<&std::fs::File>) -> Outcome {
         Op::Cgroup(CgroupOp::ReturnFromLeaf { directory }) => leaf::leave(directory),
         Op::Cgroup(CgroupOp::StopScope { bus, unit }) => end_scope(bus, unit),
         Op::Network(NetworkOp::RemoveLink { host }) => network::remove(host),
+        Op::Resctrl(ResctrlOp::RemoveGroup { directory }) => cgroup::remove(directory),
         // A network that nobody holds is gone, and what was in it is where the kernel puts it.
         Op::Network(back @ NetworkOp::ReturnLink { .. }) => {
             held.map_or(Ok(()), |held| network::give_back(held, back))
@@ -248,6 +252,7 @@ fn is_allowed(op: &Op) -> bool {
         Op::Cgroup(CgroupOp::StopScope { unit, .. }) => {
             unit.ends_with(".scope") && !unit.contains('/')
         }
+        Op::Resctrl(_) => resctrl::may_remove(op),
         // Carried out on veths only.
         Op::Network(NetworkOp::RemoveLink { .. } | NetworkOp::ReturnLink { .. }) => true,
         // Only the owner of the state can have written it, and it is his config that asked for it.

@@ -40,6 +40,7 @@ mod program;
 mod reexec;
 mod relabel;
 mod remove;
+mod resctrl;
 mod root_entries;
 mod running;
 mod script;

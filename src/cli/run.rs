@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::args::{Action, ContainerId, Request, Subject, log_of, parse};
 use super::attend::attend;
-use super::bundle::{Document, Owner, absolute, read_bundle, read_file, read_seccomp};
+use super::bundle::{Document, Owner, absolute, read_bundle, read_file};
 use super::completions::completions;
 use super::delete::delete;
 use super::events::watch;

@@ -82,7 +82,7 @@ impl core::error::Error for Broken {}
 /// # Errors
 /// All rules that are broken, in a fixed order.
 pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
-    let checks: [fn(&Plan) -> Vec<Broken>; 17] = [
+    let checks: [fn(&Plan) -> Vec<Broken>; 18] = [
         length,
         ending,
         topology,

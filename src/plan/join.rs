@@ -14,6 +14,7 @@ use super::model::{Plan, Step, Topology};
 use super::namespaces::{self, place};
 use super::op::{MountOp, NamespaceOp, Op, ProcessOp, SyncOp, Token, UserOp};
 use super::record::Record;
+use super::resctrl;
 use super::seccomp::{self, Placed};
 use super::treatment::{self, Affinity};
 use super::{Actor, cgroup_entry, devices, privileges, whole};
@@ -54,7 +55,8 @@ pub fn join(process: &Process, record: &Record, facts: &HostFacts) -> Result<Pla
         maps: maps(&mut draft, record),
         affinity: treatment::affinity(&mut draft, process),
     };
-    let cgroups = cgroup_entry::of_running(&draft, &record.planned.cgroups);
+    let mut cgroups = cgroup_entry::of_running(&draft, &record.planned.cgroups);
+    resctrl::enter(&mut cgroups, &record.planned.classes);
     let filter = seccomp::plan(&mut draft);
     let init = init(&mut draft, process, &joining, &cgroups, &filter);
     let intermediate = intermediate(&mut draft, process, &joining);

@@ -50,6 +50,8 @@ mod privileges;
 mod program;
 mod record;
 mod render;
+mod resctrl;
+mod resctrl_op;
 mod root_entries;
 pub mod seccomp;
 mod slot_rules;
@@ -79,6 +81,7 @@ pub use op::{
 };
 pub use prepared::{execution, plan_prepared};
 pub use record::{CgroupPaths, Planned, Record, RecordError, ScopeUnit, is_container_id};
+pub use resctrl_op::ResctrlOp;
 pub use update::{CgroupValues, Update, UpdateOp, UpdateStep, update, update_files, update_needs};
 
 use cgroups::Cgroups;
@@ -89,6 +92,7 @@ use last::Last;
 use mounts::Mounts;
 use namespaces::Namespaces;
 use network::Networks;
+use resctrl::Classes;
 use seccomp::Placed;
 
 use crate::config::{CgroupDriver, Config, MountKind};
@@ -140,11 +144,11 @@ pub fn plan_created(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<Plan
 }
 
 fn plan_draft(mut draft: Draft<'_>) -> Result<Plan, Vec<PlanError>> {
-    refuse_unsupported(&mut draft);
     ignored::plan(&mut draft);
     let namespaces = namespaces::plan(&mut draft);
     let maps = idmap::plan(&mut draft);
     let cgroups = cgroups::plan(&mut draft);
+    let classes = resctrl::plan(&mut draft);
     let mut mounts = mounts::plan(&mut draft, &maps);
     let mut trees = core::mem::take(&mut mounts.outside);
     trees.append(&mut mounts.mapped);
@@ -159,9 +163,9 @@ fn plan_draft(mut draft: Draft<'_>) -> Result<Plan, Vec<PlanError>> {
         filter: &filter,
     };
     let init = init(&mut draft, &namespaces, &inside, mounts);
-    let record = record::steps(&draft, &maps, &cgroups);
+    let record = record::steps(&draft, &maps, &cgroups, &classes.directories);
     let start = if draft.is_held { held::start(&filter, &hooks) } else { Vec::new() };
-    let outer = Outside { maps: &maps, trees, cgroups, networks, hooks, filter, record };
+    let outer = Outside { maps: &maps, trees, cgroups, classes, networks, hooks, filter, record };
     let (parent, intermediate) = outside(&draft, &namespaces, outer);
     let intermediate = match namespaces.topology {
         Topology::Intermediate => intermediate,
@@ -213,22 +217,12 @@ pub fn needs(config: &Config) -> Needs {
             .as_ref()
             .is_some_and(|cgroup| matches!(cgroup.driver, CgroupDriver::Systemd { .. })),
         mounts: config.root.readonly_recursive
+            || config.intel_rdt.is_some()
             || mounts::binds_hosts_own(config)
             || config.mounts.iter().any(|mount| is_recursive(mount.set_recursive)),
         suid_dumpable: namespaces::joins_pid(config),
         accounts: named.then(|| config.root.path.clone()),
         paths: sources.chain([config.root.path.clone()]).collect(),
-    }
-}
-
-/// What the model has room for and this version does not carry out: refused, never dropped.
-fn refuse_unsupported(draft: &mut Draft<'_>) {
-    let config = draft.config;
-    let parts = [("/intelRdt", config.intel_rdt.is_some(), "Intel RDT")];
-    for (pointer, is_asked, what) in parts {
-        if is_asked {
-            draft.refuse(&at(pointer), Refusal::NotSupported { what });
-        }
     }
 }
 
@@ -258,6 +252,7 @@ struct Outside<'a> {
     maps: &'a IdMaps,
     trees: Vec<Step>,
     cgroups: Cgroups,
+    classes: Classes,
     networks: Networks,
     hooks: Hooks,
     filter: Placed,
@@ -330,7 +325,7 @@ fn outside(
     namespaces: &Namespaces,
     outer: Outside<'_>,
 ) -> (Vec<Step>, Vec<Step>) {
-    let Outside { maps, trees, cgroups, networks, hooks, filter, record } = outer;
+    let Outside { maps, trees, cgroups, classes, networks, hooks, filter, record } = outer;
     let everyone = at("/process");
     let sync = |op| step(Op::Sync(op), &everyone);
     let mut parent = Vec::from_iter(filter.connect.filter(|_| !draft.is_held));
@@ -340,6 +335,7 @@ fn outside(
     parent.extend(hooks.promise);
     parent.extend(trees);
     parent.extend(cgroups.before_clone);
+    parent.extend(classes.before_clone);
     parent.extend(hooks.before_clone);
     let kill = cgroups.kill.filter(|_| !draft.config.creates(NamespaceKind::Pid));
     let undo = kill.map_or(Undo::Nothing, |kill| Undo::by(Op::Cgroup(kill)));
@@ -361,6 +357,7 @@ fn outside(
         intermediate.push(sync(SyncOp::Signal(Token::InitPid)));
         parent.push(sync(SyncOp::Await(Token::InitPid)));
     }
+    parent.extend(classes.after_clone);
     parent.extend(cgroups.after_clone);
     if !maps.parent.is_empty() {
         parent.extend(maps.parent.iter().cloned());

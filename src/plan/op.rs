@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::bpf::Instruction;
 use super::hook_op::{HookKind, HookOp};
 use super::record::Planned;
+use super::resctrl_op::ResctrlOp;
 use super::seccomp::FilterInstruction;
 use crate::config::{Clock, Interface};
 use crate::types::{
@@ -40,6 +41,8 @@ pub enum Op {
     State(StateOp),
     /// Programs of the config's, at moments of the container's life.
     Hook(HookOp),
+    /// On groups of the resctrl file system.
+    Resctrl(ResctrlOp),
     /// Between actors.
     Sync(SyncOp),
     /// On ids.

@@ -11,6 +11,7 @@ mod invariants;
 mod labels;
 mod mounts;
 mod properties;
+mod resctrl;
 mod snapshots;
 mod strategies;
 mod systemd;

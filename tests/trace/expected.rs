@@ -133,7 +133,7 @@ impl Table {
             Op::Sync(_) => Vec::new(),
             Op::User(op) => user(op),
             // The samples have none.
-            Op::Hook(_) => one("not in the table"),
+            Op::Hook(_) | Op::Resctrl(_) => one("not in the table"),
             op => self.inside(op),
         }
     }
