@@ -69,8 +69,8 @@ pub fn start(state: &StateDir) -> Result<(), StartError> {
     };
     let plan = of_starter(&script);
     let io = Io { state: Some(state.clone()), bundle, ..Io::default() };
-    let mut launcher =
-        Launcher::new(Script::Lent(&plan), io, None, 0).map_err(|error| step_error(&script, error))?;
+    let mut launcher = Launcher::new(Script::Lent(&plan), io, None, 0)
+        .map_err(|error| step_error(&script, error))?;
     launcher.journal = Journal::of(directory);
     launcher.init = Some(Started { pid: running.pid(), pidfd: None, tick: None });
     match launcher.carry_out(0, plan.parent.len()) {
