@@ -113,6 +113,7 @@ pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> 
     let maps = idmap::plan(&mut draft);
     let cgroups = cgroups::plan(&mut draft);
     let mut mounts = mounts::plan(&mut draft, &maps);
+    let proc = proc_of_the_launcher(config, &mounts);
     let mut trees = core::mem::take(&mut mounts.outside);
     trees.append(&mut mounts.mapped);
     let networks = network::plan(&mut draft);
@@ -127,7 +128,7 @@ pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> 
     };
     let init = init(&mut draft, &namespaces, &inside, mounts);
     let record = record::steps(&draft, &maps, &cgroups);
-    let outer = Outside { maps: &maps, trees, cgroups, networks, hooks, filter, record };
+    let outer = Outside { maps: &maps, proc, trees, cgroups, networks, hooks, filter, record };
     let (parent, intermediate) = outside(&draft, &namespaces, outer);
     let intermediate = match namespaces.topology {
         Topology::Intermediate => intermediate,
@@ -208,6 +209,13 @@ fn resolver(facts: &HostFacts) -> Resolver {
     if facts.has(Feature::Openat2) { Resolver::Openat2 } else { Resolver::PartByPart }
 }
 
+/// A label is written through procfs: the launcher's, where the container mounts none of its own.
+fn proc_of_the_launcher(config: &Config, mounts: &Mounts) -> Option<Step> {
+    let process = config.process.as_ref()?;
+    let is_needed = process.is_labelled() && !devices::proc_is_kept(mounts);
+    is_needed.then(|| step(Op::Process(ProcessOp::HoldProc), &at("/process")))
+}
+
 /// What the rooms decided for init, beside its mounts.
 struct Inside<'a> {
     maps: &'a IdMaps,
@@ -220,6 +228,7 @@ struct Inside<'a> {
 /// What the rooms decided for the parent.
 struct Outside<'a> {
     maps: &'a IdMaps,
+    proc: Option<Step>,
     trees: Vec<Step>,
     cgroups: Cgroups,
     networks: Networks,
@@ -253,7 +262,6 @@ fn init(
     }
     steps.push(step(Op::Process(ProcessOp::NewSession), &at("/process")));
     steps.extend(privileges::oom_score(draft, process));
-    let proc_kept = devices::proc_is_kept(&mounts);
     steps.extend(mounts.sources);
     if maps.become_root {
         let op = UserOp::BecomeRoot { clear_groups: maps.setgroups_allowed };
@@ -278,7 +286,7 @@ fn init(
         networks.wait_in(&mut steps);
         steps.push(recorded());
     }
-    let last = Last { maps, proc_kept, filter: inside.filter, hooks: &hooks.start };
+    let last = Last { maps, filter: inside.filter, hooks: &hooks.start };
     steps.extend(last::plan(draft, process, &last));
     steps
 }
@@ -319,13 +327,14 @@ fn outside(
     namespaces: &Namespaces,
     outer: Outside<'_>,
 ) -> (Vec<Step>, Vec<Step>) {
-    let Outside { maps, trees, cgroups, networks, hooks, filter, record } = outer;
+    let Outside { maps, proc, trees, cgroups, networks, hooks, filter, record } = outer;
     let everyone = at("/process");
     let sync = |op| step(Op::Sync(op), &everyone);
     let mut parent = Vec::from_iter(filter.connect);
     let undo = Undo::by(Op::State(StateOp::CloseJournal));
     parent.push(step_undone(Op::State(StateOp::OpenJournal), &everyone, undo));
     parent.extend(hooks.promise);
+    parent.extend(proc);
     parent.extend(trees);
     parent.extend(cgroups.before_clone);
     parent.extend(hooks.before_clone);
