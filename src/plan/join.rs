@@ -151,7 +151,7 @@ fn parent(
         let open = |kind| step(Op::Namespace(NamespaceOp::OpenHeld { kind }), &place(kind));
         steps.extend(kinds.map(open));
     }
-    if process.apparmor_profile.is_some() || process.selinux_label.is_some() {
+    if process.is_labelled() {
         steps.push(step(Op::Process(ProcessOp::HoldProc), &everyone));
     }
     steps.extend(cgroups.before_clone);
@@ -235,7 +235,7 @@ fn init(
     }
     steps.extend(privileges::limits(draft, process));
     steps.extend(treatment::plan(draft, process));
-    let last = Last { maps: &joining.maps, proc_kept: true, filter, hooks: &[] };
+    let last = Last { maps: &joining.maps, filter, hooks: &[] };
     steps.extend(last::plan(draft, process, &last));
     steps
 }

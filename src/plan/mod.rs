@@ -150,6 +150,7 @@ fn plan_draft(mut draft: Draft<'_>) -> Result<Plan, Vec<PlanError>> {
     let cgroups = cgroups::plan(&mut draft);
     let classes = resctrl::plan(&mut draft);
     let mut mounts = mounts::plan(&mut draft, &maps);
+    let proc = proc_of_the_launcher(config, &mounts);
     let mut trees = core::mem::take(&mut mounts.outside);
     trees.append(&mut mounts.mapped);
     let networks = network::plan(&mut draft);
@@ -165,7 +166,8 @@ fn plan_draft(mut draft: Draft<'_>) -> Result<Plan, Vec<PlanError>> {
     let init = init(&mut draft, &namespaces, &inside, mounts);
     let record = record::steps(&draft, &maps, &cgroups, &classes.directories);
     let start = if draft.is_held { held::start(&filter, &hooks) } else { Vec::new() };
-    let outer = Outside { maps: &maps, trees, cgroups, classes, networks, hooks, filter, record };
+    let outer =
+        Outside { maps: &maps, proc, trees, cgroups, classes, networks, hooks, filter, record };
     let (parent, intermediate) = outside(&draft, &namespaces, outer);
     let intermediate = match namespaces.topology {
         Topology::Intermediate => intermediate,
@@ -238,6 +240,13 @@ fn resolver(facts: &HostFacts) -> Resolver {
     if facts.has(Feature::Openat2) { Resolver::Openat2 } else { Resolver::PartByPart }
 }
 
+/// A label is written through procfs: the launcher's, where the container mounts none of its own.
+fn proc_of_the_launcher(config: &Config, mounts: &Mounts) -> Option<Step> {
+    let process = config.process.as_ref()?;
+    let is_needed = process.is_labelled() && !devices::proc_is_kept(mounts);
+    is_needed.then(|| step(Op::Process(ProcessOp::HoldProc), &at("/process")))
+}
+
 /// What the rooms decided for init, beside its mounts.
 struct Inside<'a> {
     maps: &'a IdMaps,
@@ -250,6 +259,7 @@ struct Inside<'a> {
 /// What the rooms decided for the parent.
 struct Outside<'a> {
     maps: &'a IdMaps,
+    proc: Option<Step>,
     trees: Vec<Step>,
     cgroups: Cgroups,
     classes: Classes,
@@ -284,7 +294,6 @@ fn init(
     }
     steps.push(step(Op::Process(ProcessOp::NewSession), &at("/process")));
     steps.extend(privileges::oom_score(draft, process));
-    let proc_kept = devices::proc_is_kept(&mounts);
     steps.extend(mounts.sources);
     if maps.become_root {
         let op = UserOp::BecomeRoot { clear_groups: maps.setgroups_allowed };
@@ -309,7 +318,7 @@ fn init(
         networks.wait_in(&mut steps);
         steps.push(recorded());
     }
-    let last = Last { maps, proc_kept, filter: inside.filter, hooks: &hooks.start };
+    let last = Last { maps, filter: inside.filter, hooks: &hooks.start };
     steps.extend(last::plan(draft, process, &last));
     steps
 }
@@ -325,7 +334,7 @@ fn outside(
     namespaces: &Namespaces,
     outer: Outside<'_>,
 ) -> (Vec<Step>, Vec<Step>) {
-    let Outside { maps, trees, cgroups, classes, networks, hooks, filter, record } = outer;
+    let Outside { maps, proc, trees, cgroups, classes, networks, hooks, filter, record } = outer;
     let everyone = at("/process");
     let sync = |op| step(Op::Sync(op), &everyone);
     let mut parent = Vec::from_iter(filter.connect.filter(|_| !draft.is_held));
@@ -333,6 +342,7 @@ fn outside(
     parent.push(step_undone(Op::State(StateOp::OpenJournal), &everyone, undo));
     parent.extend(draft.is_held.then(held::door));
     parent.extend(hooks.promise);
+    parent.extend(proc);
     parent.extend(trees);
     parent.extend(cgroups.before_clone);
     parent.extend(classes.before_clone);
