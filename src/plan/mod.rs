@@ -150,7 +150,7 @@ fn plan_draft(mut draft: Draft<'_>) -> Result<Plan, Vec<PlanError>> {
     let cgroups = cgroups::plan(&mut draft);
     let classes = resctrl::plan(&mut draft);
     let mut mounts = mounts::plan(&mut draft, &maps);
-    let proc = proc_of_the_launcher(config, &mounts);
+    let proc = proc_of_the_launcher(draft.config, &mounts);
     let mut trees = core::mem::take(&mut mounts.outside);
     trees.append(&mut mounts.mapped);
     let networks = network::plan(&mut draft);
