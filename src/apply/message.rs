@@ -125,13 +125,19 @@ mod tests {
     fn every_message_survives_the_channel() {
         let fault = Fault::new(Sysno::move_mount, Errno::EPERM);
         let failed = Message::Failed { step: 517, fault };
-        let others =
-            [failed, Message::NotBegun(fault), Message::Letter, Message::Words, Message::GivenUp];
+        let others = [
+            failed,
+            Message::NotBegun(fault),
+            Message::Letter,
+            Message::Words,
+            Message::Standard(2),
+            Message::GivenUp,
+        ];
         let all = TOKENS.into_iter().map(Message::Token).chain(others);
         for message in all {
             assert_eq!(Message::decode(message.encode()), Some(message));
         }
         assert_eq!(Message::decode([0; 8]), None);
-        assert_eq!(Message::decode([13, 0, 0, 0, 0, 0, 0, 0]), None);
+        assert_eq!(Message::decode([15, 0, 0, 0, 0, 0, 0, 0]), None);
     }
 }

@@ -169,10 +169,10 @@ fn lists_have_the_members_that_engines_read() {
     }
     assert_eq!(state.output(&["list", "-f", "json"]).stdout, b"[]\n");
     let one =
-        Container::new(&state, "one", &["--pids-limit", "50"], "sleep 100 & echo ready; read x");
+        Container::new(&state, "listed", &["--pids-limit", "50"], "sleep 100 & echo ready; read x");
     let list: Value = serde_json::from_str(&one.ok(&["list", "-f", "json"])).expect("JSON");
     let [first] = &list.as_array().expect("a list")[..] else { panic!("{list}") };
-    assert_eq!((&first["id"], &first["status"]), (&"one".into(), &"running".into()));
+    assert_eq!((&first["id"], &first["status"]), (&"listed".into(), &"running".into()));
     for key in ["ociVersion", "bundle", "rootfs", "created", "owner"] {
         assert!(first[key].is_string(), "{key}: {first}");
     }
@@ -183,12 +183,13 @@ fn lists_have_the_members_that_engines_read() {
         lines.next().expect("a header"),
         ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"]
     );
-    assert_eq!(lines.next().expect("a line")[..3], ["one", &pid.to_string(), "running"]);
-    assert_eq!(one.ok(&["list", "-q"]), "one\n");
+    assert_eq!(lines.next().expect("a line")[..3], ["listed", &pid.to_string(), "running"]);
+    assert_eq!(one.ok(&["list", "-q"]), "listed\n");
 
-    let pids: Vec<u64> = serde_json::from_str(&one.ok(&["ps", "-f", "json", "one"])).expect("JSON");
+    let pids: Vec<u64> =
+        serde_json::from_str(&one.ok(&["ps", "-f", "json", "listed"])).expect("JSON");
     assert!(pids.contains(&pid) && pids.len() >= 2, "{pids:?}");
-    let table = one.ok(&["ps", "one", "-o", "pid,args"]);
+    let table = one.ok(&["ps", "listed", "-o", "pid,args"]);
     let rows: Vec<_> = table.lines().skip(1).collect();
     assert_eq!(rows.len(), pids.len(), "{table}");
     assert!(

@@ -143,7 +143,7 @@ fn a_command_in_a_paused_container_is_refused_unless_it_may_wait() {
     life.done(&["start", &life.id]);
     life.done(&["pause", &life.id]);
     let (_, error) = life.refused(&["exec", &life.id, "true"]);
-    assert!(error.contains("the container is paused"), "{error}");
+    assert!(error.contains(": paused, and"), "{error}");
     let mut waits = life.bundle.command(&["exec", "--ignore-paused", &life.id, "true"]);
     let mut waits = waits.spawn().unwrap();
     life.done(&["resume", &life.id]);

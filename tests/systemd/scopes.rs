@@ -231,9 +231,9 @@ fn the_option_asks_systemd_and_without_it_nothing_is_begun() {
         return;
     }
     let Some(bus) = PrivateBus::new() else { return };
-    let root = rootfs("scope-cli");
+    let (root, beside) = (rootfs("scope-cli"), rootfs("scope-cli-state"));
     let rootfs = root.path().to_str().unwrap();
-    let state = root.path().join("state");
+    let state = beside.path().join("state");
     let name = format!("clitest{}", std::process::id());
     let run = ["--systemd-cgroup", "--root", state.to_str().unwrap(), "do", "--name", &name];
     let rest =
