@@ -8,10 +8,10 @@ use std::hint::black_box;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use nsplan::apply::{Io, probe, spawn};
+use nsplan::apply::{Io, Payload, Pool, PoolOptions, probe, spawn};
 use nsplan::config::{Config, NamespaceSource};
 use nsplan::plan::{Plan, needs, plan};
 use nsplan::types::{HostPath, NamespaceKind};
@@ -52,6 +52,12 @@ const SETS: [(&str, &[NamespaceKind]); 6] = [
 
 /// The host's root read-only, the sandbox's mounts, and only these namespaces.
 fn planned(kinds: &[NamespaceKind]) -> Plan {
+    let config = sandbox(kinds);
+    let facts = probe::probe(&needs(&config)).expect("facts");
+    plan(&config, &facts).unwrap_or_else(|errors| panic!("cannot be planned here: {errors:?}"))
+}
+
+fn sandbox(kinds: &[NamespaceKind]) -> Config {
     let root = HostPath::new("/").expect("a path");
     let mut config = Config::sandbox(root, vec!["/bin/true".into()], true);
     config.namespaces =
@@ -62,8 +68,7 @@ fn planned(kinds: &[NamespaceKind]) -> Plan {
     if !config.creates(NamespaceKind::Net) {
         config.networks.clear();
     }
-    let facts = probe::probe(&needs(&config)).expect("facts");
-    plan(&config, &facts).unwrap_or_else(|errors| panic!("cannot be planned here: {errors:?}"))
+    config
 }
 
 fn spawn_to_reaped(criterion: &mut Criterion) {
@@ -109,5 +114,36 @@ fn from_a_large_program(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, spawn_to_reaped, from_a_large_program);
+/// A container that was made ahead, beside a full start. The next one is made while this one runs and, where it was not yet,
+/// before the next is timed.
+fn out_of_a_pool(criterion: &mut Criterion) {
+    const SIZE: usize = 4;
+    let mut group = criterion.benchmark_group("pool");
+    let mut config = sandbox(SETS[4].1);
+    config.process.as_mut().expect("a sandbox has one").parent_death_signal = None;
+    let facts = probe::probe(&needs(&config)).expect("facts");
+    let planned = plan(&config, &facts).expect("a plan");
+    group.bench_function("full", |bencher| {
+        bencher.iter(|| spawn(&planned, Io::default()).expect("one").wait().expect("its end"));
+    });
+    let pool = Pool::new(config, facts, PoolOptions::new("nsplan-bench", SIZE)).expect("a pool");
+    group.bench_function("handed-out", |bencher| {
+        bencher.iter_custom(|count| {
+            let mut all = Duration::ZERO;
+            for _ in 0..count {
+                while pool.ready() < SIZE {
+                    std::thread::yield_now();
+                }
+                let begin = Instant::now();
+                let mut container = pool.start(Payload::default()).expect("a container");
+                container.wait().expect("its end");
+                all += begin.elapsed();
+            }
+            all
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, spawn_to_reaped, from_a_large_program, out_of_a_pool);
 criterion_main!(benches);

@@ -14,6 +14,7 @@ mod mounts;
 mod page;
 mod payload;
 mod plot;
+mod pool;
 mod profile;
 mod samples;
 mod verbs;

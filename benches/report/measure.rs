@@ -156,6 +156,7 @@ impl Bench {
                         floors.values.extend(self.floor_in_process(&plan));
                     }
                 });
+                with_threads(threads, || crate::pool::pool(self, &label, variant));
                 assert!(memory.iter().step_by(4096).all(|byte| *byte == 1), "memory was kept");
                 self.sitting.series.extend([ours, floors]);
             }

@@ -22,6 +22,7 @@ pub(crate) fn write(sitting: &Sitting, out: &Path) -> std::io::Result<()> {
     page.entries();
     page.verbs();
     page.library();
+    page.pool();
     page.live();
     page.starters();
     page.counts();
@@ -132,6 +133,19 @@ impl Page<'_> {
         }
     }
 
+    fn pool(&mut self) {
+        if self.layouts("pool").is_empty() {
+            return;
+        }
+        self.text.push_str(
+            "\n## Out of a pool\n\n`Pool::start` and `wait` of a container that was made ahead, beside `apply::spawn` and `wait` of \
+             the same config from the same process; the pool's thread makes the next one meanwhile.\n",
+        );
+        for layout in self.layouts("pool") {
+            self.table("pool", layout);
+        }
+    }
+
     fn live(&mut self) {
         for layout in self.layouts("live") {
             let _ = write!(self.text, "\n## Beside containers that live\n");
@@ -210,15 +224,19 @@ impl Page<'_> {
         for program in &programs {
             let _ = write!(self.text, " {program} |");
         }
-        let _ =
-            write!(self.text, " nsplan / floor |\n|---|{}---|\n", "---|".repeat(programs.len()));
+        let (over, under) = match experiment {
+            "pool" => ("from the pool", "full start"),
+            _ => ("nsplan", "floor"),
+        };
+        let rule = "---|".repeat(programs.len());
+        let _ = write!(self.text, " {over} / {under} |\n|---|{rule}---|\n");
         for variant in &variants {
             let find = |program: &str| self.sitting.find(experiment, layout, variant, program);
             let mut row = format!("| {variant} |");
             for program in &programs {
                 row.push_str(&find(program).map_or_else(|| " |".to_owned(), cell));
             }
-            let ratio = find("nsplan").zip(find("floor"));
+            let ratio = find(over).zip(find(under));
             let ratio = ratio.map(|(ours, floor)| ours.median() / floor.median());
             row.push_str(
                 &ratio

@@ -18,7 +18,7 @@ pub(crate) struct Sitting {
 /// Samples of one program doing one thing.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Series {
-    /// What was measured: `run`, `entry`, `live`, `starters`, `library`, `verb`.
+    /// What was measured: `run`, `entry`, `live`, `starters`, `library`, `pool`, `verb`.
     pub(crate) experiment: String,
     /// The cgroup layout.
     pub(crate) layout: String,

@@ -9,11 +9,12 @@ use core::sync::atomic::{AtomicI32, Ordering};
 
 use super::mark;
 use super::message::Message;
-use super::program::{Act, Execute, Place, Program};
+use super::program::{Act, Place, Program};
 use super::reexec::Reexec;
 use crate::plan::{Actor, Token};
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::{self, Request, Stack};
+use crate::sys::late::Late;
 use crate::sys::shared::{LastWords, Newborn};
 use crate::sys::words::Words;
 use crate::sys::{
@@ -31,6 +32,7 @@ mod hooks;
 mod identity;
 mod mounts;
 mod path;
+mod prepared;
 mod procfs;
 mod root;
 mod supervise;
@@ -52,6 +54,8 @@ pub(crate) struct Launch {
     pub(crate) passed: Vec<Fd>,
     /// Whether the launcher is the host's root.
     pub(crate) is_host_root: bool,
+    /// What to run, for a process that is prepared before that is known.
+    pub(crate) late: Option<Arc<Late>>,
     /// Where init says why it failed, when its filter may keep it from telling.
     pub(crate) last_words: Option<Arc<LastWords>>,
     /// Where the launcher finds init's number when the intermediate has cloned it.
@@ -237,10 +241,11 @@ impl Child<'_> {
             Act::CloseDescriptors { keep } => self.close_descriptors(*keep),
             Act::Hook(hook) => self.hook(hook),
             Act::Supervise { terminal } => self.supervise(*terminal),
-            Act::ChangeDirectory(path) => change_directory(path),
+            Act::ChangeDirectory(path) => self.enter_directory(path),
             Act::Find(candidates) => held::find(candidates),
-            Act::Execute(execute) => Err(search(execute)),
+            Act::Execute(execute) => Err(self.execute(execute)),
             Act::Signal(token) => self.signal(*token),
+            Act::Await(Token::Payload) => self.wait_for_payload(),
             Act::Await(token) => self.wait_for(*token),
             Act::BecomeRoot { .. }
             | Act::SetGroups(_)
@@ -375,10 +380,13 @@ fn change_directory(path: &core::ffi::CStr) -> Outcome {
 }
 
 /// As `execvp(3)` searches: what is not there or may not be run is passed over, and `EACCES` outlives `ENOENT`.
-fn search(execute: &Execute) -> Fault {
+fn search<'a>(
+    candidates: impl Iterator<Item = &'a core::ffi::CStr>,
+    execute: impl Fn(&core::ffi::CStr) -> Fault,
+) -> Fault {
     let mut last = Fault::new(Sysno::execve, Errno::ENOENT);
-    for candidate in &execute.candidates {
-        let fault = process::execve(candidate, &execute.args, &execute.env);
+    for candidate in candidates {
+        let fault = execute(candidate);
         match fault.errno {
             Errno::EACCES => last = fault,
             Errno::ENOENT | Errno::ENOTDIR => {}

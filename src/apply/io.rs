@@ -83,7 +83,7 @@ pub fn inherited(count: u16) -> Result<Vec<OwnedFd>, Fault> {
 }
 
 /// The host's null device, verified, for reading and writing.
-fn open_null() -> Outcome<Handle> {
+pub(super) fn open_null() -> Outcome<Handle> {
     let null = fd::openat(Fd::CWD, c"/dev/null", O_RDWR, 0)?;
     if fd::fstat(null.fd())?.is_null_device() {
         return Ok(null);

@@ -16,10 +16,13 @@ use super::hooks;
 use super::leaf;
 use super::mark;
 use super::network;
+use super::resctrl;
 use super::running::Running;
 use super::state::{Directory, Seen};
 use super::systemd;
-use crate::plan::{CgroupOp, HookKind, HookOp, InterfaceName, NetworkOp, Op, StateOp, StepId};
+use crate::plan::{
+    CgroupOp, HookKind, HookOp, InterfaceName, NetworkOp, Op, ResctrlOp, StateOp, StepId,
+};
 use crate::sys::{Fault, Outcome, Sysno};
 use crate::types::{Errno, HostPath, Signal};
 
@@ -35,6 +38,20 @@ pub struct StateDir {
     pub root: PathBuf,
     /// The container's name in it.
     pub id: String,
+}
+
+impl StateDir {
+    /// Whether it is, by whatever links, below a container's root, which could write to it then. Below the host's own root
+    /// everything is: whoever gives a container that gives the state along.
+    #[must_use]
+    pub fn is_inside(&self, root: &HostPath) -> bool {
+        let above = self.root.ancestors().find_map(|above| above.canonicalize().ok());
+        let root = Path::new(root.as_str()).canonicalize().ok();
+        match (above, root) {
+            (Some(above), Some(root)) => root != Path::new("/") && above.starts_with(root),
+            _ => false,
+        }
+    }
 }
 
 /// What was undone after a launcher that had died.
@@ -196,6 +213,7 @@ fn undo(entry: &Entry, held: Option<&std::fs::File>) -> Outcome {
         Op::Cgroup(CgroupOp::ReturnFromLeaf { directory }) => leaf::leave(directory),
         Op::Cgroup(CgroupOp::StopScope { bus, unit }) => end_scope(bus, unit),
         Op::Network(NetworkOp::RemoveLink { host }) => network::remove(host),
+        Op::Resctrl(ResctrlOp::RemoveGroup { directory }) => cgroup::remove(directory),
         // A network that nobody holds is gone, and what was in it is where the kernel puts it.
         Op::Network(back @ NetworkOp::ReturnLink { .. }) => {
             held.map_or(Ok(()), |held| network::give_back(held, back))
@@ -234,6 +252,7 @@ fn is_allowed(op: &Op) -> bool {
         Op::Cgroup(CgroupOp::StopScope { unit, .. }) => {
             unit.ends_with(".scope") && !unit.contains('/')
         }
+        Op::Resctrl(_) => resctrl::may_remove(op),
         // Carried out on veths only.
         Op::Network(NetworkOp::RemoveLink { .. } | NetworkOp::ReturnLink { .. }) => true,
         // Only the owner of the state can have written it, and it is his config that asked for it.

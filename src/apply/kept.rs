@@ -22,7 +22,7 @@ impl Launcher<'_> {
                 self.hold(Slot::Door, door)
             }
             StateOp::Keep => {
-                let script = StartScript::of(self.plan).to_json();
+                let script = StartScript::of(&self.plan).to_json();
                 let directory = self.journal.directory().ok_or(NO_STATE)?;
                 directory.write_script(script.as_bytes())?;
                 Ok(self.journal.keep()?)

@@ -13,14 +13,15 @@ use super::program::{Act, Execute, HookAct, Part, Place, Program, Target};
 use crate::config::Clock;
 use crate::plan::seccomp::FilterInstruction;
 use crate::plan::{
-    Actor, CgroupOp, HookOp, LabelModule, MountOp, NamespaceOp, NetworkOp, Op, Plan, PrivilegeOp,
-    ProcessOp, Resolver, Slot, Step, StepId, SyncOp, UserOp,
+    Actor, CgroupOp, HookOp, LabelModule, NamespaceOp, NetworkOp, Op, Plan, PrivilegeOp, ProcessOp,
+    Resolver, Slot, Step, StepId, SyncOp, UserOp,
 };
 use crate::sys::process::StringTable;
 use crate::sys::seccomp::SockFilter;
 use crate::types::RootPath;
 
 mod mounts;
+mod parent;
 mod slots;
 pub(super) mod treatment;
 
@@ -81,7 +82,7 @@ type Lowered<T> = Result<T, LowerReason>;
 pub fn lower(plan: &Plan) -> Result<Program, LowerError> {
     let mut lowering = Lowering { plan, places: Vec::new() };
     let root = lowering.place(Slot::Root);
-    check_parent(plan)?;
+    parent::check(plan)?;
     let intermediate = lowering.script(Actor::Intermediate, &plan.intermediate)?;
     let mut init = lowering.script(Actor::Init, &plan.init)?;
     if !matches!(init.last(), Some(Act::Execute(_))) {
@@ -126,43 +127,6 @@ fn named(actor: Actor, index: usize, reason: LowerReason) -> LowerError {
 
 fn writes_map(op: &Op) -> bool {
     matches!(op, Op::User(UserOp::WriteIdMap { .. } | UserOp::RunMapHelper { .. }))
-}
-
-fn check_parent(plan: &Plan) -> Result<(), LowerError> {
-    for (index, step) in plan.parent.iter().enumerate() {
-        let is_parents = match &step.op {
-            Op::Cgroup(op) => !matches!(op, CgroupOp::Enter { .. }),
-            Op::Process(ProcessOp::Clone { starts, .. }) => *starts != Actor::Parent,
-            Op::Process(
-                ProcessOp::HoldProc | ProcessOp::SetAffinity { .. } | ProcessOp::RestoreAffinity,
-            )
-            | Op::Namespace(NamespaceOp::Hold { .. } | NamespaceOp::OpenHeld { .. }) => true,
-            Op::Network(
-                NetworkOp::LoopbackUp | NetworkOp::RemoveLink { .. } | NetworkOp::ReturnLink { .. },
-            ) => false,
-            Op::Network(_) if cfg!(not(feature = "net")) => {
-                return Err(named(Actor::Parent, index, LowerReason::NoNetwork));
-            }
-            Op::Hook(HookOp::Run { kind, .. }) => !kind.is_inside(),
-            Op::Mount(MountOp::MapTree { .. }) | Op::Hook(_) => true,
-            Op::Network(_) | Op::State(_) | Op::Sync(_) => true,
-            Op::Privilege(op) => matches!(
-                op,
-                PrivilegeOp::ConnectAgent { .. }
-                    | PrivilegeOp::Relabel { .. }
-                    | PrivilegeOp::SendListener { .. }
-            ),
-            Op::User(op) => matches!(
-                op,
-                UserOp::DenySetgroups | UserOp::WriteIdMap { .. } | UserOp::RunMapHelper { .. }
-            ),
-            _ => false,
-        };
-        if !is_parents || u16::try_from(index).is_err() {
-            return Err(named(Actor::Parent, index, LowerReason::WrongActor));
-        }
-    }
-    Ok(())
 }
 
 /// A path below the root that is only looked up: by `openat2` as a whole.
@@ -213,7 +177,7 @@ impl Lowering<'_> {
             Op::User(op) => user(op),
             Op::Privilege(op) => self.privilege(op),
             Op::Hook(op) => self.hook(op),
-            Op::Cgroup(_) | Op::Network(_) | Op::State(_) | Op::Sync(_) => {
+            Op::Cgroup(_) | Op::Network(_) | Op::State(_) | Op::Resctrl(_) | Op::Sync(_) => {
                 Err(LowerReason::WrongActor)
             }
         }

@@ -19,11 +19,15 @@ pub(crate) enum Message {
     NotBegun(Fault),
     /// To init's own program: the plan comes along.
     Letter,
+    /// To init's own program: where its last words go comes along, in a plan with a filter.
+    Words,
+    /// To an init that waits for its program: this standard descriptor comes along.
+    Standard(u16),
     /// From init's own program: it gives up, in its own words, which come along.
     GivenUp,
 }
 
-const TOKENS: [Token; 12] = [
+const TOKENS: [Token; 14] = [
     Token::MapsWritten,
     Token::Placed,
     Token::Terminal,
@@ -36,11 +40,15 @@ const TOKENS: [Token; 12] = [
     Token::HooksRun,
     Token::Created,
     Token::Start,
+    Token::Prepared,
+    Token::Payload,
 ];
 const FAILED: u16 = 0x100;
 const NOT_BEGUN: u16 = 0x101;
 const LETTER: u16 = 0x102;
 const GIVEN_UP: u16 = 0x103;
+const WORDS: u16 = 0x104;
+const STANDARD: u16 = 0x105;
 
 impl Message {
     pub(crate) fn encode(self) -> [u8; MESSAGE] {
@@ -51,7 +59,9 @@ impl Message {
             }
             Self::NotBegun(fault) => (NOT_BEGUN, [0, number(fault.call), errno(fault.errno)]),
             Self::Letter => (LETTER, [0; 3]),
+            Self::Words => (WORDS, [0; 3]),
             Self::GivenUp => (GIVEN_UP, [0; 3]),
+            Self::Standard(number) => (STANDARD, [number, 0, 0]),
         };
         let [k, a, b, c] = [kind, a, b, c].map(u16::to_le_bytes);
         [k[0], k[1], a[0], a[1], b[0], b[1], c[0], c[1]]
@@ -70,7 +80,9 @@ impl Message {
         }
         match kind {
             LETTER => return Some(Self::Letter),
+            WORDS => return Some(Self::Words),
             GIVEN_UP => return Some(Self::GivenUp),
+            STANDARD => return Some(Self::Standard(u16::from_le_bytes([a0, a1]))),
             _ => {}
         }
         TOKENS.get(usize::from(kind).checked_sub(1)?).copied().map(Self::Token)
@@ -92,6 +104,8 @@ fn position(token: Token) -> u16 {
         Token::HooksRun => 10,
         Token::Created => 11,
         Token::Start => 12,
+        Token::Prepared => 13,
+        Token::Payload => 14,
     }
 }
 
@@ -111,7 +125,8 @@ mod tests {
     fn every_message_survives_the_channel() {
         let fault = Fault::new(Sysno::move_mount, Errno::EPERM);
         let failed = Message::Failed { step: 517, fault };
-        let others = [failed, Message::NotBegun(fault), Message::Letter, Message::GivenUp];
+        let others =
+            [failed, Message::NotBegun(fault), Message::Letter, Message::Words, Message::GivenUp];
         let all = TOKENS.into_iter().map(Message::Token).chain(others);
         for message in all {
             assert_eq!(Message::decode(message.encode()), Some(message));

@@ -8,6 +8,7 @@ use super::control::CgroupHandle;
 use super::error::{ApplyError, Cause, Leftover};
 use super::io::{Io, Stdio};
 use super::journal::StateDir;
+use super::script::Script;
 use super::spawn::{Launcher, Started};
 use crate::plan::{Actor, Op, Plan, StepId};
 use crate::sys::process::Pid;
@@ -20,6 +21,7 @@ use crate::types::Errno;
 /// kept, and [`sweep`](super::sweep) finishes the undo after a caller that has died.
 #[derive(Debug)]
 pub struct Outside<'a> {
+    plan: &'a Plan,
     launcher: Launcher<'a>,
     pid: u32,
     done: Vec<bool>,
@@ -37,10 +39,11 @@ impl<'a> Outside<'a> {
         let none = Fault::new(crate::sys::Sysno::pidfd_open, Errno::ESRCH);
         let pid = number.ok_or_else(|| fail(none.into()))?;
         let stdio = [Stdio::Inherit, Stdio::Inherit, Stdio::Inherit];
-        let mut launcher = Launcher::new(plan, Io { stdio, state, ..Io::default() }, None, 0)?;
+        let mut launcher =
+            Launcher::new(Script::Lent(plan), Io { stdio, state, ..Io::default() }, None, 0)?;
         launcher.init = Some(Started { pid, pidfd: host::pidfd_open(pid).ok(), tick: None });
         let done = plan.parent.iter().map(|_| false).collect();
-        let mut outside = Self { launcher, pid: pid.number().unsigned_abs(), done };
+        let mut outside = Self { plan, launcher, pid: pid.number().unsigned_abs(), done };
         outside.carry_out(|_, op| matches!(op, Op::State(_)))?;
         Ok(outside)
     }
@@ -48,7 +51,7 @@ impl<'a> Outside<'a> {
     /// The plan.
     #[must_use]
     pub const fn plan(&self) -> &'a Plan {
-        self.launcher.plan
+        self.plan
     }
 
     /// The process.
@@ -63,7 +66,7 @@ impl<'a> Outside<'a> {
     /// # Errors
     /// The step that failed. Everything done so far is undone.
     pub fn carry_out(&mut self, wanted: impl Fn(StepId, &Op) -> bool) -> Result<(), ApplyError> {
-        let plan = self.launcher.plan;
+        let plan = self.plan;
         for (index, step) in (0_u16..).zip(&plan.parent) {
             let id = StepId { actor: Actor::Parent, index };
             let at = usize::from(index);
@@ -96,7 +99,7 @@ impl<'a> Outside<'a> {
 
     /// Undoes everything, because of something that is no step.
     pub(crate) fn fail(&mut self, fault: Fault) -> ApplyError {
-        let mut error = ApplyError::new(self.launcher.plan, None, fault.into());
+        let mut error = ApplyError::new(self.plan, None, fault.into());
         error.left_behind = self.take_back();
         error
     }

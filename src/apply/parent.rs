@@ -11,8 +11,8 @@ use super::spawn::{Failure, Launcher, Started};
 use super::{cgroup, hold, idmap, leaf, mapped, reexec, relabel, systemd};
 use crate::apply::message::Message;
 use crate::plan::{
-    Actor, CgroupOp, HookOp, MountOp, NamespaceOp, NetworkOp, Op, PrivilegeOp, ProcessOp, Slot,
-    StateOp, Step, StepId, SyncOp, Token, Undo, UserOp,
+    Actor, CgroupOp, HookOp, MountOp, NamespaceOp, NetworkOp, Op, PrivilegeOp, ProcessOp,
+    ResctrlOp, Slot, StateOp, Step, StepId, SyncOp, Token, Undo, UserOp,
 };
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::Gone;
@@ -38,6 +38,7 @@ impl Launcher<'_> {
                 Ok(self.hold(*slot, mapped::tree(&step.op)?)?)
             }
             Op::Hook(op) => Ok(self.hook(id, op, &step.undo)?),
+            Op::Resctrl(op) => Ok(self.resctrl(id, op, &step.undo)?),
             Op::Namespace(op) => Ok(self.namespace(op)?),
             Op::Process(ProcessOp::SetAffinity { cpus }) => {
                 self.affinity = Some(Affinity::narrow(cpus)?);
@@ -110,7 +111,7 @@ impl Launcher<'_> {
                 Err(Cause::Kernel(fault)) if fault.is(Errno::ENOENT) => {}
                 answer => return answer,
             }
-            let plan = self.plan;
+            let plan = self.plan.clone();
             for (index, step) in (0..id.index).zip(&plan.parent) {
                 if let Op::Cgroup(CgroupOp::MakeDirectory { path: above, fresh: false }) = &step.op
                     && path.as_str().starts_with(&format!("{above}/"))
@@ -374,5 +375,6 @@ fn decides_itself(op: &Op) -> bool {
             | Op::Network(NetworkOp::MakeVeth { .. } | NetworkOp::MoveLink { .. })
             | Op::State(StateOp::OpenJournal)
             | Op::Hook(HookOp::Promise)
+            | Op::Resctrl(ResctrlOp::MakeGroup { .. })
     )
 }

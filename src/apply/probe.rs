@@ -141,6 +141,13 @@ pub fn probe_all() -> Result<HostFacts, ProbeError> {
 /// would not do: a namespace inside can have the same.
 const INITIAL_USERNS: &str = "user:[4026531837]";
 
+/// Whether the caller is in the first user namespace: where it is not, root is somebody else outside.
+#[must_use]
+pub fn in_initial_userns() -> bool {
+    let link = std::fs::read_link("/proc/self/ns/user");
+    link.map_or(true, |link| link.as_os_str() == INITIAL_USERNS)
+}
+
 fn caller(reader: &mut Reader, status: &ProcStatus) -> Result<Caller, ProbeError> {
     let in_initial_userns = match reader.own_link("ns/user")? {
         Some(link) => link == INITIAL_USERNS,

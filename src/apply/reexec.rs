@@ -10,16 +10,20 @@ use alloc::vec::Vec;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write as _;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
 
 use serde::{Deserialize, Serialize};
 
 use super::child::Launch;
 use super::journal::io_fault;
+use super::message::Message;
 use super::program::{Place, Program};
 use super::seal;
 use crate::plan::{Plan, Slot};
+use crate::sys::channel::{self, MESSAGE};
 use crate::sys::process::StringTable;
+use crate::sys::shared::LastWords;
 use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, host, privilege, process};
 use crate::types::{Errno, HostPath};
 
@@ -135,6 +139,16 @@ impl Letter {
         let text = serde_json::to_vec(self).map_err(|_| Fault::new(Sysno::write, Errno::EINVAL))?;
         in_memory(&text)
     }
+}
+
+/// A word of memory for what init can say when its filter lets it make no call: sent behind the letter, in a file.
+pub(crate) fn post_words(channel: &OwnedFd) -> Outcome<LastWords> {
+    let file = seal::memory_file()?;
+    file.set_len(MESSAGE as u64).map_err(|error| io_fault(Sysno::ftruncate, &error))?;
+    let words = LastWords::in_file(&file)?;
+    let file = host::handle(file.into());
+    channel::send(host::number(channel), &Message::Words.encode(), Some(file.fd()))?;
+    Ok(words)
 }
 
 /// How much of a text from init is read.

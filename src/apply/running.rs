@@ -88,6 +88,11 @@ pub enum StateError {
         /// The name.
         id: String,
     },
+    /// It is paused.
+    Paused {
+        /// The name.
+        id: String,
+    },
     /// Its launcher has not written down what it is.
     NoRecord {
         /// The name.
@@ -131,6 +136,7 @@ impl fmt::Display for StateError {
             Self::StillRunning { id, status } => write!(f, "{id}: the container is {status}"),
             Self::InUse { id } => write!(f, "{id}: in use by another command"),
             Self::Started { id } => write!(f, "{id}: was started already"),
+            Self::Paused { id } => write!(f, "{id}: paused, and so would be whoever joins it"),
             Self::NoRecord { id } => write!(f, "{id}: not started yet"),
             Self::Record { id, error } => write!(f, "{id}/state.json: {error}"),
             Self::Distrusted { reason } => f.write_str(reason),
@@ -229,6 +235,19 @@ impl Running {
         }
         let is_paused = self.cgroup().is_some_and(|cgroup| cgroup.is_frozen() == Ok(true));
         Ok(if is_paused { Status::Paused } else { Status::Running })
+    }
+
+    /// Whether a process can join it: in a frozen cgroup one would stop half-way, and its launcher wait for ever.
+    ///
+    /// # Errors
+    /// [`StateError::Paused`], or [`StateError::NotRunning`] when it has ended.
+    pub fn check_joinable(&self) -> Result<(), StateError> {
+        let id = || self.record.id.clone();
+        match self.status()? {
+            Status::Paused => Err(StateError::Paused { id: id() }),
+            Status::Stopped => Err(StateError::NotRunning { id: id() }),
+            _ => Ok(()),
+        }
     }
 
     /// Sends a signal to its first process.

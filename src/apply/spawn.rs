@@ -21,9 +21,11 @@ use super::message::Message;
 use super::network::Network;
 use super::program::{Act, Program};
 use super::reexec::{self, InitProgram, Letter, Reexec};
+use super::script::Script;
 use super::state::Directory;
-use crate::plan::{Actor, Op, Plan, PrivilegeOp, Slot, StepId, Topology, Undo};
+use crate::plan::{Actor, Plan, Slot, StepId, Token, Topology, Undo};
 use crate::sys::clone::{Gone, Nursery, Request, Stack};
+use crate::sys::late::Late;
 use crate::sys::process::Pid;
 use crate::sys::shared::{LastWords, Newborn};
 use crate::sys::words::Words;
@@ -57,8 +59,7 @@ pub fn spawn(plan: &Plan, io: Io) -> Result<Container, ApplyError> {
 /// hand the pipe it has as descriptor 3 to [`Stage::receive`](super::Stage::receive).
 ///
 /// # Errors
-/// As [`spawn`]; also when that program cannot be opened, sealed or executed, or gives up, and for a plan with a system
-/// call filter: below it a program could no longer say that the container's could not be executed.
+/// As [`spawn`]; also when that program cannot be opened, sealed or executed, or gives up.
 pub fn spawn_through(plan: &Plan, io: Io, init: &InitProgram) -> Result<Container, ApplyError> {
     launch(plan, io, Some(init))
 }
@@ -68,11 +69,11 @@ fn launch(plan: &Plan, io: Io, through: Option<&InitProgram>) -> Result<Containe
         lower(plan).map_err(|error| ApplyError::new(plan, Some(error.step), Cause::Plan(error)))?;
     // What init's own program has beside is kept out of the way only where there is one.
     let more = through.map_or(0, |_| reexec::room(&program));
-    let mut launcher = Launcher::new(plan, io, Some(program), more)?;
+    let mut launcher = Launcher::new(Script::Lent(plan), io, Some(program), more)?;
     if let Some(through) = through {
         launcher.go_through(through).map_err(|fault| ApplyError::new(plan, None, fault.into()))?;
     }
-    match launcher.carry_out() {
+    match launcher.carry_out(0, plan.parent.len()) {
         Ok(()) => launcher.hand_over(),
         Err((step, cause)) => Err(launcher.take_back(step, cause)),
     }
@@ -104,7 +105,7 @@ pub(super) struct Started {
 /// The launcher at work on one plan.
 #[derive(Debug)]
 pub(super) struct Launcher<'a> {
-    pub(super) plan: &'a Plan,
+    pub(super) plan: Script<'a>,
     pub(super) state: Option<StateDir>,
     pub(super) bundle: Option<HostPath>,
     pub(super) sources: Sources,
@@ -126,6 +127,8 @@ pub(super) struct Launcher<'a> {
     pub(super) terminal: Option<OwnedFd>,
     pub(super) agent: Agent,
     pub(super) last_words: Option<Arc<LastWords>>,
+    /// Where init finds what to run, if it is prepared before that is known.
+    pub(super) late: Option<Arc<Late>>,
     /// Where init's number is as soon as an intermediate has cloned it.
     pub(super) newborn: Option<Arc<Newborn>>,
     pub(super) ready: bool,
@@ -136,14 +139,14 @@ pub(super) struct Launcher<'a> {
 
 impl<'a> Launcher<'a> {
     pub(super) fn new(
-        plan: &'a Plan,
+        plan: Script<'a>,
         io: Io,
         program: Option<Program>,
         more: usize,
     ) -> Result<Self, ApplyError> {
         let Io { stdio, passed, state, bundle } = io;
         let sources = Sources::new(stdio, passed, more)
-            .map_err(|fault| ApplyError::new(plan, None, Cause::Kernel(fault)))?;
+            .map_err(|fault| ApplyError::new(&plan, None, Cause::Kernel(fault)))?;
         Ok(Self {
             plan,
             state,
@@ -165,6 +168,7 @@ impl<'a> Launcher<'a> {
             terminal: None,
             agent: Agent::default(),
             last_words: None,
+            late: None,
             newborn: None,
             ready: false,
             is_starter: false,
@@ -174,14 +178,11 @@ impl<'a> Launcher<'a> {
 
     /// Init shall become that program first, which is opened now.
     fn go_through(&mut self, through: &InitProgram) -> Outcome {
-        if self.plan.init.iter().any(|step| is_filter(&step.op)) {
-            return Err(crate::sys::Fault::new(Sysno::seccomp, crate::types::Errno::EOPNOTSUPP));
-        }
         let given = self.program.as_ref().map(|program| program.given.clone()).unwrap_or_default();
         let passed = self.sources.passed.len();
         let slots: Vec<_> = given.iter().map(|(slot, _)| *slot).collect();
         let is_host_root = host::effective_uid() == 0;
-        let letter = Letter::new(self.plan, &slots, passed, is_host_root).post()?;
+        let letter = Letter::new(&self.plan, &slots, passed, is_host_root).post()?;
         let places = given.into_iter().map(|(_, place)| place).collect();
         let program = Reexec::prepare(through, places, self.sources.least)?;
         self.reexec = Some((program, letter));
@@ -190,19 +191,22 @@ impl<'a> Launcher<'a> {
 }
 
 impl Launcher<'_> {
-    pub(super) fn carry_out(&mut self) -> Result<(), Failure> {
-        for (index, step) in (0..).zip(&self.plan.parent) {
+    /// The launcher's steps from `first` to before `end`.
+    pub(super) fn carry_out(&mut self, first: usize, end: usize) -> Result<(), Failure> {
+        let plan = self.plan.clone();
+        for (index, step) in (0..).zip(&plan.parent).take(end).skip(first) {
             let id = StepId { actor: Actor::Parent, index };
             mark::step_begins(id.actor, id.index);
             self.step(id, step).map_err(|failed| self.blame(id, failed))?;
         }
-        mark::step_begins(Actor::Parent, u16::try_from(self.plan.parent.len()).unwrap_or(u16::MAX));
+        mark::step_begins(Actor::Parent, u16::try_from(end).unwrap_or(u16::MAX));
         Ok(())
     }
 
     /// What an earlier step asks to be undone is known by now; the children's steps are begun by the clone.
     pub(super) fn record_children(&mut self) -> Outcome {
-        for (id, step) in self.plan.steps().filter(|(id, _)| id.actor != Actor::Parent) {
+        let plan = self.plan.clone();
+        for (id, step) in plan.steps().filter(|(id, _)| id.actor != Actor::Parent) {
             if let Undo::Op(undo) = &step.undo {
                 self.journal.record(id, undo)?;
             }
@@ -262,11 +266,19 @@ impl Launcher<'_> {
         let (mine, end) = self.channel(&mut theirs)?;
         let mut init =
             Seat { stack: Stack::new()?, channel: end, not_mine: [number(&mine)].into() };
+        let has_filter = program.init.iter().any(|act| matches!(act, Act::Seccomp { .. }));
         let reexec = match self.reexec.take() {
             Some((program, letter)) => {
                 let message = Message::Letter.encode();
                 channel::send(number(&mine), &message, Some(letter.fd()))?;
+                if has_filter {
+                    self.last_words = Some(Arc::new(reexec::post_words(&mine)?));
+                }
                 Some(program)
+            }
+            None if has_filter => {
+                self.last_words = Some(Arc::new(self.words_of_child()?));
+                None
             }
             None => None,
         };
@@ -282,17 +294,11 @@ impl Launcher<'_> {
         } else {
             None
         };
-        if program.init.iter().any(|act| matches!(act, Act::Seccomp { .. })) {
-            // Who starts it later reads them from the file.
-            let door = self.slots.iter().any(|(slot, _)| *slot == Slot::Door);
-            let file = self.journal.directory().filter(|_| door).map(Directory::last_file);
-            let words = match file.transpose()? {
-                Some(file) => LastWords::in_file(file)?,
-                None => LastWords::new()?,
-            };
-            self.last_words = Some(Arc::new(words));
+        if program.init.iter().any(|act| matches!(act, Act::Await(Token::Payload))) {
+            self.late = Some(Arc::new(Late::new()?));
         }
         let launch = Launch {
+            late: self.late.clone(),
             table: (0..program.places).map(|_| AtomicI32::new(-1)).collect(),
             init,
             intermediate,
@@ -316,6 +322,15 @@ impl Launcher<'_> {
         Ok((launch, theirs))
     }
 
+    /// Memory for what init can say below its filter. Who starts it later reads that from a file.
+    fn words_of_child(&self) -> Outcome<LastWords> {
+        let is_held = self.slots.iter().any(|(slot, _)| *slot == Slot::Door);
+        match self.journal.directory().filter(|_| is_held).map(Directory::last_file).transpose()? {
+            Some(file) => LastWords::in_file(&file),
+            None => LastWords::new(),
+        }
+    }
+
     fn channel(&self, theirs: &mut Vec<Handle>) -> Outcome<(OwnedFd, crate::sys::Fd)> {
         let (mine, end) = host::channel()?;
         let end = self.sources.above(host::handle(end))?;
@@ -325,11 +340,11 @@ impl Launcher<'_> {
     }
 
     /// The program runs: what it was started with is not needed any more.
-    fn hand_over(mut self) -> Result<Container, ApplyError> {
+    pub(super) fn hand_over(mut self) -> Result<Container, ApplyError> {
         self.settle();
         match self.init.take() {
             Some(init) => Ok(Container::new(init, self.terminal, self.journal)),
-            None => Err(ApplyError::new(self.plan, None, Cause::Protocol)),
+            None => Err(ApplyError::new(&self.plan, None, Cause::Protocol)),
         }
     }
 
@@ -342,7 +357,7 @@ impl Launcher<'_> {
     }
 
     /// Kills what was started, waits for it, undoes what was done.
-    fn take_back(mut self, step: StepId, mut cause: Cause) -> ApplyError {
+    pub(super) fn take_back(mut self, step: StepId, mut cause: Cause) -> ApplyError {
         self.network = None;
         self.leaf = None;
         self.reap_intermediate();
@@ -354,7 +369,7 @@ impl Launcher<'_> {
             }
         }
         self.settle();
-        let mut error = ApplyError::new(self.plan, Some(step), cause);
+        let mut error = ApplyError::new(&self.plan, Some(step), cause);
         error.left_behind = self.journal.undo();
         error
     }
@@ -369,10 +384,6 @@ impl Launcher<'_> {
             dumpable.restore();
         }
     }
-}
-
-fn is_filter(op: &Op) -> bool {
-    matches!(op, Op::Privilege(PrivilegeOp::Seccomp { .. }))
 }
 
 fn number(fd: &OwnedFd) -> crate::sys::Fd {

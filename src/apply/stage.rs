@@ -4,6 +4,7 @@
 //! author makes namespaces alone and wants single duties done.
 
 use alloc::string::{String, ToString as _};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -13,9 +14,10 @@ use super::child::{self, Launch, Seat};
 use super::lower::{LowerError, lower};
 use super::message::Message;
 use super::reexec::{self, Letter};
-use crate::plan::{Actor, CgroupOp, Op, Plan, StepId, invariants};
+use crate::plan::{Actor, CgroupOp, Op, Plan, PrivilegeOp, StepId, invariants};
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::Stack;
+use crate::sys::shared::LastWords;
 use crate::sys::words::Words;
 use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, host, process};
 use crate::types::{Errno, Pointer};
@@ -132,6 +134,11 @@ impl Stage {
         if invariants(&plan).is_err() {
             return Err(StageError::Letter { reason: "the plan must not be carried out" });
         }
+        let words = if plan.init.iter().any(|step| is_filter(&step.op)) {
+            Some(words(pipe)?)
+        } else {
+            None
+        };
         let least = passed.iter().chain(given.iter().map(|(_, fd)| fd)).max();
         let least = least.map_or(reexec::PIPE.0, |most| *most) + 1;
         let above = |number: i32| {
@@ -146,6 +153,7 @@ impl Stage {
         *pipe = fd::dup_above(pipe.fd(), least)?;
         let mut stage = Self::new(plan, pipe.fd(), passed)?;
         stage.launch.is_host_root = is_host_root;
+        stage.launch.last_words = words.map(Arc::new);
         for (slot, handle) in given {
             let place = stage.launch.program.given.iter().find(|(other, _)| *other == slot);
             if let Some(&(_, place)) = place {
@@ -165,6 +173,7 @@ impl Stage {
             stdio: [None, None, None],
             passed: passed.into_iter().map(Handle::keep).collect(),
             is_host_root: host::effective_uid() == 0,
+            late: None,
             last_words: None,
             newborn: None,
             hook_stack: program.has_hooks().then(Stack::new).transpose()?,
@@ -204,9 +213,12 @@ impl Stage {
                 continue;
             }
             if let Err(fault) = child::step(&self.launch, index) {
-                let failed = Message::Failed { step: index, fault };
+                let failed = Message::Failed { step: index, fault }.encode();
+                if let Some(words) = &self.launch.last_words {
+                    words.leave(failed);
+                }
                 if let Some(channel) = &self.channel {
-                    let _ = channel::send(channel.fd(), &failed.encode(), None);
+                    let _ = channel::send(channel.fd(), &failed, None);
                 }
                 return Err(StageError::Step {
                     step: id,
@@ -233,6 +245,20 @@ impl Stage {
             give_up(channel.fd(), words);
         }
     }
+}
+
+/// Where the last words go, which the filter may keep from being sent.
+fn words(pipe: &Handle) -> Result<LastWords, StageError> {
+    match channel::receive(pipe.fd(), true)? {
+        Received::Message(bytes, Some(file)) if Message::decode(bytes) == Some(Message::Words) => {
+            Ok(LastWords::in_file(&host::owned(file).into())?)
+        }
+        _ => Err(StageError::Letter { reason: "expected a place for last words behind the plan" }),
+    }
+}
+
+fn is_filter(op: &Op) -> bool {
+    matches!(op, Op::Privilege(PrivilegeOp::Seccomp { .. }))
 }
 
 fn is_with_parent(op: &Op) -> bool {

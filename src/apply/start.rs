@@ -9,6 +9,7 @@ use super::error::{ApplyError, Cause};
 use super::io::Io;
 use super::journal::{Journal, StateDir};
 use super::running::{Running, StateError};
+use super::script::Script;
 use super::spawn::{Launcher, Started};
 use super::state::Directory;
 use crate::plan::{Actor, MountApi, Plan, Resolver, StartScript, StepId, Topology};
@@ -68,11 +69,11 @@ pub fn start(state: &StateDir) -> Result<(), StartError> {
     };
     let plan = of_starter(&script);
     let io = Io { state: Some(state.clone()), bundle, ..Io::default() };
-    let mut launcher =
-        Launcher::new(&plan, io, None, 0).map_err(|error| step_error(&script, error))?;
+    let mut launcher = Launcher::new(Script::Lent(&plan), io, None, 0)
+        .map_err(|error| step_error(&script, error))?;
     launcher.journal = Journal::of(directory);
     launcher.init = Some(Started { pid: running.pid(), pidfd: None, tick: None });
-    match launcher.carry_out() {
+    match launcher.carry_out(0, plan.parent.len()) {
         Ok(()) => Ok(()),
         Err((step, cause)) => Err(why(&script, &running, step, cause)),
     }

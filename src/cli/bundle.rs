@@ -111,6 +111,9 @@ impl Document {
         };
         if is_oci {
             place(&mut config, owner)?;
+            if let Some(class) = &mut config.intel_rdt {
+                class.group = Some(owner.id.map_or("container", ContainerId::as_str).to_owned());
+            }
         }
         if !is_oci || !command.is_empty() {
             let process = config.process.get_or_insert_with(|| Process::sandbox(Vec::new()));

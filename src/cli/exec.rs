@@ -1,6 +1,6 @@
 //! Joins a running container: from options to the exit code of a process in it.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use super::args::{ContainerId, Given, Request};
@@ -11,8 +11,9 @@ use super::report::{Failure, Problem, Sources};
 use super::run::{Attempt, failed, is_exposed, seal, state_root};
 use super::sandbox::{Surroundings, joining};
 use super::signals::Signals;
+use super::surroundings::joiner;
 use crate::apply::probe::probe;
-use crate::apply::{Io, Running, Status, inherited, spawn};
+use crate::apply::{Io, Running, StateError, inherited, spawn};
 use crate::config::{NamespaceSource, Process, process_from_oci};
 use crate::plan::{Plan, Record, join, join_needs, plan_hint};
 use crate::types::NamespaceKind;
@@ -51,10 +52,9 @@ pub fn exec(request: &Request, exec: &Exec, explain: &dyn Fn(&Plan)) -> Result<u
     let running = Running::open(Path::new(root.as_str()), exec.id.as_str()).map_err(|error| {
         Failure::from(Problem::of(&error).hint(format!("state is looked for in {root}")))
     })?;
-    if running.status() == Ok(Status::Paused) && !exec.ignore_paused {
+    if !exec.ignore_paused {
         let hint = "`nsplan resume` lets it go on; --ignore-paused runs the command once that has happened";
-        let text = format!("{}: the container is paused", exec.id);
-        return Err(Problem::new(text).hint(hint).into());
+        joinable(&running, hint)?;
     }
     let record = running.record();
     let (process, sources) = process(exec, record)?;
@@ -82,18 +82,7 @@ pub fn exec(request: &Request, exec: &Exec, explain: &dyn Fn(&Plan)) -> Result<u
 
 /// What the options make of the container's own first process.
 fn process(exec: &Exec, record: &Record) -> Result<(Process, Sources), Failure> {
-    let around = Surroundings {
-        is_root: nix::unistd::geteuid().is_root(),
-        root: Vec::new(),
-        cwd: absolute(".")?,
-        env: std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect(),
-        id: exec.id.clone(),
-        window: crate::apply::window_size(std::io::stdin().as_fd()),
-        seccomp: None,
-        last_capability: None,
-    };
+    let around = joiner(&exec.id)?;
     let base = &record.planned.process;
     let (mut process, sources) = match &exec.process {
         Some(file) => described(file, &exec.options, record, &around)?,
@@ -138,6 +127,14 @@ fn described(
     process.terminal |= terminal;
     process.console_size = console_size.or(process.console_size);
     Ok((process, Sources { file: Some(file.to_owned()), ..Sources::default() }))
+}
+
+/// Refuses a container that nobody can join now.
+pub(super) fn joinable(running: &Running, hint: &str) -> Result<(), Failure> {
+    running.check_joinable().map_err(|error| match error {
+        StateError::Paused { .. } => Problem::of(&error).hint(hint).into(),
+        error => Problem::of(&error).into(),
+    })
 }
 
 /// Plans it with the facts of this host.

@@ -28,6 +28,7 @@ pub mod sandbox;
 pub mod signals;
 pub mod spec;
 pub mod state;
+mod surroundings;
 pub mod template;
 pub mod terminal;
 pub mod units;

@@ -2,13 +2,12 @@
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write as _};
-use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::args::{Action, ContainerId, Given, Request, Subject, log_of, parse};
+use super::args::{Action, ContainerId, Request, Subject, log_of, parse};
 use super::attend::attend;
-use super::bundle::{Document, Owner, absolute, read_bundle, read_file, read_seccomp};
+use super::bundle::{Document, Owner, absolute, read_bundle, read_file};
 use super::completions::completions;
 use super::delete::delete;
 use super::events::watch;
@@ -17,16 +16,16 @@ use super::help::{help, runtime_version};
 use super::life::{self, Life, Receivers, live};
 use super::log::Log;
 use super::man::man;
-use super::options::OptId;
 use super::report::{EXIT_NOT_FOUND, EXIT_OWN, Failure, Problem, Sources};
 use super::running::answer;
-use super::sandbox::{Sandbox, Surroundings, sandbox};
+use super::sandbox::{Sandbox, sandbox};
 use super::signals::Signals;
 use super::state;
+use super::surroundings::starter;
 use super::template::template;
 use super::update::change;
 use super::verbs::NSPLAN;
-use crate::apply::probe::{probe, probe_all};
+use crate::apply::probe::{in_initial_userns, probe, probe_all};
 use crate::apply::{ApplyError, Io, StateDir, seal_program, spawn};
 use crate::config::{Config, Extra, Generation, Parsed, SourceMap, to_libcontainer};
 use crate::facts::HostFacts;
@@ -83,7 +82,7 @@ fn carry_out(request: &Request, log: &Log) -> Result<u8, Failure> {
             print(&if *json { plan.to_json() } else { plan.to_string() })
         }
         Action::Do { options, command } => {
-            let made = sandbox(options, command.clone(), &surroundings(options, None)?)?;
+            let made = sandbox(options, command.clone(), &starter(options, None)?)?;
             let Sandbox { config, sources, id, timeout } = made;
             let config = request.driven(config);
             let job = Job { timeout, ..Job::new(&config, &sources, id) };
@@ -137,11 +136,16 @@ pub(super) fn start(root: &HostPath, explain: &dyn Fn(&Plan), job: Job<'_>) -> R
     }
     let plan = plan_here(job.config, job.sources)?;
     explain(&plan);
+    let state = StateDir { root: root.as_str().into(), id: job.id.to_string() };
+    if state.is_inside(&job.config.root.path) {
+        let problem =
+            Problem::new("inside of the container's root, which could write to it").at(root);
+        return Err(problem.hint("choose another with --root DIR").into());
+    }
     state::prepare(root, nix::unistd::geteuid().as_raw())?;
     // From here on no signal is lost, and none ends this process before the container has been cared for.
     let signals = Signals::block()
         .map_err(|errno| Failure::from(Problem::new(format!("signalfd = {errno}"))))?;
-    let state = StateDir { root: root.as_str().into(), id: job.id.to_string() };
     let bundle = job.bundle.clone();
     let passed = passed(job.passed)?;
     let io = Io { state: Some(state), bundle, passed, ..Io::default() };
@@ -236,7 +240,7 @@ fn planned_for(
     let owner = Owner { id: None, is_root };
     let (config, sources) = match subject {
         Subject::Sandbox(options) => {
-            let around = surroundings(options, facts.as_ref())?;
+            let around = starter(options, facts.as_ref())?;
             let made = sandbox(options, command.to_vec(), &around)?;
             (made.config, made.sources)
         }
@@ -253,9 +257,11 @@ fn planned_for(
 }
 
 impl Request {
-    /// Whether the container is one of the host's root.
+    /// Whether the container is one of the host's root: root in a user namespace, which an engine of an ordinary user's is, is
+    /// none.
     pub(super) fn is_root(&self) -> bool {
-        self.rootless.map_or_else(|| nix::unistd::geteuid().is_root(), |rootless| !rootless)
+        let is_root = || nix::unistd::geteuid().is_root() && in_initial_userns();
+        self.rootless.map_or_else(is_root, |rootless| !rootless)
     }
 
     /// The config with the cgroup driver that was asked for.
@@ -333,42 +339,6 @@ fn read_facts(file: &str) -> Result<HostFacts, Failure> {
         let problem = Problem::of(&error).at(file);
         problem.hint("`nsplan probe` prints such a file").into()
     })
-}
-
-/// What `sandbox` must know of the caller, here or on the host the facts are about.
-fn surroundings(options: &[Given], facts: Option<&HostFacts>) -> Result<Surroundings, Failure> {
-    let is_all = |given: &Given| given.opt.id == OptId::CapAdd && given.text() == "ALL";
-    let last = match facts {
-        Some(facts) => Some(facts.kernel.last_capability),
-        None if options.iter().any(is_all) => last_capability(),
-        None => None,
-    };
-    let id = facts.map_or_else(|| format!("do-{}", std::process::id()), |_| "do".to_owned());
-    let uid = facts.map_or_else(|| nix::unistd::geteuid().as_raw(), |facts| facts.caller.uid);
-    let id = ContainerId::new(&id);
-    Ok(Surroundings {
-        is_root: uid == 0,
-        root: crate::apply::root_entries(&absolute("/")?)
-            .map_err(|error| Failure::from(Problem::of(&error).at("/")))?,
-        cwd: absolute(".")?,
-        env: std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect(),
-        id: id.ok_or_else(|| Problem::new("no name for the container"))?,
-        window: crate::apply::window_size(std::io::stdin().as_fd()),
-        seccomp: file_of(options, OptId::Seccomp).map(read_seccomp).transpose()?,
-        last_capability: last,
-    })
-}
-
-/// The option that counts: the last.
-fn file_of(options: &[Given], id: OptId) -> Option<&str> {
-    options.iter().rev().find(|given| given.opt.id == id).map(Given::text)
-}
-
-fn last_capability() -> Option<u8> {
-    let text = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap").ok()?;
-    text.trim().parse().ok()
 }
 
 pub(super) fn pretty(value: &impl serde::Serialize) -> Result<String, Failure> {

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 
 use super::report::{Failure, Problem};
+use crate::apply::probe::in_initial_userns;
 use crate::types::HostPath;
 
 /// The directory of a program's caller: what `--root` says, made absolute, or the usual place.
@@ -14,25 +15,27 @@ use crate::types::HostPath;
 pub fn root(tool: &str, given: Option<&HostPath>) -> Result<HostPath, Failure> {
     let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
     let uid = nix::unistd::geteuid().as_raw();
-    place(tool, given.map(HostPath::as_str), uid, runtime.as_deref())
+    // Root of a user namespace is an ordinary user outside, to whom `/run` does not belong.
+    let user = (uid != 0 || !in_initial_userns()).then_some(uid);
+    place(tool, given.map(HostPath::as_str), user, runtime.as_deref())
 }
 
-/// The directory for a user: what `--root` says, `/run/TOOL` for root, else `$XDG_RUNTIME_DIR/TOOL` or, without
-/// that, `/tmp/TOOL-UID`. Pure.
+/// The directory: what `--root` says, `/run/TOOL` for root, else `$XDG_RUNTIME_DIR/TOOL` or, without that,
+/// `/tmp/TOOL-UID` of the ordinary user. Pure.
 ///
 /// # Errors
 /// When the path is none.
 pub fn place(
     tool: &str,
     root: Option<&str>,
-    uid: u32,
+    user: Option<u32>,
     runtime: Option<&str>,
 ) -> Result<HostPath, Failure> {
-    let text = match (root, uid, runtime) {
+    let text = match (root, user, runtime) {
         (Some(root), ..) => root.to_owned(),
-        (None, 0, _) => format!("/run/{tool}"),
+        (None, None, _) => format!("/run/{tool}"),
         (None, _, Some(runtime)) if runtime.starts_with('/') => format!("{runtime}/{tool}"),
-        (None, uid, _) => format!("/tmp/{tool}-{uid}"),
+        (None, Some(uid), _) => format!("/tmp/{tool}-{uid}"),
     };
     HostPath::new(&text).map_err(|error| Problem::new(error.to_string()).at(text).into())
 }
@@ -71,13 +74,14 @@ mod tests {
 
     #[test]
     fn everyone_has_a_place() {
-        let at = |root, uid, runtime| place("nsplan", root, uid, runtime).map(String::from).ok();
-        assert_eq!(at(None, 0, Some("/run/user/0")).as_deref(), Some("/run/nsplan"));
-        assert_eq!(at(None, 7, Some("/run/user/7")).as_deref(), Some("/run/user/7/nsplan"));
-        assert_eq!(at(None, 7, Some("relative")).as_deref(), Some("/tmp/nsplan-7"));
-        assert_eq!(at(None, 7, None).as_deref(), Some("/tmp/nsplan-7"));
-        assert_eq!(at(Some("/x"), 7, None).as_deref(), Some("/x"));
-        assert_eq!(at(Some("x"), 7, None), None);
+        let at = |root, user, runtime| place("nsplan", root, user, runtime).map(String::from).ok();
+        assert_eq!(at(None, None, Some("/run/user/0")).as_deref(), Some("/run/nsplan"));
+        assert_eq!(at(None, Some(7), Some("/run/user/7")).as_deref(), Some("/run/user/7/nsplan"));
+        assert_eq!(at(None, Some(0), Some("/run/user/7")).as_deref(), Some("/run/user/7/nsplan"));
+        assert_eq!(at(None, Some(7), Some("relative")).as_deref(), Some("/tmp/nsplan-7"));
+        assert_eq!(at(None, Some(7), None).as_deref(), Some("/tmp/nsplan-7"));
+        assert_eq!(at(Some("/x"), Some(7), None).as_deref(), Some("/x"));
+        assert_eq!(at(Some("x"), Some(7), None), None);
     }
 
     #[test]

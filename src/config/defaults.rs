@@ -197,6 +197,12 @@ impl Config {
 }
 
 impl Process {
+    /// Whether a security module is told what the program runs as.
+    #[must_use]
+    pub const fn is_labelled(&self) -> bool {
+        self.apparmor_profile.is_some() || self.selinux_label.is_some()
+    }
+
     /// Root inside, the usual capabilities and `PATH`, killed with its launcher.
     #[must_use]
     pub fn sandbox(args: Vec<String>) -> Self {

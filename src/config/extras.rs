@@ -74,6 +74,10 @@ pub struct IntelRdt {
     /// Group in the resctrl file system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clos_id: Option<String>,
+    /// Name of a group of the container's own, where no `closID` names one, and of its monitoring group; whoever starts the
+    /// container chooses it, since only he knows the container's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Lines of the `schemata` file.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub schemata: Vec<String>,

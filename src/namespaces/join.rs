@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::start::{ExecError, Start};
 use crate::apply::probe::probe;
-use crate::apply::{self, Io};
+use crate::apply::{self, Io, Running};
 use crate::config::Process;
 use crate::plan::{Record, join, join_needs};
 
@@ -28,7 +28,7 @@ use crate::plan::{Record, join, join_needs};
 /// - What goes wrong inside is an error here, not a text on its standard error and the code 1.
 ///
 /// # Errors
-/// As [`exec`](super::exec); also when the container does not run any more.
+/// As [`exec`](super::exec); also when the container does not run any more, or is paused.
 #[doc(alias = "ExecIn")]
 pub fn exec_in<S: AsRef<str>>(
     record: &Record,
@@ -41,6 +41,8 @@ pub fn exec_in<S: AsRef<str>>(
         let reason = "a process that joins a container executes no program on the way";
         return Err(ExecError::Command { reason });
     }
+    let running = Running::hold(record.clone());
+    running.and_then(|running| running.check_joinable()).map_err(ExecError::State)?;
     let mut process = process.unwrap_or(&record.planned.process).clone();
     if !args.is_empty() {
         process.args = args.iter().map(|arg| arg.as_ref().to_owned()).collect::<Vec<String>>();

@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use super::command::{Command, CreateCommand, SetupCommand};
 use super::pure::get_namespace_flags;
 use crate::apply::probe::{ProbeError, probe};
-use crate::apply::{self, ApplyError, Container, Io, StateDir, Stdio, WaitError};
+use crate::apply::{self, ApplyError, Container, Io, StateDir, StateError, Stdio, WaitError};
 use crate::config::{Config, EnvVar, Hook, Process};
 use crate::plan::{Plan, PlanError, needs, plan};
-use crate::types::{HostPath, NamespaceKind};
+use crate::types::NamespaceKind;
 
 /// Called once, when the container's program runs: with the container, whose pid it has and whose terminal it may take.
 ///
@@ -65,6 +65,8 @@ pub enum ExecError {
     /// The container was started, and could not be waited for or has left something behind; how its program ended is
     /// inside if it is known.
     Wait(WaitError),
+    /// The container cannot be joined.
+    State(StateError),
     /// The data path cannot be used.
     DataPath {
         /// The path.
@@ -89,6 +91,7 @@ impl fmt::Display for ExecError {
             }),
             Self::Start(error) => error.fmt(f),
             Self::Wait(error) => error.fmt(f),
+            Self::State(error) => error.fmt(f),
             Self::DataPath { path, reason } => write!(f, "data path {}: {reason}", path.display()),
             Self::Command { reason } => f.write_str(reason),
         }
@@ -120,7 +123,9 @@ pub fn exec<S: AsRef<str>>(config: &Config, args: &[S], start: Start<'_>) -> Res
     let Start { stdio, passed, data_path, create, setup, started } = start;
     let data_path = data_path.map(|path| absolute(&path)).transpose()?;
     let state = data_path.as_deref().map(state_dir).transpose()?;
-    if let Some(path) = data_path.as_deref().filter(|path| is_inside(path, &config.root.path)) {
+    if let (Some(path), Some(state)) = (&data_path, &state)
+        && state.is_inside(&config.root.path)
+    {
         let reason = "inside of the container's root, which could write to it".to_owned();
         return Err(refused(path, reason));
     }
@@ -202,17 +207,6 @@ fn hook(command: Command) -> Result<Hook, ExecError> {
 fn absolute(path: &Path) -> Result<PathBuf, ExecError> {
     let fail = |error: &io::Error| refused(path, error.to_string());
     std::path::absolute(path).map_err(|error| fail(&error))
-}
-
-/// Whether a directory, by whatever links, is below the root. Below the host's own root everything is: whoever gives a
-/// container that gives the state along.
-fn is_inside(path: &Path, root: &HostPath) -> bool {
-    let above = path.ancestors().find_map(|above| above.canonicalize().ok());
-    let root = Path::new(root.as_str()).canonicalize().ok();
-    match (above, root) {
-        (Some(above), Some(root)) => root != Path::new("/") && above.starts_with(root),
-        _ => false,
-    }
 }
 
 /// One container's directory in the directory above.

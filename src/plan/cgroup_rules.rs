@@ -1,10 +1,12 @@
-//! What holds of cgroups in every plan: limited before init goes on in them, and shown only after that.
+//! What holds of cgroups in every plan: limited before init goes on in them, and shown only after that; and of classes of
+//! service, which init is in before it is told that it may go on.
 
 use alloc::vec::Vec;
 
-use super::invariants::{Broken, Rule, fault, first, ordered};
-use super::model::Plan;
+use super::invariants::{Broken, Rule, fault, first, last, ordered};
+use super::model::{Actor, Plan};
 use super::op::{CgroupOp, NamespaceOp, Op, ProcessOp, SyncOp, Token};
+use super::resctrl_op::ResctrlOp;
 use crate::types::NamespaceKind;
 
 /// Checks [`Rule::CgroupOrder`].
@@ -33,7 +35,20 @@ pub(super) fn order(plan: &Plan) -> Vec<Broken> {
     let unshares =
         |op: &Op| matches!(op, Op::Namespace(NamespaceOp::Unshare { kind: NamespaceKind::Cgroup }));
     let waits = |op: &Op| matches!(op, Op::Sync(SyncOp::Await(Token::Placed)));
-    let holds = ordered(&plan.parent, limits, clones)
+    let is_stray = plan
+        .steps()
+        .any(|(id, step)| matches!(step.op, Op::Resctrl(_)) && id.actor != Actor::Parent);
+    let starts = |op: &Op| matches!(op, Op::Process(ProcessOp::Clone { .. }));
+    let makes = |op: &Op| matches!(op, Op::Resctrl(op) if !matches!(op, ResctrlOp::Assign { .. }));
+    let assigns = |op: &Op| matches!(op, Op::Resctrl(ResctrlOp::Assign { .. }));
+    let tells = |op: &Op| matches!(op, Op::Sync(SyncOp::Signal(Token::Placed | Token::Recorded)));
+    let classes_hold = !is_stray
+        && ordered(&plan.parent, makes, starts)
+        && ordered(&plan.parent, starts, assigns)
+        && first(&plan.parent, assigns)
+            .is_none_or(|at| last(&plan.parent, tells).is_some_and(|told| at < told));
+    let holds = classes_hold
+        && ordered(&plan.parent, limits, clones)
         && ordered(&plan.parent, scopes, limits)
         && ordered(&plan.init, enters, unshares)
         && (!has_scope || first(&plan.init, waits).is_some());

@@ -19,11 +19,20 @@ pub(super) struct Draft<'a> {
     pub(super) notes: Vec<Note>,
     /// Whether the container is only created: its program waits for the word.
     pub(super) is_held: bool,
+    /// Whether init waits for the word to run the program, which may bring another.
+    pub(super) is_prepared: bool,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn new(config: &'a Config, facts: &'a HostFacts) -> Self {
-        Self { config, facts, errors: Vec::new(), notes: Vec::new(), is_held: false }
+        Self {
+            config,
+            facts,
+            errors: Vec::new(),
+            notes: Vec::new(),
+            is_held: false,
+            is_prepared: false,
+        }
     }
 
     /// Records a refusal; the same one twice is recorded once.

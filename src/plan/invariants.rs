@@ -62,6 +62,8 @@ pub enum Rule {
     /// A container that waits for its start does so with rights or descriptors that its program does not have, or twice, or
     /// nobody is there who starts it.
     Held,
+    /// An init that waits for its program does so with memory or rights that the program does not have, or twice.
+    Prepared,
     /// A text cannot become a C string.
     Nul,
 }
@@ -80,7 +82,7 @@ impl core::error::Error for Broken {}
 /// # Errors
 /// All rules that are broken, in a fixed order.
 pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
-    let checks: [fn(&Plan) -> Vec<Broken>; 17] = [
+    let checks: [fn(&Plan) -> Vec<Broken>; 18] = [
         length,
         ending,
         topology,
@@ -97,6 +99,7 @@ pub fn invariants(plan: &Plan) -> Result<(), Vec<Broken>> {
         super::filter_rules::filter,
         super::minimal_init::rule,
         super::held::rule,
+        super::prepared::rule,
         super::text_rules::nul,
     ];
     let broken: Vec<_> = checks.iter().flat_map(|check| check(plan)).collect();

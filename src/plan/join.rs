@@ -14,6 +14,7 @@ use super::model::{Plan, Step, Topology};
 use super::namespaces::{self, place};
 use super::op::{MountOp, NamespaceOp, Op, ProcessOp, SyncOp, Token, UserOp};
 use super::record::Record;
+use super::resctrl;
 use super::seccomp::{self, Placed};
 use super::treatment::{self, Affinity};
 use super::{Actor, cgroup_entry, devices, privileges, whole};
@@ -54,7 +55,8 @@ pub fn join(process: &Process, record: &Record, facts: &HostFacts) -> Result<Pla
         maps: maps(&mut draft, record),
         affinity: treatment::affinity(&mut draft, process),
     };
-    let cgroups = cgroup_entry::of_running(&draft, &record.planned.cgroups);
+    let mut cgroups = cgroup_entry::of_running(&draft, &record.planned.cgroups);
+    resctrl::enter(&mut cgroups, &record.planned.classes);
     let filter = seccomp::plan(&mut draft);
     let init = init(&mut draft, process, &joining, &cgroups, &filter);
     let intermediate = intermediate(&mut draft, process, &joining);
@@ -149,7 +151,7 @@ fn parent(
         let open = |kind| step(Op::Namespace(NamespaceOp::OpenHeld { kind }), &place(kind));
         steps.extend(kinds.map(open));
     }
-    if process.apparmor_profile.is_some() || process.selinux_label.is_some() {
+    if process.is_labelled() {
         steps.push(step(Op::Process(ProcessOp::HoldProc), &everyone));
     }
     steps.extend(cgroups.before_clone);
@@ -233,7 +235,7 @@ fn init(
     }
     steps.extend(privileges::limits(draft, process));
     steps.extend(treatment::plan(draft, process));
-    let last = Last { maps: &joining.maps, proc_kept: true, filter, hooks: &[] };
+    let last = Last { maps: &joining.maps, filter, hooks: &[] };
     steps.extend(last::plan(draft, process, &last));
     steps
 }

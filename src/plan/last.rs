@@ -8,14 +8,12 @@ use super::idmap::IdMaps;
 use super::model::Step;
 use super::op::{Op, ProcessOp, SyncOp, Token};
 use super::seccomp::Placed;
-use super::{held, minimal_init, privileges, program};
+use super::{held, minimal_init, prepared, privileges, program};
 use crate::config::Process;
 
 /// What the end of a process's script depends on, beside the process.
 pub(super) struct Last<'a> {
     pub(super) maps: &'a IdMaps,
-    /// Whether `/proc` is a proc of the container's own.
-    pub(super) proc_kept: bool,
     pub(super) filter: &'a Placed,
     /// The `startContainer` hooks.
     pub(super) hooks: &'a [Step],
@@ -26,9 +24,9 @@ pub(super) struct Last<'a> {
 /// Programs of the container's that are run before its own are under its filter, too: an image that brings a hook's
 /// program would be without it otherwise.
 pub(super) fn plan(draft: &mut Draft<'_>, process: &Process, last: &Last<'_>) -> Vec<Step> {
-    let &Last { maps, proc_kept, filter, hooks } = last;
+    let &Last { maps, filter, hooks } = last;
     let user = privileges::user(draft, process);
-    let mut steps = privileges::labels(draft, process, proc_kept);
+    let mut steps = privileges::labels(draft, process);
     steps.extend(privileges::identity(draft, process, &user, maps, filter.needs_admin));
     steps.extend(process.parent_death_signal.map(privileges::death_signal));
     let mask = process.user.umask.unwrap_or(0o022);
@@ -40,6 +38,9 @@ pub(super) fn plan(draft: &mut Draft<'_>, process: &Process, last: &Last<'_>) ->
     steps.push(step(Op::Process(ProcessOp::Umask { mask }), &at("/process/user/umask")));
     steps.push(step(Op::Process(ProcessOp::CloseDescriptors), &everyone));
     steps.extend(minimal_init::plan(draft, process));
+    if draft.is_prepared {
+        steps.extend(prepared::wait());
+    }
     let path = process.cwd.clone();
     steps.push(step(Op::Process(ProcessOp::ChangeDirectory { path }), &at("/process/cwd")));
     let execute = program::execute(draft, process, &user);

@@ -45,10 +45,13 @@ mod namespaces;
 mod network;
 mod network_rules;
 mod op;
+mod prepared;
 mod privileges;
 mod program;
 mod record;
 mod render;
+mod resctrl;
+mod resctrl_op;
 mod root_entries;
 pub mod seccomp;
 mod slot_rules;
@@ -76,7 +79,9 @@ pub use op::{
     PrivilegeOp, ProcessOp, PropertyValue, RANDOM_DIGITS, Slot, StateOp, SyncOp, Token,
     UnitProperty, UserOp,
 };
+pub use prepared::{execution, plan_prepared};
 pub use record::{CgroupPaths, Planned, Record, RecordError, ScopeUnit, is_container_id};
+pub use resctrl_op::ResctrlOp;
 pub use update::{CgroupValues, Update, UpdateOp, UpdateStep, update, update_files, update_needs};
 
 use cgroups::Cgroups;
@@ -87,6 +92,7 @@ use last::Last;
 use mounts::Mounts;
 use namespaces::Namespaces;
 use network::Networks;
+use resctrl::Classes;
 use seccomp::Placed;
 
 use crate::config::{CgroupDriver, Config, MountKind};
@@ -138,12 +144,13 @@ pub fn plan_created(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<Plan
 }
 
 fn plan_draft(mut draft: Draft<'_>) -> Result<Plan, Vec<PlanError>> {
-    refuse_unsupported(&mut draft);
     ignored::plan(&mut draft);
     let namespaces = namespaces::plan(&mut draft);
     let maps = idmap::plan(&mut draft);
     let cgroups = cgroups::plan(&mut draft);
+    let classes = resctrl::plan(&mut draft);
     let mut mounts = mounts::plan(&mut draft, &maps);
+    let proc = proc_of_the_launcher(draft.config, &mounts);
     let mut trees = core::mem::take(&mut mounts.outside);
     trees.append(&mut mounts.mapped);
     let networks = network::plan(&mut draft);
@@ -157,9 +164,10 @@ fn plan_draft(mut draft: Draft<'_>) -> Result<Plan, Vec<PlanError>> {
         filter: &filter,
     };
     let init = init(&mut draft, &namespaces, &inside, mounts);
-    let record = record::steps(&draft, &maps, &cgroups);
+    let record = record::steps(&draft, &maps, &cgroups, &classes.directories);
     let start = if draft.is_held { held::start(&filter, &hooks) } else { Vec::new() };
-    let outer = Outside { maps: &maps, trees, cgroups, networks, hooks, filter, record };
+    let outer =
+        Outside { maps: &maps, proc, trees, cgroups, classes, networks, hooks, filter, record };
     let (parent, intermediate) = outside(&draft, &namespaces, outer);
     let intermediate = match namespaces.topology {
         Topology::Intermediate => intermediate,
@@ -211,22 +219,12 @@ pub fn needs(config: &Config) -> Needs {
             .as_ref()
             .is_some_and(|cgroup| matches!(cgroup.driver, CgroupDriver::Systemd { .. })),
         mounts: config.root.readonly_recursive
+            || config.intel_rdt.is_some()
             || mounts::binds_hosts_own(config)
             || config.mounts.iter().any(|mount| is_recursive(mount.set_recursive)),
         suid_dumpable: namespaces::joins_pid(config),
         accounts: named.then(|| config.root.path.clone()),
         paths: sources.chain([config.root.path.clone()]).collect(),
-    }
-}
-
-/// What the model has room for and this version does not carry out: refused, never dropped.
-fn refuse_unsupported(draft: &mut Draft<'_>) {
-    let config = draft.config;
-    let parts = [("/intelRdt", config.intel_rdt.is_some(), "Intel RDT")];
-    for (pointer, is_asked, what) in parts {
-        if is_asked {
-            draft.refuse(&at(pointer), Refusal::NotSupported { what });
-        }
     }
 }
 
@@ -242,6 +240,13 @@ fn resolver(facts: &HostFacts) -> Resolver {
     if facts.has(Feature::Openat2) { Resolver::Openat2 } else { Resolver::PartByPart }
 }
 
+/// A label is written through procfs: the launcher's, where the container mounts none of its own.
+fn proc_of_the_launcher(config: &Config, mounts: &Mounts) -> Option<Step> {
+    let process = config.process.as_ref()?;
+    let is_needed = process.is_labelled() && !devices::proc_is_kept(mounts);
+    is_needed.then(|| step(Op::Process(ProcessOp::HoldProc), &at("/process")))
+}
+
 /// What the rooms decided for init, beside its mounts.
 struct Inside<'a> {
     maps: &'a IdMaps,
@@ -254,8 +259,10 @@ struct Inside<'a> {
 /// What the rooms decided for the parent.
 struct Outside<'a> {
     maps: &'a IdMaps,
+    proc: Option<Step>,
     trees: Vec<Step>,
     cgroups: Cgroups,
+    classes: Classes,
     networks: Networks,
     hooks: Hooks,
     filter: Placed,
@@ -287,7 +294,6 @@ fn init(
     }
     steps.push(step(Op::Process(ProcessOp::NewSession), &at("/process")));
     steps.extend(privileges::oom_score(draft, process));
-    let proc_kept = devices::proc_is_kept(&mounts);
     steps.extend(mounts.sources);
     if maps.become_root {
         let op = UserOp::BecomeRoot { clear_groups: maps.setgroups_allowed };
@@ -312,7 +318,7 @@ fn init(
         networks.wait_in(&mut steps);
         steps.push(recorded());
     }
-    let last = Last { maps, proc_kept, filter: inside.filter, hooks: &hooks.start };
+    let last = Last { maps, filter: inside.filter, hooks: &hooks.start };
     steps.extend(last::plan(draft, process, &last));
     steps
 }
@@ -328,7 +334,7 @@ fn outside(
     namespaces: &Namespaces,
     outer: Outside<'_>,
 ) -> (Vec<Step>, Vec<Step>) {
-    let Outside { maps, trees, cgroups, networks, hooks, filter, record } = outer;
+    let Outside { maps, proc, trees, cgroups, classes, networks, hooks, filter, record } = outer;
     let everyone = at("/process");
     let sync = |op| step(Op::Sync(op), &everyone);
     let mut parent = Vec::from_iter(filter.connect.filter(|_| !draft.is_held));
@@ -336,8 +342,10 @@ fn outside(
     parent.push(step_undone(Op::State(StateOp::OpenJournal), &everyone, undo));
     parent.extend(draft.is_held.then(held::door));
     parent.extend(hooks.promise);
+    parent.extend(proc);
     parent.extend(trees);
     parent.extend(cgroups.before_clone);
+    parent.extend(classes.before_clone);
     parent.extend(hooks.before_clone);
     let kill = cgroups.kill.filter(|_| !draft.config.creates(NamespaceKind::Pid));
     let undo = kill.map_or(Undo::Nothing, |kill| Undo::by(Op::Cgroup(kill)));
@@ -359,6 +367,7 @@ fn outside(
         intermediate.push(sync(SyncOp::Signal(Token::InitPid)));
         parent.push(sync(SyncOp::Await(Token::InitPid)));
     }
+    parent.extend(classes.after_clone);
     parent.extend(cgroups.after_clone);
     if !maps.parent.is_empty() {
         parent.extend(maps.parent.iter().cloned());
@@ -374,6 +383,9 @@ fn outside(
     if draft.is_held {
         parent.extend(held::keep());
         return (parent, intermediate);
+    }
+    if draft.is_prepared {
+        parent.extend(prepared::hand_out());
     }
     parent.push(sync(SyncOp::Await(Token::Ready)));
     parent.extend(filter.hand_over);

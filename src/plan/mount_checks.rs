@@ -6,7 +6,7 @@ use super::draft::Draft;
 use super::error::Refusal;
 use crate::config::{Mount, MountKind};
 use crate::facts::PathFact;
-use crate::types::{HostPath, Pointer};
+use crate::types::{HostPath, NamespaceKind, Pointer};
 
 /// Files of `/proc` that tools replace to show a container its own limits; nothing here relies on them.
 const PROC_EXCEPTIONS: [&str; 11] = [
@@ -26,8 +26,14 @@ const PROC_EXCEPTIONS: [&str; 11] = [
 /// Nothing on `/` itself, and nothing inside `/proc` but what tools replace there.
 pub(super) fn target(draft: &mut Draft<'_>, mount: &Mount, origin: &Pointer) {
     let target = &mount.destination;
-    let is_proc_itself = target.as_str() == "/proc"
-        && matches!(&mount.kind, MountKind::Filesystem { fstype, .. } if fstype == "proc");
+    // An engine without privilege cannot mount the host's processes anew, and binds the host's own procfs.
+    let shares_pids = !draft.config.namespaces.contains_key(&NamespaceKind::Pid);
+    let is_procfs = match &mount.kind {
+        MountKind::Filesystem { fstype, .. } => fstype == "proc",
+        MountKind::Bind(bind) => shares_pids && bind.source.as_str() == "/proc",
+        MountKind::Cgroup => false,
+    };
+    let is_proc_itself = target.as_str() == "/proc" && is_procfs;
     let is_in_proc = target.parts().next() == Some("proc")
         && !is_proc_itself
         && !PROC_EXCEPTIONS.contains(&target.as_str());

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::bpf::Instruction;
 use super::hook_op::{HookKind, HookOp};
 use super::record::Planned;
+use super::resctrl_op::ResctrlOp;
 use super::seccomp::FilterInstruction;
 use crate::config::{Clock, Interface};
 use crate::types::{
@@ -40,6 +41,8 @@ pub enum Op {
     State(StateOp),
     /// Programs of the config's, at moments of the container's life.
     Hook(HookOp),
+    /// On groups of the resctrl file system.
+    Resctrl(ResctrlOp),
     /// Between actors.
     Sync(SyncOp),
     /// On ids.
@@ -805,6 +808,12 @@ pub enum Token {
     Created,
     /// Starter to init: run the program. The connection itself says so.
     Start,
+    /// Init to parent: everything is set up, and what is left waits for the program.
+    Prepared,
+    /// Parent to init: run the program. Another program than the plan's may come along, with its arguments, environment and
+    /// working directory, in memory that was shared at the clone for this alone; so may standard descriptors, by `SCM_RIGHTS`,
+    /// one a message.
+    Payload,
 }
 
 /// Operations between actors, over one socket pair.

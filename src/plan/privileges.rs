@@ -123,7 +123,7 @@ pub(super) fn oom_score(draft: &mut Draft<'_>, process: &Process) -> Option<Step
 
 /// The labels of the next `execve`. One file for both modules would take the label of either as that of whichever comes
 /// first.
-pub(super) fn labels(draft: &mut Draft<'_>, process: &Process, proc_kept: bool) -> Vec<Step> {
+pub(super) fn labels(draft: &mut Draft<'_>, process: &Process) -> Vec<Step> {
     let lsm = &draft.facts.lsm;
     let (apparmor, selinux) = (&process.apparmor_profile, &process.selinux_label);
     let own = if lsm.apparmor_attr { "attr/apparmor/exec" } else { "attr/exec" };
@@ -142,9 +142,6 @@ pub(super) fn labels(draft: &mut Draft<'_>, process: &Process, proc_kept: bool) 
         draft.check_nul(&origin, label);
         if !is_active {
             draft.refuse(&origin, Refusal::ModuleMissing { module: name });
-        } else if !proc_kept {
-            let reason = "a label needs a proc of the container's own on /proc";
-            draft.refuse(&origin, Refusal::Contradiction { reason });
         }
         let op = PrivilegeOp::ExecLabel { module, file: file.into(), label: label.clone() };
         steps.push(step(Op::Privilege(op), &origin));

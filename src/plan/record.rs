@@ -78,6 +78,9 @@ pub struct Planned {
     /// What its cgroups enforce.
     #[serde(default, skip_serializing_if = "is_default")]
     pub resources: Resources,
+    /// The groups of the resctrl file system that its processes are in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<HostPath>,
     /// Its system call filter, which those that join it get too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seccomp: Option<Seccomp>,
@@ -177,6 +180,9 @@ impl Record {
         if self.planned.cgroups.directories().any(|path| path.as_str().contains("/..")) {
             return wrong("/planned/cgroups", "directories without `..`");
         }
+        if self.planned.classes.iter().any(|path| path.as_str().contains("/..")) {
+            return wrong("/planned/classes", "directories without `..`");
+        }
         Ok(())
     }
 
@@ -268,7 +274,12 @@ impl fmt::Display for RecordError {
 impl core::error::Error for RecordError {}
 
 /// The parent's steps: the record is written, then init is told, which waits for it before it gives up its rights.
-pub(super) fn steps(draft: &Draft<'_>, maps: &IdMaps, cgroups: &Cgroups) -> Vec<Step> {
+pub(super) fn steps(
+    draft: &Draft<'_>,
+    maps: &IdMaps,
+    cgroups: &Cgroups,
+    classes: &[HostPath],
+) -> Vec<Step> {
     let config = draft.config;
     let Some(process) = &config.process else { return Vec::new() };
     let origin = at("/process");
@@ -281,6 +292,7 @@ pub(super) fn steps(draft: &Draft<'_>, maps: &IdMaps, cgroups: &Cgroups) -> Vec<
         cgroups: cgroups.own.clone(),
         scope: cgroups.scope.clone(),
         resources: config.cgroup.as_ref().map(|it| it.resources.clone()).unwrap_or_default(),
+        classes: classes.to_vec(),
         seccomp: config.seccomp.clone(),
         new_keyring: config.new_keyring,
         annotations: config.annotations.clone(),

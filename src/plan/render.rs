@@ -82,6 +82,7 @@ impl fmt::Display for Op {
             Self::Network(op) => op.fmt(f),
             Self::Process(op) => op.fmt(f),
             Self::Hook(op) => op.fmt(f),
+            Self::Resctrl(op) => op.fmt(f),
             Self::State(StateOp::OpenJournal) => f.write_str("open the journal"),
             Self::State(StateOp::CloseJournal) => f.write_str("remove the journal"),
             Self::State(StateOp::WriteRecord { .. }) => f.write_str("write the record"),
@@ -453,6 +454,8 @@ impl fmt::Display for Token {
             Self::Listener => "the filter's listener",
             Self::Created => "the container is created",
             Self::Start => "run the program",
+            Self::Prepared => "all is prepared but the program",
+            Self::Payload => "the program to run",
         })
     }
 }

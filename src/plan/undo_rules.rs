@@ -7,6 +7,7 @@ use super::hook_rules::runs;
 use super::invariants::{Broken, Rule};
 use super::model::{Plan, Step, Undo};
 use super::op::{CgroupOp, NetworkOp, Op, StateOp};
+use super::resctrl_op::ResctrlOp;
 
 /// Checks [`Rule::Undo`].
 pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
@@ -20,6 +21,7 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
                     | CgroupOp::ReturnFromLeaf { .. }
             ) | Op::Network(NetworkOp::RemoveLink { .. } | NetworkOp::ReturnLink { .. })
                 | Op::State(StateOp::CloseJournal | StateOp::RemoveRecord | StateOp::RemoveDoor)
+                | Op::Resctrl(ResctrlOp::RemoveGroup { .. })
         ) || runs(op, HookKind::Poststop)
     };
     let is_broken = |step: &Step| match (&step.op, &step.undo) {
@@ -27,6 +29,9 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
         (_, Undo::Op(undo)) if !only_undoes(undo) => true,
         (Op::Cgroup(CgroupOp::MakeDirectory { path, .. }), Undo::Op(undo)) => {
             !matches!(&**undo, Op::Cgroup(CgroupOp::RemoveDirectory { path: removed, .. }) if removed == path)
+        }
+        (Op::Resctrl(ResctrlOp::MakeGroup { directory: made }), Undo::Op(undo)) => {
+            !matches!(&**undo, Op::Resctrl(ResctrlOp::RemoveGroup { directory }) if directory == made)
         }
         (Op::Network(NetworkOp::MakeVeth { host, .. }), Undo::Op(undo)) => {
             !matches!(&**undo, Op::Network(NetworkOp::RemoveLink { host: removed }) if removed == host)
@@ -55,7 +60,8 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
             )
             | Op::Network(NetworkOp::MakeVeth { .. } | NetworkOp::MoveLink { .. })
             | Op::State(StateOp::WriteRecord { .. } | StateOp::OpenDoor)
-            | Op::Hook(HookOp::Promise),
+            | Op::Hook(HookOp::Promise)
+            | Op::Resctrl(ResctrlOp::MakeGroup { .. }),
             _,
         ) => true,
         _ => false,

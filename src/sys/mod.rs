@@ -14,6 +14,7 @@ pub(crate) mod fd;
 pub(crate) mod file;
 pub(crate) mod heap;
 pub(crate) mod host;
+pub(crate) mod late;
 pub(crate) mod mount;
 pub(crate) mod privilege;
 pub(crate) mod probe;

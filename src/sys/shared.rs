@@ -3,7 +3,7 @@
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
-use std::os::fd::AsFd;
+use std::fs::File;
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
@@ -20,9 +20,9 @@ impl LastWords {
         Mapping::new().map(Self)
     }
 
-    /// In a file of eight bytes at least, for one who has no part in the memory.
-    pub(crate) fn in_file(file: impl AsFd) -> Outcome<Self> {
-        Mapping::in_file(file).map(Self)
+    /// In the first word of a file in memory, for a child that executes another program in between.
+    pub(crate) fn in_file(file: &File) -> Outcome<Self> {
+        Mapping::of_file(file).map(Self)
     }
 
     /// Makes no call and allocates nothing.
@@ -86,11 +86,15 @@ impl<T: Shareable> Mapping<T> {
         Ok(Self(map.cast()))
     }
 
-    /// In a file of as many bytes at least, for one who has no part in the memory.
-    fn in_file(file: impl AsFd) -> Outcome<Self> {
+    /// The file is as long as the word, so that no access can be beyond its end.
+    fn of_file(file: &File) -> Outcome<Self> {
+        let length = u64::try_from(LENGTH.get()).unwrap_or(u64::MAX);
+        if !file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() >= length) {
+            return Err(Fault::new(Sysno::mmap, Errno::EINVAL));
+        }
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a mapping at an address of the kernel's choice replaces nothing of ours; the file is not made shorter, since
-        // only its maker's user can, in whose directory it is.
+        // only its maker's user can.
         let map = unsafe { mmap(None, LENGTH, access, MapFlags::MAP_SHARED, file, 0) };
         let map = map.map_err(|error| Fault::new(Sysno::mmap, Errno(error as i32)))?;
         Ok(Self(map.cast()))

@@ -92,6 +92,16 @@ fn engines_find_the_last_error_in_the_log_and_people_on_standard_error() {
     fails(&["--log", "/nowhere/log", "state", "x"], "--log /nowhere/log: ");
 }
 
+/// Engines of ordinary users call a runtime as root of a user namespace.
+#[test]
+fn root_of_a_user_namespace_is_an_ordinary_user() {
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", env!("CARGO_BIN_EXE_nsplan"), "delete", "nobody"]);
+    let output = command.env("XDG_RUNTIME_DIR", "/nowhere").output().expect("unshare");
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(err.contains("state is looked for in /nowhere/nsplan"), "{err}");
+}
+
 #[test]
 fn the_version_is_three_lines_as_engines_parse_them() {
     let output = nsplan(&["--root", "/nowhere", "--version"]);

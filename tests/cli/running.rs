@@ -83,6 +83,24 @@ fn exit_codes_are_the_programs_own_or_those_of_a_shell() {
     }
 }
 
+/// Waits until the first process of a container runs that program.
+#[track_caller]
+fn wait_for_program(launcher: &Child, name: &str) {
+    let id = launcher.id();
+    let runs = || {
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;
+        let comm = format!("/proc/{}/comm", children.split_whitespace().next()?);
+        (std::fs::read_to_string(comm).ok()?.trim() == name).then_some(())
+    };
+    for _ in 0..4000 {
+        if runs().is_some() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    panic!("{name} does not run");
+}
+
 #[test]
 fn a_signal_ends_what_does_not_mind_it_and_reaches_what_does() {
     let state = State::new("signals");
@@ -91,6 +109,8 @@ fn a_signal_ends_what_does_not_mind_it_and_reaches_what_does() {
     }
     for (name, code) in [("-TERM", 143), ("-INT", 130)] {
         let mut child = state.started(&["do", "sh", "-c", "echo ready; exec sleep 20"]);
+        // Some shells have a handler of their own, up to the `execve`.
+        wait_for_program(&child, "sleep");
         signal(&child, name);
         assert_eq!(child.wait().expect("its end").code(), Some(code));
     }

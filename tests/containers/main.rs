@@ -5,6 +5,7 @@
     reason = "tests: helpers may fail, a skip is printed"
 )]
 
+mod classes;
 mod exit_codes;
 mod failures;
 mod filters;

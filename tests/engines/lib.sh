@@ -74,8 +74,8 @@ ends() {
 piped() { echo words | "$@"; }
 # in_terminal COMMAND...: with a terminal for its standard streams; functions and plain variables are exported to it.
 in_terminal() {
-  export -f "$1" "$engine_command"
-  export scratch runtime root
+  export -f "$1" $engine_command
+  export scratch runtime root user
   script -qec "bash -c '$*'" /dev/null < <(sleep 5)
 }
 # until_true COMMAND...: tries for five seconds.

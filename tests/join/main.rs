@@ -344,6 +344,11 @@ fn what_runs_is_listed_paused_told_and_gone_at_its_end() {
     if is_root() {
         scene.text(&["pause", "verbs"]);
         assert_eq!(state(&scene)["status"], "paused");
+        // Who joined it would stop as well, and its launcher wait for ever.
+        let output = scene.output(&["exec", "verbs", "true"]);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(125), "{error}");
+        assert!(error.contains("verbs: paused"), "{error}");
         scene.text(&["resume", "verbs"]);
         assert_eq!(state(&scene)["status"], "running");
     }

@@ -7,6 +7,7 @@ mod failures;
 mod killed;
 mod life;
 mod rootless;
+mod sentences;
 mod stage;
 mod terminal;
 

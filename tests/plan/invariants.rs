@@ -4,7 +4,7 @@ use nsplan::config::Config;
 use nsplan::facts::HostFacts;
 use nsplan::plan::{
     CgroupOp, HookKind, HookOp, MountOp, NamespaceOp, Op, Plan, PrivilegeOp, ProcessOp, Rule, Slot,
-    StateOp, SyncOp, Token, Undo, invariants, plan,
+    StateOp, SyncOp, Token, Undo, invariants, plan, plan_prepared,
 };
 use nsplan::types::{CloneFlags, HostPath, NamespaceKind};
 
@@ -139,6 +139,43 @@ fn an_init_that_stays_with_too_much() {
         let broken = invariants(&plan).expect_err(what);
         assert!(broken.iter().any(|found| found.rule == Rule::MinimalInit), "{what}: {broken:?}");
     }
+}
+
+#[test]
+fn an_init_that_waits_for_its_program_with_too_much() {
+    let waits = |op: &Op| *op == Op::Sync(SyncOp::Await(Token::Payload));
+    // The launcher's memory, for as long as it waits.
+    check(Rule::Prepared, |plan| {
+        let at = plan.init.len() - 2;
+        let mut step = plan.init[at].clone();
+        step.op = Op::Sync(SyncOp::Await(Token::Payload));
+        plan.init.insert(at, step);
+    });
+    let root = HostPath::new("/srv/root").unwrap();
+    let mut config = Config::sandbox(root, vec!["sh".into()], false);
+    config.process.as_mut().unwrap().parent_death_signal = None;
+    let sound = plan_prepared(&config, &HostFacts::example()).expect("the example host can");
+    assert_eq!(invariants(&sound), Ok(()));
+    let at = find(&sound, waits);
+    type Late = (&'static str, fn(&Op) -> bool);
+    let earlier: [Late; 3] = [
+        ("rights", |op| matches!(op, Op::Privilege(PrivilegeOp::SetCapabilities { .. }))),
+        ("descriptors", |op| matches!(op, Op::Process(ProcessOp::CloseDescriptors))),
+        ("names", |op| matches!(op, Op::Namespace(NamespaceOp::SetHostname { .. }))),
+    ];
+    for (what, late) in earlier {
+        let mut plan = sound.clone();
+        let late = find(&plan, late);
+        let step = plan.init.remove(late);
+        plan.init.insert(at, step);
+        let broken = invariants(&plan).expect_err(what);
+        assert!(broken.iter().any(|found| found.rule == Rule::Prepared), "{what}: {broken:?}");
+    }
+    let mut twice = sound;
+    let step = twice.init[at].clone();
+    twice.init.insert(at, step);
+    let broken = invariants(&twice).expect_err("two words");
+    assert!(broken.iter().any(|found| found.rule == Rule::Prepared), "{broken:?}");
 }
 
 #[test]

@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use nsplan::apply::{Cause, Stdio};
 use nsplan::config::{
     Cgroup, CgroupBase, CgroupDriver, CgroupPath, Config, Limit, NamespaceSource, PathComponent,
-    Resources,
+    Resources, Seccomp, SeccompAction, SeccompRule,
 };
 use nsplan::namespaces::{Command, ExecError, Start, default_create_command, exec};
 use nsplan::types::{HostPath, IdMap, IdMapping, NamespaceKind, Resource, Rlimit, Signal};
 
 use crate::support::{Scratch, is_root, rootfs, shell, skip};
 
-pub(crate) const ALL: [(&str, fn()); 16] = [
+pub(crate) const ALL: [(&str, fn()); 17] = [
     (
         "an_init_of_ones_own_becomes_the_program_and_its_code_comes_back",
         an_init_of_ones_own_becomes_the_program_and_its_code_comes_back,
@@ -53,6 +53,10 @@ pub(crate) const ALL: [(&str, fn()); 16] = [
         trap_24_init_is_no_path_and_its_file_cannot_be_written_to,
     ),
     ("a_user_and_an_environment_can_be_had_alone", a_user_and_an_environment_can_be_had_alone),
+    (
+        "an_init_of_ones_own_installs_the_filter_and_can_fail_below_it",
+        an_init_of_ones_own_installs_the_filter_and_can_fail_below_it,
+    ),
     (
         "who_has_joined_by_itself_becomes_the_program_as_planned",
         who_has_joined_by_itself_becomes_the_program_as_planned,
@@ -261,7 +265,9 @@ fn an_init_that_is_not_there_is_an_error() {
     let root = rootfs("reexec-none");
     let missing = HostPath::new("/no/such/init").unwrap();
     let no_program = root.host_path().child("etc/passwd");
-    for (program, says) in [(missing, "ENOENT"), (no_program, "EACCES")] {
+    // Of an ordinary user it is a copy that is executed.
+    let not_executed = if is_root() { "EACCES" } else { "ENOEXEC" };
+    for (program, says) in [(missing, "ENOENT"), (no_program, not_executed)] {
         let create = |config: &Config, data_path: Option<&Path>, args: &[String]| {
             let mut command = default_create_command(config, data_path, args);
             command.program.program = Some(program);
@@ -303,7 +309,8 @@ fn trap_24_init_is_no_path_and_its_file_cannot_be_written_to() {
     let mut child = command.stdout(Piped::piped()).spawn().unwrap();
     crate::support::wait_for(|| {
         let runs = fs::read_link(format!("/proc/{}/exe", child.id())).ok()?;
-        runs.ends_with("reexec").then_some(())
+        // Not this program, which the child is before it is the shell.
+        (runs == scratch.path().join("reexec")).then_some(())
     });
     fs::rename(scratch.path().join("reexec"), scratch.path().join("moved")).unwrap();
     let mut impostor = fs::File::create(scratch.path().join("reexec")).unwrap();
@@ -333,6 +340,37 @@ fn a_user_and_an_environment_can_be_had_alone() {
     assert!(seen.contains("Uid:\t1234\t1234\t1234\t1234"), "{seen}");
     assert!(seen.contains("Gid:\t2345\t2345\t2345\t2345"), "{seen}");
     assert!(seen.contains("Groups:\t7 8"), "{seen}");
+}
+
+fn an_init_of_ones_own_installs_the_filter_and_can_fail_below_it() {
+    let root = rootfs("reexec-filter");
+    let denied = |names: &[&str], action| {
+        let rule = SeccompRule {
+            names: names.iter().map(|&name| name.into()).collect(),
+            action,
+            args: Vec::new(),
+        };
+        Seccomp {
+            default_action: SeccompAction::Allow,
+            architectures: Vec::new(),
+            flags: Vec::new(),
+            listener_path: None,
+            listener_metadata: None,
+            rules: vec![rule],
+        }
+    };
+    let mut config = shell(&root, "mkdir /tmp/x && echo made; grep Seccomp: /proc/self/status");
+    config.seccomp = Some(denied(&["mkdir", "mkdirat"], SeccompAction::Errno(1)));
+    let (code, seen) = run(&config, "init").unwrap();
+    assert!(code == 0 && seen.contains("not permitted") && seen.contains("Seccomp:\t2"), "{seen}");
+    assert!(!seen.contains("made"), "{seen}");
+    // It cannot say that there is no such program, and not even end by a call; yet the parent knows.
+    config.process.as_mut().unwrap().args = vec!["no-such-program".into()];
+    let calls = ["sendmsg", "sendto", "write", "exit", "exit_group"];
+    config.seccomp = Some(denied(&calls, SeccompAction::KillProcess));
+    let error = failure(&config, "init");
+    assert_eq!(error.exit_code(), Some(127), "{error}");
+    assert!(error.to_string().contains("execve: ENOENT"), "{error}");
 }
 
 fn who_has_joined_by_itself_becomes_the_program_as_planned() {

@@ -211,6 +211,32 @@ fn a_path_that_climbs_stays_below_the_root() {
     }
 }
 
+#[test]
+fn a_state_directory_inside_of_the_root_is_refused() {
+    if !is_root() {
+        return;
+    }
+    let bundle = Bundle::new("minimal");
+    let root = bundle.path().to_str().unwrap();
+    let before = listing(&bundle);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nsplan"));
+    command.args([
+        "--root",
+        &format!("{root}/tmp/state"),
+        "run",
+        "--bundle",
+        root,
+        "one",
+        "--",
+        "true",
+    ]);
+    let output = command.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(125), "{error}");
+    assert!(error.contains("inside of the container's root"), "{error}");
+    assert_eq!(listing(&bundle), before);
+}
+
 /// Puts something in the place of a file of the bundle's: by a shell, `$1` is the place.
 fn put(bundle: &Bundle, file: &str, how: &str) {
     let script = format!("rm -rf \"$1\"; {how}");

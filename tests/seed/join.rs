@@ -5,8 +5,9 @@ use std::io::Read as _;
 
 use nsplan::apply::{ExitStatus, Io, Running, Stdio, probe, spawn};
 use nsplan::config::{Config, EnvVar, NamespaceSource, Process};
+use nsplan::facts::LsmFacts;
 use nsplan::namespaces::{ExecError, Start, exec, exec_in};
-use nsplan::plan::{Record, join, join_needs};
+use nsplan::plan::{Op, PrivilegeOp, ProcessOp, Record, Refusal, Step, join, join_needs};
 use nsplan::types::{NamespaceKind, Signal};
 
 use crate::exec::{range_of, template};
@@ -198,6 +199,35 @@ fn a_joined_process_has_the_maps_and_limits_of_the_first() {
         let first = of("1");
         assert!(first.contains("100000") && first.contains("1025"), "{first}");
         assert_eq!(of("self"), first);
+    });
+}
+
+#[test]
+fn a_joined_process_gets_its_label_where_somebody_enforces_it() {
+    if !is_root() {
+        return;
+    }
+    beside_a_sleeper(|record| {
+        let label = Some("docker-default".to_owned());
+        let process = Process { apparmor_profile: label, ..record.planned.process.clone() };
+        let mut facts = probe::probe(&join_needs(&process, record)).unwrap();
+        facts.lsm = LsmFacts { apparmor: false, ..facts.lsm };
+        let errors = join(&process, record, &facts).unwrap_err();
+        assert_eq!(errors[0].refusal, Refusal::ModuleMissing { module: "AppArmor" });
+        facts.lsm.apparmor = true;
+        let plan = join(&process, record, &facts).unwrap();
+        // Into a procfs that the launcher has held since before anything was joined.
+        let held = |step: &Step| step.op == Op::Process(ProcessOp::HoldProc);
+        let clone = |step: &Step| matches!(step.op, Op::Process(ProcessOp::Clone { .. }));
+        assert!(
+            plan.parent.iter().position(held).unwrap()
+                < plan.parent.iter().position(clone).unwrap()
+        );
+        let labels = |step: &Step| match &step.op {
+            Op::Privilege(PrivilegeOp::ExecLabel { label, .. }) => Some(label.clone()),
+            _ => None,
+        };
+        assert_eq!(plan.init.iter().find_map(labels).as_deref(), Some("docker-default"));
     });
 }
 

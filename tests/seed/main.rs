@@ -8,6 +8,7 @@
 mod exec;
 mod join;
 mod pure;
+mod setup;
 mod steps;
 #[path = "../containers/support.rs"]
 #[allow(dead_code, reason = "other test programs use the rest")]

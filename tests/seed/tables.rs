@@ -69,6 +69,41 @@ fn every_row_names_a_test_or_says_why_there_is_none() {
     }
 }
 
+/// Every key of a document, however deep; of maps whose keys are names of something else, none.
+fn keys(value: &serde_json::Value, found: &mut BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(members) => {
+            for (key, value) in members {
+                found.insert(key.clone());
+                if !matches!(key.as_str(), "system_properties") {
+                    keys(value, found);
+                }
+            }
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| keys(item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_key_of_every_sample_is_on_the_page() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = BTreeSet::new();
+    let mut samples = 0;
+    for folder in fs::read_dir(top.join("tests/configs/libcontainer")).unwrap().flatten() {
+        for file in fs::read_dir(folder.path()).unwrap().flatten() {
+            let text = fs::read(file.path()).unwrap();
+            keys(&serde_json::from_slice(&text).unwrap(), &mut found);
+            samples += 1;
+        }
+    }
+    assert_eq!(samples, 35);
+    let page = fs::read_to_string(top.join("docs/seed.md")).unwrap();
+    let words: BTreeSet<_> = page.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let missing: Vec<_> = found.iter().filter(|key| !words.contains(key.as_str())).collect();
+    assert_eq!(missing, [] as [&str; 0], "keys that docs/seed.md does not have");
+}
+
 #[test]
 fn every_exported_item_of_the_original_is_found_by_its_name() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -133,7 +133,7 @@ impl Table {
             Op::Sync(_) => Vec::new(),
             Op::User(op) => user(op),
             // The samples have none.
-            Op::Hook(_) => one("not in the table"),
+            Op::Hook(_) | Op::Resctrl(_) => one("not in the table"),
             op => self.inside(op),
         }
     }
@@ -340,6 +340,8 @@ fn tell(token: Token) -> String {
         Token::HooksRun => "tell 10".into(),
         Token::Created => "tell 11".into(),
         Token::Start => "tell 12".into(),
+        Token::Prepared => "tell 13".into(),
+        Token::Payload => "tell 14".into(),
     }
 }
 

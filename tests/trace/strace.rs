@@ -18,6 +18,8 @@ pub(crate) enum Answer {
     Failed(String),
     /// The process ended in it.
     Never,
+    /// It did nothing and is made once more: by the kernel itself, where a lock was taken for example.
+    Again,
 }
 
 impl Call {
@@ -62,7 +64,7 @@ pub(crate) fn parse(trace: &str) -> Result<Vec<Call>, String> {
             calls.push(Some(call(pid, rest).ok_or_else(fail)?));
         }
     }
-    Ok(calls.into_iter().flatten().collect())
+    Ok(calls.into_iter().flatten().filter(|call| call.answer != Answer::Again).collect())
 }
 
 fn unfinished(pid: u32, begun: &str) -> Option<Call> {
@@ -78,6 +80,7 @@ fn call(pid: u32, text: &str) -> Option<Call> {
     let answer = after.trim_start().strip_prefix('=')?.trim_start();
     let mut words = answer.split_whitespace();
     let answer = match words.next()? {
+        "?" if words.next().is_some_and(|why| why.starts_with("ERESTART")) => Answer::Again,
         "?" => Answer::Never,
         "-1" => Answer::Failed(words.next()?.to_owned()),
         word => Answer::Done(match word.strip_prefix("0x") {
@@ -216,6 +219,9 @@ mod tests {
         assert_eq!(one("7 setsid()             = 12").args, [""; 0]);
         assert_eq!(one("7 umask(022) = 000").answer, Answer::Done(0));
         assert_eq!(one("7 exit_group(0) = ?").answer, Answer::Never);
+        let again =
+            "7 write(3, \"1\", 1) = ? ERESTARTNOINTR (To be restarted)\n7 write(3, \"1\", 1) = 1";
+        assert_eq!(parse(again).unwrap().len(), 1);
         assert!(parse("no number here").is_err() && parse("7 half a line").is_err());
     }
 

@@ -112,7 +112,7 @@ pack_base() {
     case $kind in
       # Without symbols: all of it is copied at every boot.
       test | unit) strip -o "$work/vm/tests/$name" "$path" ;;
-      tool) cp "$path" "$work/vm/tool" ;;
+      tool) strip -o "$work/vm/tool" "$path" ;;
       # Tests know the program by the path that cargo built it at; people and cases by its name.
       bin) mkdir -p "$work$(dirname "$path")" && strip -o "$work$path" "$path" && ln -s "$path" "$work/usr/bin/$name" ;;
     esac

@@ -1,13 +1,13 @@
 //! Finds or makes the configuration of a container, and adds what the command line says of its process.
 
 use std::collections::BTreeMap;
-use std::os::fd::AsFd as _;
 
 use super::super::args::{ContainerId, Given};
 use super::super::bundle::{absolute, read_container};
 use super::super::options::OptId;
 use super::super::report::{EXIT_OWN, Failure, Problem, Sources};
 use super::super::sandbox::{root_path, set_variable, user};
+use super::super::surroundings::{environment, window};
 use super::args::refuse_beside;
 use super::template::template;
 use crate::config::{Config, ConsoleSize, Origin, Process, to_libcontainer};
@@ -26,13 +26,10 @@ pub(super) struct Around {
 
 /// Asks who calls.
 pub(super) fn around() -> Result<Around, Failure> {
-    let env: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+    let env = environment();
     let data = env.get("data_path").map_or(".", String::as_str);
     let data = absolute(if data.is_empty() { "." } else { data })?;
-    let window = crate::apply::window_size(std::io::stdin().as_fd());
-    Ok(Around { cwd: absolute(".")?, data, env, window })
+    Ok(Around { cwd: absolute(".")?, data, env, window: window() })
 }
 
 impl Around {

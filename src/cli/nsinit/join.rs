@@ -2,7 +2,7 @@
 
 use super::super::args::Given;
 use super::super::attend::attend;
-use super::super::exec::{creates_user_namespace, plan_join};
+use super::super::exec::{creates_user_namespace, joinable, plan_join};
 use super::super::report::{Failure, Problem, Sources};
 use super::super::run::{Attempt, failed, is_exposed, seal};
 use super::super::signals::Signals;
@@ -23,6 +23,7 @@ pub(super) fn join(
     around: &Around,
     explain: &dyn Fn(&Plan),
 ) -> Result<u8, Failure> {
+    joinable(running, "`nsinit unpause` lets it go on")?;
     let record = running.record();
     let mut process = record.planned.process.clone();
     (process.terminal, process.init) = (false, false);

@@ -77,6 +77,7 @@ pub(super) fn intel_rdt(door: &mut Door<'_>, fields: &mut Fields<'_>, config: &m
     }
     config.intel_rdt = Some(IntelRdt {
         clos_id: clos_id.map(owned),
+        group: None,
         schemata: fields.texts(door, "schemata").into_iter().map(owned).collect(),
         l3_cache_schema: fields.text(door, "l3CacheSchema").map(owned),
         mem_bw_schema: bandwidth.map(owned),
