@@ -6,10 +6,11 @@ use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::net::UnixListener;
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::bundle::Bundle;
-use crate::stage::Life;
+use crate::stage::{Life, ended};
 use crate::support::is_root;
 
 fn terminal(name: &str) -> Life {
@@ -88,6 +89,12 @@ fn a_pidfd_is_sent_of_what_is_created_and_of_what_joins_it() {
     assert_eq!(name, "setns");
     let pids = life.done(&["ps", "--format", "json", &life.id]);
     assert!(pids.contains(&pid_of(&joined)), "{pids}");
+    // The first process of a pid namespace ends after all others were waited for.
+    life.done(&["kill", &life.id, "KILL"]);
+    assert_eq!(ended(Pid::from_raw(pid_of(&joined).parse().unwrap())), 137);
+    assert_eq!(ended(Pid::from_raw(pid_of(&pidfd).parse().unwrap())), 137);
+    life.done(&["delete", &life.id]);
+    life.is_gone();
 }
 
 fn received(stream: &std::os::unix::net::UnixStream) -> (File, String) {
