@@ -6,7 +6,7 @@ use std::path::Path;
 use super::args::{ContainerId, Given, Request};
 use super::attend::attend;
 use super::bundle::{absolute, refused};
-use super::life::{ConsoleSocket, announce};
+use super::life::Receivers;
 use super::report::{Failure, Problem, Sources};
 use super::run::{Attempt, failed, is_exposed, seal, state_root};
 use super::sandbox::{Surroundings, joining};
@@ -37,6 +37,8 @@ pub struct Exec {
     pub pid_file: Option<String>,
     /// Where the master of its terminal is sent.
     pub console_socket: Option<String>,
+    /// Where a pidfd of it is sent.
+    pub pidfd_socket: Option<String>,
     /// How many descriptors from 3 on are passed to it.
     pub preserve_fds: u16,
 }
@@ -65,12 +67,13 @@ pub fn exec(request: &Request, exec: &Exec, explain: &dyn Fn(&Plan)) -> Result<u
         .map_err(|errno| Failure::from(Problem::new(format!("signalfd = {errno}"))))?;
     let io = Io { passed: passed(exec.preserve_fds)?, ..Io::default() };
     let attempt = Attempt { plan: &plan, program: process.args.first(), sources: &sources };
-    let console = match &exec.console_socket {
-        Some(path) if process.terminal => Some(ConsoleSocket::connect(path)?),
-        _ => None,
-    };
+    let receivers = Receivers::connect(
+        exec.console_socket.as_deref().filter(|_| process.terminal),
+        exec.pidfd_socket.as_deref(),
+        "setns",
+    )?;
     let mut joined = spawn(&plan, io).map_err(|error| failed(&attempt, &error))?;
-    announce(&mut joined, console, exec.pid_file.as_deref())?;
+    receivers.announce(&mut joined, exec.pid_file.as_deref())?;
     if exec.detach {
         return Ok(0);
     }

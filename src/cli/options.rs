@@ -129,6 +129,7 @@ options! {
     CALLER "Caller" {
         PidFile "pid-file" _ FILE, "Write the command's process number, as the host sees it, to FILE.";
         ConsoleSocket "console-socket" _ FILE, "Send the terminal's master to the socket FILE, instead of copying the terminal.";
+        PidfdSocket "pidfd-socket" _ FILE, "Send a pidfd of the process to the socket FILE.";
         PreserveFds "preserve-fds" _ N, "Pass on N descriptors beside the standard ones: 3, 4, 5…";
     }
     /// Who waits for a container.

@@ -13,7 +13,7 @@ use super::delete::delete;
 use super::events::watch;
 use super::exec::{exec, passed};
 use super::help::{help, runtime_version};
-use super::life::{self, Life, live};
+use super::life::{self, Life, Receivers, live};
 use super::log::Log;
 use super::man::man;
 use super::report::{EXIT_NOT_FOUND, EXIT_OWN, Failure, Problem, Sources};
@@ -116,12 +116,16 @@ pub(super) struct Job<'a> {
     pub(super) passed: u16,
     /// Where the number of its first process is written.
     pub(super) pid_file: Option<&'a str>,
+    /// Who gets descriptors of it.
+    pub(super) receivers: Receivers,
 }
 
 impl<'a> Job<'a> {
     /// One that nobody else has to do with.
-    pub(super) const fn new(config: &'a Config, sources: &'a Sources, id: ContainerId) -> Self {
-        Self { config, sources, id, timeout: None, bundle: None, passed: 0, pid_file: None }
+    pub(super) fn new(config: &'a Config, sources: &'a Sources, id: ContainerId) -> Self {
+        let receivers = Receivers::default();
+        let (timeout, bundle, pid_file) = (None, None, None);
+        Self { config, sources, id, timeout, bundle, passed: 0, pid_file, receivers }
     }
 }
 
@@ -149,7 +153,7 @@ pub(super) fn start(root: &HostPath, explain: &dyn Fn(&Plan), job: Job<'_>) -> R
         let program = job.config.process.as_ref().and_then(|process| process.args.first());
         failed(&Attempt { plan: &plan, program, sources: job.sources }, &error)
     })?;
-    life::announce(&mut container, None, job.pid_file)?;
+    job.receivers.announce(&mut container, job.pid_file)?;
     attend(container, &signals, job.timeout)
 }
 

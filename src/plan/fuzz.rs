@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{Plan, invariants, needs, plan, plan_created};
+use super::{Plan, StartScript, invariants, needs, plan, plan_created};
 use crate::config::{
     BindSource, Cgroup, CgroupBase, CgroupDriver, CgroupPath, Config, DeviceRule, Limit, Memory,
     Mount, MountKind, NamespaceSource, PathComponent, Resources, RootSwitch, UserSpec,
@@ -240,5 +240,7 @@ pub fn plan_json(data: &[u8]) {
     {
         let again = Plan::from_json(&plan.to_json());
         assert_eq!(again.as_ref(), Ok(&plan));
+        let script = StartScript::of(&plan);
+        assert_eq!(StartScript::from_json(&script.to_json()), Some(script));
     }
 }

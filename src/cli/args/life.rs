@@ -26,6 +26,7 @@ fn asked(given: &mut Vec<Given>, mut words: Vec<String>) -> Result<Create, Failu
         command: words,
         pid_file: take(given, OptId::PidFile),
         console_socket: take(given, OptId::ConsoleSocket),
+        pidfd_socket: take(given, OptId::PidfdSocket),
         preserve_fds: preserve_fds(given)?,
         no_pivot: take_switch(given, OptId::NoPivot),
         no_new_keyring: take_switch(given, OptId::NoNewKeyring),

@@ -18,6 +18,7 @@ use crate::types::Signal;
 pub(super) fn exec(mut given: Vec<Given>, mut words: Vec<String>) -> Result<Action, Failure> {
     let pid_file = take(&mut given, OptId::PidFile);
     let console_socket = take(&mut given, OptId::ConsoleSocket);
+    let pidfd_socket = take(&mut given, OptId::PidfdSocket);
     let process = take(&mut given, OptId::ProcessFile);
     let preserve_fds = preserve_fds(&mut given)?;
     let detach = take_switch(&mut given, OptId::Detach);
@@ -43,6 +44,7 @@ pub(super) fn exec(mut given: Vec<Given>, mut words: Vec<String>) -> Result<Acti
         detach,
         pid_file,
         console_socket,
+        pidfd_socket,
         preserve_fds,
     }))
 }

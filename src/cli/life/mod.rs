@@ -3,11 +3,11 @@
 //! # References
 //! OCI runtime-spec, `runtime.md`, "Lifecycle".
 
-mod console;
 mod listen;
 mod pid_file;
+mod receivers;
+mod socket;
 
-use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use super::args::{ContainerId, Request};
@@ -15,13 +15,12 @@ use super::bundle::{Owner, absolute, read_bundle};
 use super::report::{EXIT_NOT_FOUND, EXIT_OWN, Failure, Problem, Sources};
 use super::run::{Attempt, Job, failed, is_exposed, plan_with, seal, state_root};
 use super::{exec, run, state};
-use crate::apply::{self, Container, Io, StartError, StateDir, StateError, spawn};
+use crate::apply::{self, Io, StartError, StateDir, StateError, spawn};
 use crate::config::{Config, RootSwitch};
 use crate::plan::{Plan, plan_created};
-use crate::types::{HostPath, NamespaceKind, Signal};
+use crate::types::{HostPath, NamespaceKind};
 
-pub use console::ConsoleSocket;
-pub(super) use pid_file::write_pid;
+pub(super) use receivers::Receivers;
 
 /// A step in a container's life.
 #[derive(Debug)]
@@ -52,6 +51,8 @@ pub struct Create {
     pub pid_file: Option<String>,
     /// Where the master of its terminal is sent.
     pub console_socket: Option<String>,
+    /// Where a pidfd of its first process is sent.
+    pub pidfd_socket: Option<String>,
     /// How many descriptors from 3 on are passed to it.
     pub preserve_fds: u16,
     /// Whether the root is moved instead of pivoted.
@@ -94,6 +95,7 @@ fn attended(request: &Request, asked: &Create, explain: &dyn Fn(&Plan)) -> Resul
         bundle: Some(absolute(&asked.bundle)?),
         passed,
         pid_file: asked.pid_file.as_deref(),
+        receivers: Receivers::connect(None, asked.pidfd_socket.as_deref(), "standard")?,
         ..Job::new(&config, &sources, asked.id.clone())
     };
     run::start(&state_root(request)?, explain, job)
@@ -118,7 +120,7 @@ fn create(request: &Request, asked: &Create, explain: &dyn Fn(&Plan)) -> Result<
     if is_exposed(config.creates(NamespaceKind::User), &config.uid_mappings) {
         seal()?;
     }
-    let console = console(&config, asked.console_socket.as_deref())?;
+    let receivers = receivers(&config, asked)?;
     let plan = plan_with(&config, &sources, plan_created)?;
     explain(&plan);
     let root = state_root(request)?;
@@ -134,50 +136,26 @@ fn create(request: &Request, asked: &Create, explain: &dyn Fn(&Plan)) -> Result<
         let program = config.process.as_ref().and_then(|process| process.args.first());
         failed(&Attempt { plan: &plan, program, sources: &sources }, &error)
     })?;
-    announce(&mut container, console, asked.pid_file.as_deref())?;
+    receivers.announce(&mut container, asked.pid_file.as_deref())?;
     Ok(0)
 }
 
-/// A terminal needs somebody to go to, and is looked for before anything is made.
-fn console(config: &Config, socket: Option<&str>) -> Result<Option<ConsoleSocket>, Failure> {
+/// A terminal needs somebody to go to, who is looked for before anything is made.
+fn receivers(config: &Config, asked: &Create) -> Result<Receivers, Failure> {
     let wants = config.process.as_ref().is_some_and(|process| process.terminal);
+    let socket = asked.console_socket.as_deref();
     match (wants, socket) {
-        (true, Some(path)) => ConsoleSocket::connect(path).map(Some),
         (true, None) => {
             let hint = "--console-socket FILE says where the terminal's master is sent";
-            Err(Problem::new("a container with a terminal cannot be created alone")
-                .hint(hint)
-                .into())
+            let text = "a container with a terminal cannot be created alone";
+            Err(Problem::new(text).hint(hint).into())
         }
         (false, Some(path)) => {
             let text = format!("--console-socket {path}: the container has no terminal");
             Err(Problem::new(text).hint("process.terminal in config.json asks for one").into())
         }
-        (false, None) => Ok(None),
+        _ => Receivers::connect(socket, asked.pidfd_socket.as_deref(), "standard"),
     }
-}
-
-/// Sends the terminal, then tells the number: who reads it finds everything done. A container that cannot be announced
-/// would be nobody's, and goes.
-pub(super) fn announce(
-    container: &mut Container,
-    console: Option<ConsoleSocket>,
-    pid_file: Option<&str>,
-) -> Result<(), Failure> {
-    let sends = console.is_some();
-    let sent = match (console, container.terminal.take_if(|_| sends)) {
-        (Some(console), Some(master)) => console.send(master.as_fd()),
-        _ => Ok(()),
-    };
-    let written = sent.and_then(|()| match pid_file {
-        Some(file) => write_pid(file, container.pid()),
-        None => Ok(()),
-    });
-    if written.is_err() {
-        let _ = container.kill(Signal::KILL);
-        let _ = container.wait();
-    }
-    written
 }
 
 fn start(root: &HostPath, id: &ContainerId) -> Result<u8, Failure> {
