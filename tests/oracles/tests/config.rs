@@ -11,10 +11,13 @@ fn configs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/oci")
 }
 
-/// The schema, every reference to another file replaced by what it refers to.
 fn schema() -> jsonschema::Validator {
-    let text = inlined("config-schema.json", "");
-    jsonschema::validator_for(&text).unwrap()
+    schema_of("config-schema.json")
+}
+
+/// A schema, every reference to another file replaced by what it refers to.
+fn schema_of(file: &str) -> jsonschema::Validator {
+    jsonschema::validator_for(&inlined(file, "")).unwrap()
 }
 
 fn inlined(file: &str, pointer: &str) -> Value {
@@ -144,4 +147,15 @@ fn what_is_read_here_is_read_by_oci_spec() {
             assert!(theirs.is_ok(), "{name}: {theirs:?}");
         }
     }
+}
+
+#[test]
+fn the_features_document_is_one_by_the_schema_and_the_specs_own_are_told_apart() {
+    let schema = schema_of("features-schema.json");
+    for (name, document) in documents("features") {
+        assert_eq!(schema.is_valid(&document), name.starts_with("good-"), "{name}");
+    }
+    let features = serde_json::to_value(nsplan::plan::Features::of_this_version()).unwrap();
+    let problems: Vec<_> = schema.iter_errors(&features).map(|error| error.to_string()).collect();
+    assert!(problems.is_empty(), "{problems:#?}");
 }
