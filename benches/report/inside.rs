@@ -1,10 +1,11 @@
 //! The steps of the container's first process, as bare calls; those on mounts are in `mounts`.
 
+use nsplan::plan::seccomp::FilterInstruction;
 use nsplan::plan::{NamespaceOp, PrivilegeOp, ProcessOp, Slot, UserOp};
-use nsplan::types::Capability;
+use nsplan::types::{Capability, FilterFlags};
 
 use crate::floor::Floor;
-use crate::machine::{Machine, Word};
+use crate::machine::{Machine, Word, number};
 
 impl Floor<'_> {
     pub(crate) fn namespace(&mut self, op: &NamespaceOp) -> Option<()> {
@@ -135,12 +136,26 @@ impl Floor<'_> {
                 let set = libc::PR_SET_NO_NEW_PRIVS.into();
                 control(&mut self.machine, &[set, 1.into(), 0.into(), 0.into(), 0.into()]);
             }
+            PrivilegeOp::Seccomp { flags, program } if !flags.contains(LISTENS) => {
+                self.filter(flags.bits(), program)?;
+            }
             PrivilegeOp::ExecLabel { .. }
             | PrivilegeOp::Relabel { .. }
             | PrivilegeOp::Seccomp { .. }
             | PrivilegeOp::ConnectAgent { .. }
             | PrivilegeOp::SendListener { .. } => return None,
         }
+        Some(())
+    }
+
+    /// The program is nsplan's own: what a worse one costs the kernel is not the floor's to show.
+    fn filter(&mut self, flags: u32, program: &[FilterInstruction]) -> Option<()> {
+        const SET_MODE_FILTER: i32 = 1;
+        let count = u64::from(u16::try_from(program.len()).ok()?);
+        let instructions: Vec<u64> = program.iter().map(|&i| instruction(i.into())).collect();
+        let instructions = number(self.machine.words(&instructions));
+        let fprog = self.machine.words(&[count, instructions]);
+        self.machine.call(libc::SYS_seccomp, &[SET_MODE_FILTER.into(), flags.into(), fprog]);
         Some(())
     }
 
@@ -161,4 +176,12 @@ impl Floor<'_> {
         let text = self.machine.text(name);
         self.machine.call(call, &[text, name.len().into()]);
     }
+}
+
+const LISTENS: FilterFlags = FilterFlags::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+
+/// A `struct sock_filter` as a word.
+fn instruction((code, if_true, if_false, value): (u16, u8, u8, u32)) -> u64 {
+    let ([a, b], [e, f, g, h]) = (code.to_le_bytes(), value.to_le_bytes());
+    u64::from_le_bytes([a, b, if_true, if_false, e, f, g, h])
 }

@@ -26,12 +26,13 @@ use crate::types::{Errno, RootPath};
 ///
 /// A container is handed out once: what runs in it is its first program, and with the end of that it is undone like any
 /// other. A thread makes new ones as they are taken, never more than [`size`](PoolOptions::size); who comes when there is
-/// none makes one himself, so that a start is never slower than without a pool.
+/// none makes one himself.
 ///
 /// What waits is a process of the container's own namespaces and cgroups that has given up every right the program does not
 /// get. It shares no memory with the caller, but for the pages into which its program will be written: its memory is a copy,
-/// as `fork(2)` makes one, so the caller's pages of that moment are held as long as it waits, and a caller of many gigabytes
-/// pays for the copied page tables in the background. It cannot be traced by other users.
+/// as `fork(2)` makes one, so the caller's pages of that moment are held as long as it waits, the page tables are copied in
+/// the background, and given back when the program is executed: while the caller waits. So it is for callers of some megabytes;
+/// from one of a gigabyte, a full start is many times faster. It cannot be traced by other users.
 ///
 /// Dropped, the pool takes back what it has made. After a crash the processes that wait end by themselves, and
 /// [`sweep`](super::sweep) undoes what was made for them, if a state directory was kept.

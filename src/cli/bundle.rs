@@ -6,7 +6,7 @@ use super::args::ContainerId;
 use super::report::{EXIT_OWN, Failure, Problem, Sources};
 use crate::config::{
     CgroupBase, CgroupPath, Config, ConfigErrors, Ignored, IgnoredReason, OciParsed, OciSeccomp,
-    Parsed, PathComponent, Process, Resources, SourceMap, from_libcontainer, from_oci,
+    Parsed, PathComponent, Process, Resources, from_libcontainer, from_oci_unplaced,
     seccomp_from_oci,
 };
 use crate::types::{HostPath, Pointer};
@@ -63,8 +63,16 @@ fn read(file: &str, is_oci: bool) -> Result<(Document, Sources), Failure> {
     let path = absolute(file)?;
     let directory = path.as_str().rsplit_once('/').map_or("/", |(directory, _)| directory);
     let base = absolute(if directory.is_empty() { "/" } else { directory })?;
-    let (document, map) = parse(&text, &base, is_oci).map_err(|errors| refused(file, &errors))?;
-    Ok((document, Sources { map, file: Some(file.to_owned()) }))
+    let named = Sources { file: Some(file.to_owned()), ..Sources::default() };
+    let refused = |errors| refused(file, &errors);
+    if is_oci {
+        let parsed = from_oci_unplaced(&text, &base).map_err(refused)?;
+        let sources = Sources { unread: Some((text, base)), ..named };
+        return Ok((Document::Oci(Box::new(parsed)), sources));
+    }
+    let parsed = from_libcontainer(&text, &base).map_err(refused)?;
+    let sources = Sources { map: parsed.source.clone(), ..named };
+    Ok((Document::Libcontainer(Box::new(parsed)), sources))
 }
 
 pub(super) fn refused(file: &str, errors: &ConfigErrors) -> Failure {
@@ -76,7 +84,8 @@ pub(super) fn refused(file: &str, errors: &ConfigErrors) -> Failure {
 pub(super) fn read_container(file: &str, base: &HostPath) -> Result<(Parsed, Sources), Failure> {
     let text = std::fs::read(file).map_err(|error| Problem::of(&error).at(file))?;
     let parsed = from_libcontainer(&text, base).map_err(|errors| refused(file, &errors))?;
-    let sources = Sources { map: parsed.source.clone(), file: Some(file.to_owned()) };
+    let (map, file) = (parsed.source.clone(), Some(file.to_owned()));
+    let sources = Sources { map, file, ..Sources::default() };
     Ok((parsed, sources))
 }
 
@@ -84,21 +93,6 @@ pub(super) fn read_container(file: &str, base: &HostPath) -> Result<(Parsed, Sou
 pub(super) fn read_seccomp(file: &str) -> Result<OciSeccomp, Failure> {
     let text = std::fs::read(file).map_err(|error| Problem::of(&error).at(file))?;
     seccomp_from_oci(&text).map_err(|errors| refused(file, &errors))
-}
-
-fn parse(
-    text: &[u8],
-    base: &HostPath,
-    is_oci: bool,
-) -> Result<(Document, SourceMap), ConfigErrors> {
-    if is_oci {
-        let mut parsed = from_oci(text, base)?;
-        let map = core::mem::take(&mut parsed.source);
-        return Ok((Document::Oci(Box::new(parsed)), map));
-    }
-    let parsed = from_libcontainer(text, base)?;
-    let map = parsed.source.clone();
-    Ok((Document::Libcontainer(Box::new(parsed)), map))
 }
 
 impl Document {

@@ -5,9 +5,9 @@
 use core::fmt;
 use std::sync::OnceLock;
 
-use crate::config::{Origin, SourceMap};
+use crate::config::{Origin, SourceMap, from_oci};
 use crate::plan::PlanError;
-use crate::types::Pointer;
+use crate::types::{HostPath, Pointer};
 
 /// nsplan itself failed.
 pub const EXIT_OWN: u8 = 125;
@@ -150,13 +150,19 @@ pub struct Sources {
     pub map: SourceMap,
     /// The file, when there is one.
     pub file: Option<String>,
+    /// What the file says, and the directory it is in, if the map is to be made of it when it is asked for: a start that
+    /// works says nothing of its words.
+    pub(super) unread: Option<(Vec<u8>, HostPath)>,
 }
 
 impl Sources {
     /// The user's own words for a part of the config.
     #[must_use]
     pub fn place(&self, pointer: &Pointer) -> String {
-        match (self.map.find(pointer), &self.file) {
+        let unread = self.unread.as_ref();
+        let read = unread.and_then(|(text, base)| Some(from_oci(text, base).ok()?.source));
+        let map = read.as_ref().unwrap_or(&self.map);
+        match (map.find(pointer), &self.file) {
             (Some(origin @ Origin::File { .. }), Some(file)) => format!("{file}:{origin}"),
             (Some(origin), _) => origin.to_string(),
             (None, Some(file)) => format!("{file}: {pointer}"),

@@ -63,7 +63,7 @@ fn wanted(change: &Change) -> Result<(Resources, Sources), Failure> {
             Failure { exit: EXIT_OWN, problems: problems.collect() }
         })?;
         resources = read;
-        sources = Sources { map, file: Some(file.clone()) };
+        sources = Sources { map, file: Some(file.clone()), ..Sources::default() };
     }
     let (given, map) = limits(&change.options, &change.id)?;
     for (pointer, origin) in map.iter() {

@@ -49,8 +49,8 @@ pub use net::{Interface, Network, Route, Veth};
 #[doc(hidden)]
 pub use oci::fuzz_oci;
 pub use oci::{
-    OCI_VERSION, OCI_VERSION_MIN, OciParsed, OciSeccomp, OciWords, from_oci, process_from_oci,
-    resources_from_oci, seccomp_from_oci,
+    OCI_VERSION, OCI_VERSION_MIN, OciParsed, OciSeccomp, OciWords, from_oci, from_oci_unplaced,
+    process_from_oci, resources_from_oci, seccomp_from_oci,
 };
 pub use process::{
     CapabilitySets, ConsoleSize, EnvVar, ExecCpuAffinity, IoPriority, Process, Scheduler, User,

@@ -172,6 +172,10 @@ fn directory(mount_point: &HostPath, root: &str, cgroup: &str) -> Option<HostPat
         "/" => cgroup,
         _ => cgroup.strip_prefix(root).filter(|rest| rest.is_empty() || rest.starts_with('/'))?,
     };
+    // Where most callers are, in most trees.
+    if below.is_empty() || below == "/" {
+        return Some(mount_point.clone());
+    }
     if below.split('/').any(|part| part == "..") {
         return None;
     }

@@ -21,7 +21,7 @@ use std::process::Command;
 
 use nsplan::config::{
     Cgroup, CgroupBase, CgroupDriver, CgroupPath, Config, Limit, Mount, MountKind, NamespaceSource,
-    PathComponent, Resources,
+    PathComponent, Resources, Seccomp, SeccompAction, SeccompRule,
 };
 use nsplan::plan::Plan;
 use nsplan::types::{IdMap, IdMapping, MountFlags, NamespaceKind};
@@ -164,6 +164,27 @@ fn a_container_on_the_hosts_network_without_a_cgroup_is_the_same() {
         config.namespaces.remove(&NamespaceKind::Net);
         config.networks.clear();
         config.cgroup = None;
+        check(&config);
+    }
+}
+
+#[test]
+fn a_container_with_a_filter_is_the_same() {
+    if is_root() {
+        let root = rootfs("floor-filter");
+        let mut config = shell(&root, VIEW);
+        config.seccomp = Some(Seccomp {
+            default_action: SeccompAction::Allow,
+            architectures: Vec::new(),
+            flags: Vec::new(),
+            listener_path: None,
+            listener_metadata: None,
+            rules: vec![SeccompRule {
+                names: ["sethostname", "swapon", "acct"].map(String::from).to_vec(),
+                action: SeccompAction::Errno(1),
+                args: Vec::new(),
+            }],
+        });
         check(&config);
     }
 }

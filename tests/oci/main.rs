@@ -12,7 +12,7 @@ mod reading;
 mod refusals;
 mod required;
 
-use nsplan::config::{Config, ConfigErrors, OciParsed, from_oci};
+use nsplan::config::{Config, ConfigErrors, OciParsed, from_oci, from_oci_unplaced};
 use nsplan::types::HostPath;
 
 /// The directory every document of a test is in.
@@ -20,18 +20,27 @@ pub(crate) fn bundle() -> HostPath {
     HostPath::new("/bundle").unwrap()
 }
 
-/// Reads a document that has to be good.
+/// Reads a document that has to be good, with and without the places of what it says.
 #[track_caller]
 pub(crate) fn read(text: &str) -> OciParsed {
-    from_oci(text.as_bytes(), &bundle()).unwrap_or_else(|errors| panic!("{errors}\n{text}"))
+    let parsed = from_oci(text.as_bytes(), &bundle());
+    let parsed = parsed.unwrap_or_else(|errors| panic!("{errors}\n{text}"));
+    let unplaced = from_oci_unplaced(text.as_bytes(), &bundle()).expect("the same");
+    assert_eq!((&unplaced.config, &unplaced.version), (&parsed.config, &parsed.version));
+    assert!(unplaced.source.iter().count() <= parsed.config.ignored.len());
+    parsed
 }
 
 /// Reads a document that has to be bad.
 #[track_caller]
 pub(crate) fn refuse(text: &str) -> ConfigErrors {
+    let unplaced = from_oci_unplaced(text.as_bytes(), &bundle());
     match from_oci(text.as_bytes(), &bundle()) {
         Ok(_) => panic!("taken: {text}"),
-        Err(errors) => errors,
+        Err(errors) => {
+            assert_eq!(unplaced.unwrap_err(), errors);
+            errors
+        }
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Door<'d> {
     noted: Vec<(Pointer, Place)>,
     defaults: Vec<(Pointer, &'static str)>,
     ignored: Vec<(Place, IgnoredReason)>,
+    /// Whether what is neither refused nor ignored gets a place too.
+    is_placed: bool,
 }
 
 impl<'d> Door<'d> {
@@ -35,7 +37,13 @@ impl<'d> Door<'d> {
             noted: Vec::new(),
             defaults: Vec::new(),
             ignored: Vec::new(),
+            is_placed: true,
         }
+    }
+
+    /// Keeps no place but of what is refused or ignored.
+    pub(super) fn unplaced(self) -> Self {
+        Self { is_placed: false, ..self }
     }
 
     /// Refuses the value of `node`.
@@ -60,12 +68,16 @@ impl<'d> Door<'d> {
 
     /// Notes that the place `canonical` of the config was asked for by `node`.
     pub(super) fn note(&mut self, canonical: Pointer, node: &Node<'_>) {
-        self.noted.push((canonical, node.place));
+        if self.is_placed {
+            self.noted.push((canonical, node.place));
+        }
     }
 
     /// Notes that nobody asked for the place `canonical`.
     pub(super) fn note_default(&mut self, canonical: Pointer, name: &'static str) {
-        self.defaults.push((canonical, name));
+        if self.is_placed {
+            self.defaults.push((canonical, name));
+        }
     }
 
     /// Passes over the key, or the value, that begins at `place`.

@@ -31,7 +31,7 @@ mod version;
 mod words;
 
 pub use fuzz::config_parse as fuzz_oci;
-pub use read::{from_oci, process_from_oci, seccomp_from_oci};
+pub use read::{from_oci, from_oci_unplaced, process_from_oci, seccomp_from_oci};
 pub use resources::resources_from_oci;
 pub use version::{OCI_VERSION, OCI_VERSION_MIN};
 pub use words::OciWords;

@@ -12,6 +12,9 @@ use crate::types::Pointer;
 pub(super) fn pointers(root: &Node<'_>, mut places: Vec<Place>) -> BTreeMap<Place, Pointer> {
     places.sort_unstable();
     places.dedup();
+    if places.is_empty() {
+        return BTreeMap::new();
+    }
     let mut walk = Walk { places: &places, path: String::new(), found: BTreeMap::new() };
     walk.visit(root);
     walk.found
