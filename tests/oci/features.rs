@@ -156,6 +156,7 @@ fn memory_policies_and_their_flags_that_are_named_are_read() {
     }
 }
 
+#[cfg(feature = "cli")]
 #[test]
 fn the_document_is_the_same_on_every_host() {
     let said = |words: &[&str]| {
