@@ -165,6 +165,10 @@ fn is_clear(profile: &Seccomp) -> bool {
     for rule in profile.rules.iter().filter(|rule| rule.action != profile.default_action) {
         for name in &rule.names {
             about.entry(name).or_default().push(rule);
+            // To libseccomp a rule about one of its calls is one about the multiplexer too.
+            if let Some(multiplexer) = multiplexer(name) {
+                about.entry(multiplexer).or_default().push(rule);
+            }
         }
     }
     let is_plain =
@@ -178,6 +182,20 @@ fn is_clear(profile: &Seccomp) -> bool {
         let is_alone = rules.len() == 1 && !is_split(&rules[0]);
         agree && (is_alone || rules.iter().flat_map(|rule| &rule.args).all(is_plain))
     })
+}
+
+/// The call by which old 32-bit architectures make that one: socketcall(2), ipc(2).
+fn multiplexer(name: &str) -> Option<&'static str> {
+    match name {
+        "socket" | "bind" | "connect" | "listen" | "accept" | "accept4" | "getsockname"
+        | "getpeername" | "socketpair" | "send" | "recv" | "sendto" | "recvfrom" | "shutdown"
+        | "setsockopt" | "getsockopt" | "sendmsg" | "recvmsg" | "recvmmsg" | "sendmmsg" => {
+            Some("socketcall")
+        }
+        "semop" | "semget" | "semctl" | "semtimedop" | "msgsnd" | "msgrcv" | "msgget"
+        | "msgctl" | "shmat" | "shmdt" | "shmget" | "shmctl" => Some("ipc"),
+        _ => None,
+    }
 }
 
 /// How many of the points differ in a known way.
