@@ -112,6 +112,19 @@ pub enum SeccompOperator {
     NotEqual,
 }
 
+impl SeccompOperator {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Equal,
+        Self::GreaterEqual,
+        Self::GreaterThan,
+        Self::LessEqual,
+        Self::LessThan,
+        Self::MaskedEqual,
+        Self::NotEqual,
+    ];
+}
+
 macro_rules! words {
     ($(#[$outer:meta])* $Name:ident { $($(#[$inner:meta])* $variant:ident = $word:literal,)* }) => {
         $(#[$outer])*

@@ -17,22 +17,33 @@ pub(super) struct Draft<'a> {
     pub(super) facts: &'a HostFacts,
     pub(super) errors: Vec<PlanError>,
     pub(super) notes: Vec<Note>,
-    /// Whether the container is only created: its program waits for the word.
-    pub(super) is_held: bool,
-    /// Whether init waits for the word to run the program, which may bring another.
-    pub(super) is_prepared: bool,
+    pub(super) word: Word,
+}
+
+/// Whose word init waits for before it runs the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    /// Nobody's.
+    None,
+    /// The starter's, which is another process: the container is only created.
+    Starter,
+    /// The parent's, which may bring another program: the container is prepared.
+    Parent,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn new(config: &'a Config, facts: &'a HostFacts) -> Self {
-        Self {
-            config,
-            facts,
-            errors: Vec::new(),
-            notes: Vec::new(),
-            is_held: false,
-            is_prepared: false,
-        }
+        Self { config, facts, errors: Vec::new(), notes: Vec::new(), word: Word::None }
+    }
+
+    /// Whether the container is only created.
+    pub(super) fn is_held(&self) -> bool {
+        self.word == Word::Starter
+    }
+
+    /// Whether the container is prepared.
+    pub(super) fn is_prepared(&self) -> bool {
+        self.word == Word::Parent
     }
 
     /// Records a refusal; the same one twice is recorded once.

@@ -38,13 +38,13 @@ pub(super) fn plan(draft: &mut Draft<'_>, process: &Process, last: &Last<'_>) ->
     steps.push(step(Op::Process(ProcessOp::Umask { mask }), &at("/process/user/umask")));
     steps.push(step(Op::Process(ProcessOp::CloseDescriptors), &everyone));
     steps.extend(minimal_init::plan(draft, process));
-    if draft.is_prepared {
+    if draft.is_prepared() {
         steps.extend(prepared::wait());
     }
     let path = process.cwd.clone();
     steps.push(step(Op::Process(ProcessOp::ChangeDirectory { path }), &at("/process/cwd")));
     let execute = program::execute(draft, process, &user);
-    if draft.is_held {
+    if draft.is_held() {
         steps.extend(held::wait(execute.as_ref()));
     }
     steps.push(step(Op::Sync(SyncOp::Signal(Token::Ready)), &everyone));

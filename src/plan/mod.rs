@@ -85,7 +85,7 @@ pub use resctrl_op::ResctrlOp;
 pub use update::{CgroupValues, Update, UpdateOp, UpdateStep, update, update_files, update_needs};
 
 use cgroups::Cgroups;
-use draft::{Draft, at, step, step_undone};
+use draft::{Draft, Word, at, step, step_undone};
 use hooks::Hooks;
 use idmap::IdMaps;
 use last::Last;
@@ -135,7 +135,7 @@ pub fn plan(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> 
 /// ```
 pub fn plan_created(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> {
     let mut draft = Draft::new(config, facts);
-    draft.is_held = true;
+    draft.word = Word::Starter;
     if config.process.as_ref().is_some_and(|process| process.parent_death_signal.is_some()) {
         let reason = "a container that outlives the command that creates it cannot die with it";
         draft.refuse(&at("/process/parentDeathSignal"), Refusal::Contradiction { reason });
@@ -165,7 +165,7 @@ fn plan_draft(mut draft: Draft<'_>) -> Result<Plan, Vec<PlanError>> {
     };
     let init = init(&mut draft, &namespaces, &inside, mounts);
     let record = record::steps(&draft, &maps, &cgroups, &classes.directories);
-    let start = if draft.is_held { held::start(&filter, &hooks) } else { Vec::new() };
+    let start = if draft.is_held() { held::start(&filter, &hooks) } else { Vec::new() };
     let outer =
         Outside { maps: &maps, proc, trees, cgroups, classes, networks, hooks, filter, record };
     let (parent, intermediate) = outside(&draft, &namespaces, outer);
@@ -337,10 +337,10 @@ fn outside(
     let Outside { maps, proc, trees, cgroups, classes, networks, hooks, filter, record } = outer;
     let everyone = at("/process");
     let sync = |op| step(Op::Sync(op), &everyone);
-    let mut parent = Vec::from_iter(filter.connect.filter(|_| !draft.is_held));
+    let mut parent = Vec::from_iter(filter.connect.filter(|_| !draft.is_held()));
     let undo = Undo::by(Op::State(StateOp::CloseJournal));
     parent.push(step_undone(Op::State(StateOp::OpenJournal), &everyone, undo));
-    parent.extend(draft.is_held.then(held::door));
+    parent.extend(draft.is_held().then(held::door));
     parent.extend(hooks.promise);
     parent.extend(proc);
     parent.extend(trees);
@@ -380,11 +380,11 @@ fn outside(
         parent.push(step(Op::Sync(SyncOp::Await(Token::Terminal)), &at("/process/terminal")));
     }
     parent.extend(hooks.runtime);
-    if draft.is_held {
+    if draft.is_held() {
         parent.extend(held::keep());
         return (parent, intermediate);
     }
-    if draft.is_prepared {
+    if draft.is_prepared() {
         parent.extend(prepared::hand_out());
     }
     parent.push(sync(SyncOp::Await(Token::Ready)));

@@ -145,7 +145,8 @@ pub(super) fn topology(draft: &Draft<'_>) -> Topology {
     let creates_in_joined = is_joined(NamespaceKind::User) && creates_by_clone;
     if counts_for_children || joins_below || creates_in_joined {
         Topology::Intermediate
-    } else if draft.joins_any() || hooks::run_inside(config) || stays(config) || draft.is_prepared {
+    } else if draft.joins_any() || hooks::run_inside(config) || stays(config) || draft.is_prepared()
+    {
         // Processes of a joined namespace, and hooks in the container's, could trace one that shares memory with its
         // launcher; an init that stays would share it for good, and one that waits for who knows how long.
         Topology::CopiedMemory

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::draft::{Draft, at, step};
+use super::draft::{Draft, Word, at, step};
 use super::error::{PlanError, Refusal};
 use super::invariants::{Broken, Rule, first, ordered};
 use super::model::{Plan, Step, Topology};
@@ -31,7 +31,7 @@ use crate::facts::HostFacts;
 /// ```
 pub fn plan_prepared(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> {
     let mut draft = Draft::new(config, facts);
-    draft.is_prepared = true;
+    draft.word = Word::Parent;
     if let Some(process) = &config.process {
         let reason = "a container that is prepared ahead has no parent to die with";
         if process.parent_death_signal.is_some() {
