@@ -73,10 +73,11 @@ ends() {
 }
 piped() { echo words | "$@"; }
 # in_terminal COMMAND...: with a terminal for its standard streams; functions and plain variables are exported to it.
+# `script` takes the shell of $SHELL, and where there is none /bin/sh, which throws exported functions away.
 in_terminal() {
   export -f "$1" $engine_command
   export scratch runtime root user
-  script -qec "bash -c '$*'" /dev/null < <(sleep 5)
+  SHELL=$BASH script -qec "$*" /dev/null < <(sleep 5)
 }
 # until_true COMMAND...: tries for five seconds.
 until_true() {
