@@ -6,7 +6,7 @@ use super::draft::Draft;
 use super::error::Refusal;
 use crate::config::{Mount, MountKind};
 use crate::facts::PathFact;
-use crate::types::{HostPath, NamespaceKind, Pointer};
+use crate::types::{HostPath, MountFlags, NamespaceKind, Pointer};
 
 /// Files of `/proc` that tools replace to show a container its own limits; nothing here relies on them.
 const PROC_EXCEPTIONS: [&str; 11] = [
@@ -31,6 +31,8 @@ pub(super) fn target(draft: &mut Draft<'_>, mount: &Mount, origin: &Pointer) {
     let is_procfs = match &mount.kind {
         MountKind::Filesystem { fstype, .. } => fstype == "proc",
         MountKind::Bind(bind) => shares_pids && bind.source.as_str() == "/proc",
+        // What may be mounted there may be changed there.
+        MountKind::Remount => target.as_str() == "/proc",
         MountKind::Cgroup => false,
     };
     let is_proc_itself = target.as_str() == "/proc" && is_procfs;
@@ -52,6 +54,19 @@ pub(super) fn extras(draft: &mut Draft<'_>, mount: &Mount, origin: &Pointer) {
     if mount.copy_up && !is_tmpfs {
         let reason = "only a tmpfs can be filled with what it covers";
         draft.refuse(&origin.key("copyUp"), Refusal::Contradiction { reason });
+    }
+}
+
+/// One mount changes, and only what is its own.
+pub(super) fn remount(draft: &mut Draft<'_>, mount: &Mount, origin: &Pointer) {
+    let of_tree = mount.set_recursive.union(mount.clear_recursive);
+    if !of_tree.is_empty() {
+        let reason = "a remount changes one mount, not those below it";
+        draft.refuse(origin, Refusal::Contradiction { reason });
+    }
+    if mount.set.union(mount.clear).intersects(MountFlags::SUPERBLOCK) {
+        let reason = "a remount changes the mount, not the file system that is mounted";
+        draft.refuse(origin, Refusal::Contradiction { reason });
     }
 }
 

@@ -264,7 +264,10 @@ impl MountOp {
     /// The shorter half of the sentences.
     fn fmt_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Remount { target, set } => write!(f, "remount {target} {}", flag_words(*set)),
+            Self::Remount { target, set, clear } => {
+                write!(f, "remount {target} {}", flag_words(*set))?;
+                if clear.is_empty() { Ok(()) } else { write!(f, " not {}", flag_words(*clear)) }
+            }
             Self::Propagate { target, propagation } => write!(f, "make {target} {propagation}"),
             Self::MakeNode { path, kind, number, mode, uid, gid } => write!(
                 f,

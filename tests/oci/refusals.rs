@@ -98,8 +98,8 @@ const REFUSED: &[(&str, &str)] = &[
         "2:64: /mounts/0/options/0: found the string \"memory\", expected an option that every mount has",
     ),
     (
-        r#""mounts": [{"destination": "/m", "type": "tmpfs", "options": ["remount"]}]"#,
-        "2:63: /mounts/0/options/0: nothing here does what this asks for",
+        r#""mounts": [{"destination": "/m", "type": "tmpfs", "options": ["remount", "size=1m"]}]"#,
+        "2:74: /mounts/0/options/1: found the string \"size=1m\", expected an option that a bind mount has",
     ),
     (
         r#""mounts": [{"destination": "/m", "type": "proc", "options": ["tmpcopyup"]}]"#,

@@ -40,7 +40,7 @@ impl Lowering<'_> {
             },
             MountOp::MapTree { .. } => return Err(LowerReason::WrongActor),
             MountOp::Attach { .. } => self.attach(op)?,
-            MountOp::Remount { target: path, set } => Act::Remount {
+            MountOp::Remount { target: path, set, clear } => Act::Remount {
                 target: self.target(path)?,
                 attr: attributes(*set, MountFlags::empty()),
                 flags: set.bits(),

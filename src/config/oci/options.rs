@@ -30,8 +30,8 @@ pub(super) enum Effect {
     CopyUp,
     /// As without it.
     Nothing,
-    /// Known to `mount(8)` and not possible here.
-    Refused,
+    /// The mount that is there changes.
+    Remount,
 }
 
 /// The effect of `word`; `None` for one that is the file system's own.
@@ -58,7 +58,7 @@ words! {
         "idmap" => Effect::IdMap { recursive: false },
         "ridmap" => Effect::IdMap { recursive: true },
         "tmpcopyup" => Effect::CopyUp,
-        "remount" => Effect::Refused,
+        "remount" => Effect::Remount,
         "async" => Effect::Clear(F::MS_SYNCHRONOUS),
         "sync" => Effect::Set(F::MS_SYNCHRONOUS),
         "dirsync" => Effect::Set(F::MS_DIRSYNC),
