@@ -53,8 +53,8 @@ pub(crate) fn inherit_cpuset(directory: &HostPath) -> Outcome {
     Ok(())
 }
 
-/// `+cpu +memory` to `cgroup.subtree_control`, for those that are not on.
-pub(crate) fn enable(directory: &HostPath, controllers: &[String]) -> Outcome {
+/// `+cpu +memory` to `cgroup.subtree_control`, for those that are not on; of `more` those that can be.
+pub(crate) fn enable(directory: &HostPath, controllers: &[String], more: &[String]) -> Outcome {
     let file = directory.child("cgroup.subtree_control");
     let on = read(&file)?;
     let is_off = |name: &&String| !on.split_whitespace().any(|word| word == name.as_str());

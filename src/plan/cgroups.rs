@@ -327,6 +327,7 @@ fn make_v2(
     }
     let wanted = cgroup_v2::wanted(draft, settings, &unified.controllers);
     let steps = &mut cgroups.before_clone;
+    let more = cgroup_v2::more(unified, cgroup.path.base, &wanted);
     if cgroup_v2::needs_leaf(draft, unified, cgroup.path.base, &wanted) {
         if found.below.first().is_some_and(|first| *first == found.base.child(LEAF)) {
             let reason = "this name is that of the leaf for the caller's own processes";
@@ -338,7 +339,7 @@ fn make_v2(
         steps.push(step_undone(op, &at("/cgroup"), Undo::by(Op::Cgroup(back))));
     }
     make(steps, &found, false);
-    enable(steps, &found, &wanted);
+    enable(steps, &found, (&wanted, &more));
     for setting in settings {
         write(steps, found.own(), setting);
     }
@@ -346,8 +347,14 @@ fn make_v2(
 }
 
 /// Controllers are switched on from the base down to the parent of the container's own, while all of it is empty.
-pub(super) fn enable(steps: &mut Vec<Step>, directories: &Directories, wanted: &[String]) {
-    if wanted.is_empty() {
+///
+/// What nobody has set a limit with is measured with: those controllers are switched on where that is possible.
+pub(super) fn enable(
+    steps: &mut Vec<Step>,
+    directories: &Directories,
+    (wanted, more): (&[String], &[String]),
+) {
+    if wanted.is_empty() && more.is_empty() {
         return;
     }
     let parents = directories.below.len().saturating_sub(1);
@@ -358,6 +365,7 @@ pub(super) fn enable(steps: &mut Vec<Step>, directories: &Directories, wanted: &
             directory: directory.clone(),
             controllers: wanted.to_vec(),
         };
+            more: more.to_vec(),
         steps.push(step_undone(Op::Cgroup(op), &at("/cgroup"), undo));
     }
 }
