@@ -71,6 +71,7 @@ impl Launcher<'_> {
             CgroupOp::EnableControllers { directory, controllers, more } => {
                 Ok(cgroup::enable(directory, controllers, more)?)
             }
+            CgroupOp::GiveTo { directory, files, uid } => Ok(cgroup::give(directory, files, *uid)?),
             CgroupOp::DevicePolicy { directory, program } => {
                 Ok(cgroup::device_policy(directory, program)?)
             }

@@ -83,6 +83,7 @@ fn v2(
         let op = CgroupOp::DevicePolicy { directory: found.own().clone(), program };
         steps.push(step_undone(Op::Cgroup(op), &at("/cgroup/devices"), Undo::WithDirectory));
     }
+    steps.extend(super::cgroup_owner::plan(draft, unified, found.own()));
     Some(found.own().clone())
 }
 

@@ -9,7 +9,7 @@ use super::error::Refusal;
 use super::model::{Step, Undo};
 use super::op::{CgroupOp, Op};
 use super::record::{CgroupPaths, ScopeUnit};
-use super::{cgroup_checks, cgroup_entry, cgroup_systemd, cgroup_v1, cgroup_v2};
+use super::{cgroup_checks, cgroup_entry, cgroup_owner, cgroup_systemd, cgroup_v1, cgroup_v2};
 use crate::config::{Cgroup, CgroupBase, CgroupDriver, PathComponent, Resources};
 use crate::facts::{CgroupFacts, CgroupLayout, Hierarchy, LEAF, Unified};
 use crate::types::{HostPath, NamespaceKind, Pointer};
@@ -302,6 +302,7 @@ fn v2(draft: &mut Draft<'_>, cgroups: &mut Cgroups, cgroup: &Cgroup, facts: &Cgr
         let step = step_undone(Op::Cgroup(op), &at("/cgroup/devices"), Undo::WithDirectory);
         cgroups.before_clone.push(step);
     }
+    cgroups.before_clone.extend(cgroup_owner::plan(draft, unified, found.own()));
     cgroups.kill = Some(CgroupOp::Kill { directory: found.own().clone() });
     cgroup_entry::v2(draft, cgroups, found.own());
 }

@@ -8,6 +8,7 @@
 mod bpf;
 mod cgroup_checks;
 mod cgroup_entry;
+mod cgroup_owner;
 mod cgroup_rules;
 mod cgroup_systemd;
 mod cgroup_v1;

@@ -119,6 +119,19 @@ pub enum CgroupOp {
         directory: HostPath,
         /// Which.
         controllers: Vec<String>,
+        /// Others, for what they tell: one that cannot be switched on stays off.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        more: Vec<String>,
+    },
+    /// `chown(2)` of a v2 directory, and of those of its files that are there: they are the container's user's then, who can
+    /// make cgroups of its own below.
+    GiveTo {
+        /// The directory.
+        directory: HostPath,
+        /// The files in it.
+        files: Vec<String>,
+        /// The user, as the host counts.
+        uid: u32,
     },
     /// Makes room for controllers below a v2 directory that was given to the caller: `mkdir` of the leaf
     /// ([`LEAF`](crate::facts::LEAF)) in it unless it exists, and every process of the directory's is written to the leaf's

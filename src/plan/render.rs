@@ -130,8 +130,14 @@ impl fmt::Display for CgroupOp {
             Self::InheritCpuset { directory } => {
                 write!(f, "fill cpus and mems of {directory} from its parent")
             }
-            Self::EnableControllers { directory, controllers } => {
-                write!(f, "enable {} below {directory}", controllers.join(", "))
+            Self::EnableControllers { directory, controllers, more } => {
+                let or = if more.is_empty() { "" } else { ", if possible " };
+                let (controllers, more) = (controllers.join(", "), more.join(", "));
+                let words = format!("{controllers}{or}{more}");
+                write!(f, "enable {} below {directory}", words.trim_start_matches(", "))
+            }
+            Self::GiveTo { directory, files, uid } => {
+                write!(f, "give {directory} and its {} to user {uid}", files.join(", "))
             }
             Self::MoveToLeaf { directory } => {
                 write!(f, "move the processes of {directory} into its leaf {LEAF}")
