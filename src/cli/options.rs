@@ -123,6 +123,7 @@ options! {
     JOINING "Joining" {
         Detach "detach" 'd' FLAG, "Do not wait for the command's end.";
         IgnorePaused "ignore-paused" _ FLAG, "Join a container also while it is paused; the command runs once it goes on.";
+        SubCgroup "cgroup" _ Takes::value("[CONTROLLERS:]PATH").many(), "Put the command into the cgroup PATH below the container's own, which must be there; on cgroup v1 into that of these CONTROLLERS (with commas) only.";
         ProcessFile "process" 'p' FILE, "Take the process from FILE, which has the form of `process` in a config.json, instead of options and a command.";
     }
     /// What whoever calls gets of a process, and gives to it.

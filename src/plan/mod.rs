@@ -57,6 +57,7 @@ mod root_entries;
 pub mod seccomp;
 mod slot_rules;
 mod text_rules;
+mod sub_cgroup;
 mod treatment;
 mod undo_rules;
 mod update;
@@ -73,7 +74,7 @@ pub use hint::{apply_hint, plan_hint};
 pub use hook_op::{HookCall, HookKind, HookOp, HookState};
 pub use idmap::map_with_subids;
 pub use invariants::{Broken, Rule, invariants};
-pub use join::{join, join_needs};
+pub use join::{join, join_in, join_needs};
 pub use model::{Actor, MountApi, Plan, PlanTextError, Resolver, Step, StepId, Topology, Undo};
 pub use op::{
     CgroupOp, IdKind, InterfaceName, LabelModule, Link, MountOp, NamespaceOp, NetworkOp, Op,
@@ -84,6 +85,7 @@ pub use prepared::{execution, plan_prepared};
 pub use record::{CgroupPaths, Planned, Record, RecordError, ScopeUnit, is_container_id};
 pub use resctrl_op::ResctrlOp;
 pub use update::{CgroupValues, Update, UpdateOp, UpdateStep, update, update_files, update_needs};
+pub use sub_cgroup::SubCgroup;
 
 use cgroups::Cgroups;
 use draft::{Draft, Word, at, step, step_undone};
