@@ -32,6 +32,9 @@ const RECORD: &CStr = c"state.json";
 const NEW_RECORD: &CStr = c"state.json.new";
 /// How long a look at the lock may last.
 const LOOK: Duration = Duration::from_millis(5);
+/// A change of limits that is being made, and what it is called until it is complete.
+const PENDING: &CStr = c"update.json";
+const NEW_PENDING: &CStr = c"update.json.new";
 /// More than any container needs, and less than would hurt.
 const LARGEST_RECORD: u64 = 1024 * 1024;
 
@@ -128,9 +131,9 @@ impl Directory {
         write_record(self.own.fd(), text)
     }
 
-    /// Removes it, also one that was not finished.
+    /// Removes it, also one that was not finished, and an interrupted change of limits.
     pub(crate) fn remove_record(&self) -> Outcome {
-        self.remove_files(&[RECORD, NEW_RECORD])
+        self.remove_files(&[RECORD, NEW_RECORD, PENDING, NEW_PENDING])
     }
 
     fn remove_files(&self, names: &[&CStr]) -> Outcome {
@@ -214,6 +217,24 @@ impl Seen {
 
     /// Whether there is a journal: what the directory of a container always has.
     pub(crate) fn is_container(&self) -> bool {
+    /// Writes down a change of limits before it is made.
+    pub(crate) fn write_pending(&self, text: &[u8]) -> Outcome {
+        replace(self.own.fd(), (NEW_PENDING, PENDING), text)
+    }
+
+    /// One that was written down and is not finished.
+    pub(crate) fn pending(&self) -> Result<Option<String>, StateError> {
+        read_trusted(self.own.fd(), PENDING)
+    }
+
+    /// It is finished.
+    pub(crate) fn remove_pending(&self) -> Outcome {
+        match file::unlinkat(self.own.fd(), PENDING) {
+            Err(fault) if fault.is(Errno::ENOENT) => Ok(()),
+            answer => answer,
+        }
+    }
+
         fd::openat(self.own.fd(), JOURNAL_C, O_PATH | O_NOFOLLOW, 0).is_ok()
     }
 
@@ -236,6 +257,11 @@ impl Seen {
 fn write_record(directory: Fd, text: &[u8]) -> Outcome {
     let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW;
     let file = fd::openat(directory, NEW_RECORD, flags, 0o600)?;
+    replace(directory, (NEW_RECORD, RECORD), text)
+}
+
+/// A reader finds the old text or all of the new one.
+fn replace(directory: Fd, (fresh, name): (&CStr, &CStr), text: &[u8]) -> Outcome {
     fd::write(file.fd(), text)?;
     file::rename(directory, NEW_RECORD, RECORD)
 }
