@@ -21,6 +21,10 @@ impl Launcher<'_> {
                 let door = self.journal.directory().ok_or(NO_STATE)?.open_door()?;
                 self.hold(Slot::Door, door)
             }
+            StateOp::MakeNotify => {
+                self.notify = Some(self.journal.directory().ok_or(NO_STATE)?.make_notify()?);
+                Ok(())
+            }
             StateOp::Keep => {
                 let script = StartScript::of(&self.plan).to_json();
                 let directory = self.journal.directory().ok_or(NO_STATE)?;

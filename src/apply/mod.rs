@@ -78,6 +78,7 @@ pub use stage::{Stage, StageError, init_pipe};
 pub use start::{StartError, start};
 pub use statistics::{LinkStatistics, Traffic, link_statistics};
 pub use update::{UpdateCause, UpdateError, cgroup_values};
+pub use state::listen_to_word;
 pub use window::{set_window_size, window_size};
 
 pub use crate::sys::Fault;

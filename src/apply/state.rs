@@ -24,6 +24,8 @@ use crate::types::Errno;
 
 mod door;
 
+pub use door::listen_to_word;
+
 /// The journal's file.
 pub(super) const JOURNAL: &str = "journal";
 const JOURNAL_C: &CStr = c"journal";

@@ -90,6 +90,18 @@ pub(super) fn door() -> Step {
     step_undone(Op::State(StateOp::OpenDoor), &at("/process"), undo)
 }
 
+/// Where the container is listened at, and where it is listened to.
+pub(super) fn rooms(draft: &Draft<'_>) -> impl Iterator<Item = Step> {
+    let word = draft.config.notify.as_ref().map(|_| notify());
+    draft.is_held().then(door).into_iter().chain(word)
+}
+
+/// Where the container says that it is ready.
+fn notify() -> Step {
+    let undo = Undo::by(Op::State(StateOp::RemoveNotify));
+    step_undone(Op::State(StateOp::MakeNotify), &at("/notify"), undo)
+}
+
 /// The parent's last steps.
 pub(super) fn keep() -> [Step; 2] {
     let created = Op::Sync(SyncOp::Await(Token::Created));

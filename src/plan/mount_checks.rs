@@ -76,6 +76,10 @@ pub(super) fn source_is_directory(
     path: &HostPath,
     origin: &Pointer,
 ) -> Option<bool> {
+    // What the plan itself makes.
+    if draft.config.notify.as_ref() == Some(path) {
+        return Some(true);
+    }
     // The kernel's own trees are directories on every host.
     if matches!(path.as_str(), "/" | "/proc" | "/sys" | "/dev/mqueue") {
         return Some(true);

@@ -792,6 +792,11 @@ pub enum StateOp {
     /// that of its launcher, undo nothing any more. Whoever deletes it carries the journal out.
     Keep,
 }
+    /// Makes the directory `notify` in the state directory, mode 0755: whoever starts the container listens there for its word
+    /// that it is ready (`sd_notify(3)`).
+    MakeNotify,
+    /// Removes it, and the socket in it. Only an undo.
+    RemoveNotify,
 
 /// What one actor tells another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -89,7 +89,11 @@ impl fmt::Display for Op {
             Self::State(StateOp::RemoveRecord) => f.write_str("remove the record"),
             Self::State(StateOp::OpenDoor) => f.write_str("listen for the word to start"),
             Self::State(StateOp::RemoveDoor) => f.write_str("remove the socket of the start"),
-            Self::State(StateOp::Keep) => f.write_str("keep the container until it is deleted"),
+            Self::State(StateOp::MakeNotify) => f.write_str("make room for the socket of its word"),
+            Self::State(StateOp::RemoveNotify) => f.write_str("remove the socket of its word"),
+            Self::State(StateOp::Keep | StateOp::Stay) => {
+                f.write_str("keep the container until it is deleted")
+            }
             Self::Sync(op) => op.fmt(f),
             Self::User(op) => op.fmt(f),
             Self::Privilege(op) => op.fmt(f),

@@ -5,6 +5,7 @@
 
 mod listen;
 mod pid_file;
+mod notify;
 mod receivers;
 mod socket;
 
@@ -21,6 +22,8 @@ use crate::plan::{Plan, plan_created};
 use crate::types::{HostPath, NamespaceKind};
 
 pub(super) use receivers::Receivers;
+pub use criu::{CheckpointAsked, ImageOptions, RestoreAsked};
+pub(super) use notify::pass_word_on;
 
 /// A step in a container's life.
 #[derive(Debug)]
@@ -119,6 +122,7 @@ fn create(request: &Request, asked: &Create, explain: &dyn Fn(&Plan)) -> Result<
     let (config, sources, passed) = described(request, asked)?;
     if is_exposed(config.creates(NamespaceKind::User), &config.uid_mappings) {
         seal()?;
+    notify::prepare(&mut config, &state_root(request)?, &asked.id)?;
     }
     let receivers = receivers(&config, asked)?;
     let plan = plan_with(&config, &sources, plan_created)?;
@@ -167,6 +171,7 @@ fn start(root: &HostPath, id: &ContainerId) -> Result<u8, Failure> {
             let why = match error.exit_code() {
                 Some(EXIT_NOT_FOUND) => "not found in the container: ",
                 Some(_) => "cannot be executed: ",
+    let socket = notify::listen(root, id)?;
                 None => "",
             };
             let text = match why {
