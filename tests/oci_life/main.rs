@@ -10,6 +10,7 @@ mod rootless;
 mod sentences;
 mod stage;
 mod terminal;
+mod spec_state;
 
 #[path = "../oci_run/stage.rs"]
 #[allow(dead_code, reason = "other test programs use the rest")]
