@@ -31,6 +31,7 @@ impl Launcher<'_> {
                 directory.write_script(script.as_bytes())?;
                 Ok(self.journal.keep()?)
             }
+            StateOp::Stay => Ok(self.journal.keep()?),
             _ => Err(Cause::Protocol),
         }
     }

@@ -32,11 +32,11 @@ const JOURNAL_C: &CStr = c"journal";
 /// The record's file, and what it is called until it is complete.
 const RECORD: &CStr = c"state.json";
 const NEW_RECORD: &CStr = c"state.json.new";
-/// How long a look at the lock may last.
-const LOOK: Duration = Duration::from_millis(5);
 /// A change of limits that is being made, and what it is called until it is complete.
 const PENDING: &CStr = c"update.json";
 const NEW_PENDING: &CStr = c"update.json.new";
+/// How long a look at the lock may last.
+const LOOK: Duration = Duration::from_millis(5);
 /// More than any container needs, and less than would hurt.
 const LARGEST_RECORD: u64 = 1024 * 1024;
 
@@ -217,8 +217,6 @@ impl Seen {
         Ok(())
     }
 
-    /// Whether there is a journal: what the directory of a container always has.
-    pub(crate) fn is_container(&self) -> bool {
     /// Writes down a change of limits before it is made.
     pub(crate) fn write_pending(&self, text: &[u8]) -> Outcome {
         replace(self.own.fd(), (NEW_PENDING, PENDING), text)
@@ -237,6 +235,8 @@ impl Seen {
         }
     }
 
+    /// Whether there is a journal: what the directory of a container always has.
+    pub(crate) fn is_container(&self) -> bool {
         fd::openat(self.own.fd(), JOURNAL_C, O_PATH | O_NOFOLLOW, 0).is_ok()
     }
 
@@ -257,15 +257,15 @@ impl Seen {
 }
 
 fn write_record(directory: Fd, text: &[u8]) -> Outcome {
-    let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW;
-    let file = fd::openat(directory, NEW_RECORD, flags, 0o600)?;
     replace(directory, (NEW_RECORD, RECORD), text)
 }
 
 /// A reader finds the old text or all of the new one.
 fn replace(directory: Fd, (fresh, name): (&CStr, &CStr), text: &[u8]) -> Outcome {
+    let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW;
+    let file = fd::openat(directory, fresh, flags, 0o600)?;
     fd::write(file.fd(), text)?;
-    file::rename(directory, NEW_RECORD, RECORD)
+    file::rename(directory, fresh, name)
 }
 
 /// What is read back is authority: a plain file that nobody else could write to, and no larger than a limit.

@@ -75,7 +75,7 @@ fn v2(
     cgroups.own.v2 = Some(found.own().clone());
     let steps = &mut cgroups.after_clone;
     steps.push(scope.step(resources, Some(found.own().clone())));
-    cgroups::enable(steps, &found, &wanted);
+    cgroups::enable(steps, &found, (&wanted, &[]));
     for setting in &settings {
         cgroups::write(steps, found.own(), setting);
     }

@@ -327,8 +327,8 @@ fn make_v2(
         draft.refuse(&origin, Refusal::CgroupDenied { directory });
     }
     let wanted = cgroup_v2::wanted(draft, settings, &unified.controllers);
-    let steps = &mut cgroups.before_clone;
     let more = cgroup_v2::more(unified, cgroup.path.base, &wanted);
+    let steps = &mut cgroups.before_clone;
     if cgroup_v2::needs_leaf(draft, unified, cgroup.path.base, &wanted) {
         if found.below.first().is_some_and(|first| *first == found.base.child(LEAF)) {
             let reason = "this name is that of the leaf for the caller's own processes";
@@ -365,8 +365,8 @@ pub(super) fn enable(
         let op = CgroupOp::EnableControllers {
             directory: directory.clone(),
             controllers: wanted.to_vec(),
-        };
             more: more.to_vec(),
+        };
         steps.push(step_undone(Op::Cgroup(op), &at("/cgroup"), undo));
     }
 }

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::draft::{at, step, step_undone};
+use super::draft::{Draft, at, step, step_undone};
 use super::hooks::Hooks;
 use super::invariants::{Broken, Rule, first, ordered};
 use super::model::{Plan, Step, Undo};
@@ -85,7 +85,7 @@ impl StartScript {
 }
 
 /// The parent's step that makes the socket: behind the journal, before the clone.
-pub(super) fn door() -> Step {
+fn door() -> Step {
     let undo = Undo::by(Op::State(StateOp::RemoveDoor));
     step_undone(Op::State(StateOp::OpenDoor), &at("/process"), undo)
 }

@@ -16,6 +16,7 @@ mod cgroup_v2;
 mod cgroup_view;
 mod cgroup_weights;
 mod cgroups;
+pub mod criu;
 #[doc(hidden)]
 pub mod dbus;
 mod device_rules;
@@ -56,8 +57,8 @@ mod resctrl_op;
 mod root_entries;
 pub mod seccomp;
 mod slot_rules;
-mod text_rules;
 mod sub_cgroup;
+mod text_rules;
 mod treatment;
 mod undo_rules;
 mod update;
@@ -84,8 +85,8 @@ pub use op::{
 pub use prepared::{execution, plan_prepared};
 pub use record::{CgroupPaths, Planned, Record, RecordError, ScopeUnit, is_container_id};
 pub use resctrl_op::ResctrlOp;
-pub use update::{CgroupValues, Update, UpdateOp, UpdateStep, update, update_files, update_needs};
 pub use sub_cgroup::SubCgroup;
+pub use update::{CgroupValues, Update, UpdateOp, UpdateStep, update, update_files, update_needs};
 
 use cgroups::Cgroups;
 use draft::{Draft, Word, at, step, step_undone};
@@ -343,7 +344,7 @@ fn outside(
     let mut parent = Vec::from_iter(filter.connect.filter(|_| !draft.is_held()));
     let undo = Undo::by(Op::State(StateOp::CloseJournal));
     parent.push(step_undone(Op::State(StateOp::OpenJournal), &everyone, undo));
-    parent.extend(draft.is_held().then(held::door));
+    parent.extend(held::rooms(draft));
     parent.extend(hooks.promise);
     parent.extend(proc);
     parent.extend(trees);

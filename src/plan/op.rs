@@ -352,12 +352,16 @@ pub enum MountOp {
         #[serde(default, skip_serializing_if = "MountFlags::is_empty")]
         clear_recursive: MountFlags,
     },
-    /// Changes the flags of a mount that exists, before Linux 5.12: `mount(MS_REMOUNT | MS_BIND)`, keeping what it has.
+    /// Changes the flags of a mount that exists, keeping what it has: `mount_setattr`, or before Linux 5.12
+    /// `mount(MS_REMOUNT | MS_BIND)`.
     Remount {
         /// Where; resolved.
         target: RootPath,
         /// Flags to add.
         set: MountFlags,
+        /// Flags to take away.
+        #[serde(default, skip_serializing_if = "MountFlags::is_empty")]
+        clear: MountFlags,
     },
     /// Changes the propagation of a mount: `mount_setattr` or `mount(2)`.
     Propagate {
@@ -788,15 +792,18 @@ pub enum StateOp {
     OpenDoor,
     /// Removes both, and the starter's script. Only an undo.
     RemoveDoor,
-    /// Writes the starter's script into the state directory, then into the journal that the container stays: its end, and
-    /// that of its launcher, undo nothing any more. Whoever deletes it carries the journal out.
-    Keep,
-}
     /// Makes the directory `notify` in the state directory, mode 0755: whoever starts the container listens there for its word
     /// that it is ready (`sd_notify(3)`).
     MakeNotify,
     /// Removes it, and the socket in it. Only an undo.
     RemoveNotify,
+    /// Writes the starter's script into the state directory, then into the journal that the container stays: its end, and
+    /// that of its launcher, undo nothing any more. Whoever deletes it carries the journal out.
+    Keep,
+    /// Writes into the journal that the container stays, as [`Keep`](Self::Keep) does; its program runs already. By the
+    /// launcher of one that is restored.
+    Stay,
+}
 
 /// What one actor tells another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use nsplan::config::MountKind;
 
-use crate::{config, document, refuse};
+use crate::config;
 
 /// Those that a runtime must or should know.
 const OPTIONS: &str = "async atime bind defaults dev diratime dirsync exec iversion lazytime loud noatime nodev \

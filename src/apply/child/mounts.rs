@@ -116,7 +116,7 @@ impl Child<'_> {
         clear: u64,
     ) -> Outcome {
         let mounted = self.resolve(target, Links::InRoot)?;
-        self.change(mounted.fd(), attr, flags, 0)
+        self.change(mounted.fd(), attr, set, clear)
     }
 
     /// Changes the flags of an attached mount in the way this kernel knows.

@@ -45,8 +45,7 @@ pub(super) fn names() -> impl Iterator<Item = String> {
         let plain = names.iter().map(|&name| String::from(name));
         plain.chain(names.iter().map(|name| format!("r{name}")))
     };
-    let is_possible = |name: &&&str| special(name) != Some(Effect::Refused);
-    let special = SPECIAL.iter().filter(is_possible).map(|&name| String::from(name));
+    let special = SPECIAL.iter().map(|&name| String::from(name));
     special.chain(with_tree(ATTRIBUTES)).chain(with_tree(PROPAGATIONS))
 }
 
