@@ -30,11 +30,11 @@ for word; do
 done
 for fd in /proc/self/fd/1??; do echo "${fd##*/} $(readlink "$fd")"; done > "$here/descriptors"
 cat /proc/self/mountinfo > "$here/mounts"
+[ ! -e "$here/fail" ] || { echo "(00.1) Error (criu/x.c:1): it is broken" > "$work/$1.log"; exit 1; }
 case $1 in
     dump) [ -n "$stays" ] || kill -KILL "$pid" ;;
     restore) setsid sleep 1000 </dev/null >/dev/null 2>&1 & printf %s "$!" > "$file" ;;
 esac
-[ ! -e "$here/fail" ] || { echo "(00.1) Error (criu/x.c:1): it is broken" > "$work/$1.log"; exit 1; }
 "#;
 
 /// Where it is; what it keeps is beside it.

@@ -113,7 +113,8 @@ fn every_controller_is_on_where_a_container_has_no_limit() {
 fn a_callers_own_processes_are_moved_for_a_limit_only() {
     let mut config = config(MountFlags::MS_RDONLY);
     let part = PathComponent::new("web1").unwrap();
-    config.place_cgroup(CgroupPath { base: CgroupBase::Caller, parts: vec![part] });
+    let path = CgroupPath { base: CgroupBase::Caller, parts: vec![part] };
+    config.cgroup.as_mut().unwrap().path = path;
     let mut facts = facts();
     let tree = facts.cgroup.as_mut().unwrap().unified.as_mut().unwrap();
     tree.caller = "/user".into();

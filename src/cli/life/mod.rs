@@ -175,9 +175,12 @@ fn start(root: &HostPath, id: &ContainerId) -> Result<u8, Failure> {
     match apply::start(&state) {
         Ok(()) => {
             if let Some(socket) = socket {
-                let running = super::running::open(Path::new(root.as_str()), id)?;
-                let lives = || running.status().is_ok_and(|status| status != Status::Stopped);
-                socket.pass_on(running.record().pid, &lives)?;
+                // One that has ended by now may have said it before.
+                let look = || apply::record(Path::new(root.as_str()), id.as_str());
+                let listed = look().map_err(|error| of_state(&error, root))?;
+                let pid = listed.record.map_or(0, |record| record.pid);
+                let lives = || look().is_ok_and(|listed| listed.status != Status::Stopped);
+                socket.pass_on(pid, &lives)?;
             }
             Ok(0)
         }
