@@ -23,6 +23,7 @@ pub(crate) mod raw;
 pub(crate) mod seccomp;
 pub(crate) mod shared;
 pub(crate) mod signal;
+pub(crate) mod spare;
 pub(crate) mod terminal;
 pub(crate) mod treatment;
 pub(crate) mod tree;
