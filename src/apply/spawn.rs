@@ -28,6 +28,7 @@ use crate::sys::clone::{Gone, Nursery, Request, Stack};
 use crate::sys::late::Late;
 use crate::sys::process::Pid;
 use crate::sys::shared::{LastWords, Newborn};
+use crate::sys::spare::Spare;
 use crate::sys::words::Words;
 use crate::sys::{Handle, Outcome, Sysno, channel, host, process, signal};
 use crate::types::{CloneFlags, HostPath, Signal};
@@ -222,6 +223,9 @@ impl Launcher<'_> {
         let guard = CLONING.lock().unwrap_or_else(PoisonError::into_inner);
         let (launch, their_ends) = self.prepare(program)?;
         let nursery = self.nursery.insert(Nursery::new(launch));
+        if let Some(kept) = child::kept_while_waiting(nursery.content()) {
+            nursery.content().spare = Spare::beside(&kept);
+        }
         if flags.contains(CloneFlags::CLONE_VM) {
             self.dumpable = Some(Dumpable::keep());
         }
@@ -311,6 +315,7 @@ impl Launcher<'_> {
             descriptors: process::descriptor_limit()?,
             reexec,
             marks: false,
+            spare: Spare::default(),
             words: if program.has_supervisor() { Some(Words::own()?) } else { None },
             program,
         };
@@ -342,6 +347,7 @@ impl Launcher<'_> {
     /// The program runs: what it was started with is not needed any more.
     pub(super) fn hand_over(mut self) -> Result<Container, ApplyError> {
         self.settle();
+        super::seal::let_go();
         match self.init.take() {
             Some(init) => Ok(Container::new(init, self.terminal, self.journal)),
             None => Err(ApplyError::new(&self.plan, None, Cause::Protocol)),

@@ -5,7 +5,7 @@ use std::fs;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use nsplan::apply::{Payload, Pool, PoolError, PoolOptions, probe};
-use nsplan::config::Config;
+use nsplan::config::{Config, Seccomp, SeccompAction, SeccompRule};
 use nsplan::plan::needs;
 
 use crate::support::{Scratch, is_root, rootfs, wait_for};
@@ -103,4 +103,49 @@ fn a_program_that_cannot_be_planned_takes_no_container() {
     let answer = pool.start(Payload { args, ..Payload::default() });
     assert!(matches!(answer, Err(PoolError::Plan(_))));
     assert_eq!(pool.ready(), 1);
+}
+
+/// Of a large caller it has the page tables and keeps the pages, until it lets go.
+#[test]
+fn what_waits_keeps_none_of_the_callers_memory_and_runs_its_program_all_the_same() {
+    if !is_root() {
+        return;
+    }
+    const LARGE: usize = 192 << 20;
+    let mut ballast = vec![0_u8; LARGE];
+    ballast.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
+    let root = rootfs("pool-memory");
+    let name = unique("memory");
+    let mut config = template(&root, &name);
+    config.seccomp = Some(filter());
+    config.process.as_mut().unwrap().no_new_privileges = true;
+    let pool = pool(&config, PoolOptions::new(&name, 2));
+    wait_for(|| (pool.ready() == 2).then_some(()));
+    let waiting = members(&name);
+    assert_eq!(waiting.len(), 2);
+    for pid in waiting {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let own = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        let own: usize = own.trim().trim_end_matches(" kB").parse().unwrap();
+        assert!(own < LARGE / 1024 / 8, "{own} KiB of the caller's");
+    }
+    for n in 1..4 {
+        let script = format!("grep Seccomp: /proc/self/status; exit {n}");
+        assert_eq!(run(&pool, &script), ("Seccomp:\t2\n".to_owned(), n));
+    }
+    assert!(ballast.iter().step_by(4096).all(|byte| *byte == 1));
+}
+
+/// What is still to be installed when the program is known.
+fn filter() -> Seccomp {
+    let rule =
+        SeccompRule { names: vec!["chown".into()], action: SeccompAction::Errno(1), args: vec![] };
+    Seccomp {
+        default_action: SeccompAction::Allow,
+        architectures: vec![],
+        flags: vec![],
+        listener_path: None,
+        listener_metadata: None,
+        rules: vec![rule],
+    }
 }

@@ -112,7 +112,7 @@ impl Scene {
             let calls = [
                 format!("open_tree {own}"),
                 format!("mount_setattr {own} +MOUNT_ATTR_RDONLY -"),
-                format!("execveat {own}"),
+                "prctl PR_SET_MM PR_SET_MM_MAP".to_owned(),
             ];
             before.extend(calls.map(Item::Do));
         }
