@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, Stdio};
 
 use serde_json::Value;
 
-use super::running::{State, can_start};
+use super::running::{State, can_limit, can_start};
 
 /// A container of a test's own, killed at its end.
 struct Container<'a> {
@@ -80,7 +80,7 @@ fn wait_for(word: &str, look: impl Fn() -> String) {
 #[test]
 fn limits_change_and_all_stay_where_one_is_refused() {
     let state = State::new("update");
-    if !can_start(&state) {
+    if !can_limit(&state, "limits_change_and_all_stay_where_one_is_refused") {
         return;
     }
     let wait = "echo ready; read x";
@@ -145,7 +145,7 @@ fn a_container_without_a_cgroup_cannot_be_limited() {
 #[test]
 fn events_tell_what_is_used_and_when_memory_runs_out() {
     let state = State::new("events");
-    if !can_start(&state) {
+    if !can_limit(&state, "events_tell_what_is_used_and_when_memory_runs_out") {
         return;
     }
     let script = "echo ready; read x; head -c 200m /dev/zero | tail >/dev/null; read x";
@@ -178,7 +178,7 @@ fn events_tell_what_is_used_and_when_memory_runs_out() {
 #[test]
 fn lists_have_the_members_that_engines_read() {
     let state = State::new("lists");
-    if !can_start(&state) {
+    if !can_limit(&state, "lists_have_the_members_that_engines_read") {
         return;
     }
     let none = state.output(&["list", "-f", "json"]);
