@@ -378,25 +378,3 @@ fn is_gone(fault: Fault) -> bool {
 
 /// Protocol error.
 const EPROTO: Errno = Errno(71);
-
-fn change_directory(path: &core::ffi::CStr) -> Outcome {
-    file::chdir(path)?;
-    if file::is_cwd_below_root()? { Ok(()) } else { Err(file::UNREACHABLE) }
-}
-
-/// As `execvp(3)` searches: what is not there or may not be run is passed over, and `EACCES` outlives `ENOENT`.
-fn search<'a>(
-    candidates: impl Iterator<Item = &'a core::ffi::CStr>,
-    execute: impl Fn(&core::ffi::CStr) -> Fault,
-) -> Fault {
-    let mut last = Fault::new(Sysno::execve, Errno::ENOENT);
-    for candidate in candidates {
-        let fault = execute(candidate);
-        match fault.errno {
-            Errno::EACCES => last = fault,
-            Errno::ENOENT | Errno::ENOTDIR => {}
-            _ => return fault,
-        }
-    }
-    last
-}

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use core::slice::from_ref;
 
-use super::{Child, EPROTO, Launch, change_directory, search};
+use super::{Child, EPROTO, Launch};
 use crate::apply::message::Message;
 use crate::apply::program::Act;
 use crate::plan::Token;
@@ -13,7 +13,7 @@ use crate::sys::channel::{self, Received};
 use crate::sys::late::Late;
 use crate::sys::process;
 use crate::sys::spare::addresses;
-use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, privilege};
+use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, file, privilege};
 use crate::types::Errno;
 
 use super::super::program::Execute;
@@ -93,4 +93,26 @@ fn place(number: u16, handle: &Handle) -> Outcome {
         return Err(Fault::new(Sysno::recvmsg, EPROTO));
     }
     fd::dup3(handle.fd(), Fd(number.into()))
+}
+
+fn change_directory(path: &core::ffi::CStr) -> Outcome {
+    file::chdir(path)?;
+    if file::is_cwd_below_root()? { Ok(()) } else { Err(file::UNREACHABLE) }
+}
+
+/// As `execvp(3)` searches: what is not there or may not be run is passed over, and `EACCES` outlives `ENOENT`.
+fn search<'a>(
+    candidates: impl Iterator<Item = &'a core::ffi::CStr>,
+    execute: impl Fn(&core::ffi::CStr) -> Fault,
+) -> Fault {
+    let mut last = Fault::new(Sysno::execve, Errno::ENOENT);
+    for candidate in candidates {
+        let fault = execute(candidate);
+        match fault.errno {
+            Errno::EACCES => last = fault,
+            Errno::ENOENT | Errno::ENOTDIR => {}
+            _ => return fault,
+        }
+    }
+    last
 }
