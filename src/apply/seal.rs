@@ -9,7 +9,6 @@ use std::ffi::{CStr, CString, OsString};
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStringExt as _;
-use std::sync::{Mutex, PoisonError};
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -49,7 +48,8 @@ pub fn seal_program() -> Result<(), Fault> {
         answer => {
             let copy = answer?;
             if go_on_from(&copy).is_ok() {
-                keep(copy);
+                // The mount's descriptor is closed here and not later, though that takes as long as an unmount: as long as it
+                // is open, whoever gets hold of the mount and may mount could make it writable again (`mount_setattr(2)`).
                 return Ok(());
             }
             copy
@@ -64,27 +64,14 @@ pub fn seal_program() -> Result<(), Fault> {
     Err(process::execve_fd(copy.fd(), &args, &env))
 }
 
-/// Changes this process's program to the same file on that mount, in a tenth of the time that an `execve` takes. The kernel
-/// makes sure of the rest: it refuses as long as anything of the old file is mapped. It also refuses in a user namespace,
-/// without `CONFIG_CHECKPOINT_RESTORE`, and where a filter has no such call.
+/// Changes this process's program to the same file on that mount, without another program's start. The kernel makes sure of
+/// the rest: it refuses as long as anything of the old file is mapped. It also refuses without `CAP_SYS_ADMIN`, without
+/// `CONFIG_CHECKPOINT_RESTORE`, and where a filter does.
 fn go_on_from(mount: &Handle) -> Outcome {
     let path = CString::new(format!("/proc/self/fd/{}", mount.fd().0));
     let path = path.map_err(|_| Fault::new(Sysno::openat, Errno::EINVAL))?;
     let file = fd::openat(Fd::CWD, &path, O_RDONLY, 0)?;
     image::adopt(file.fd())
-}
-
-/// The mount that this process's program is on, until [`let_go`].
-static KEPT: Mutex<Option<Handle>> = Mutex::new(None);
-
-fn keep(mount: Handle) {
-    *KEPT.lock().unwrap_or_else(PoisonError::into_inner) = Some(mount);
-}
-
-/// What is mapped needs the mount's descriptor no more; but to close it takes the kernel as long as an unmount, so that is
-/// left for when nobody waits for it.
-pub(super) fn let_go() {
-    drop(KEPT.lock().unwrap_or_else(PoisonError::into_inner).take());
 }
 
 /// On a read-only mount, or a file in memory that is sealed: `nsplan` was here before.

@@ -347,7 +347,6 @@ impl Launcher<'_> {
     /// The program runs: what it was started with is not needed any more.
     pub(super) fn hand_over(mut self) -> Result<Container, ApplyError> {
         self.settle();
-        super::seal::let_go();
         match self.init.take() {
             Some(init) => Ok(Container::new(init, self.terminal, self.journal)),
             None => Err(ApplyError::new(&self.plan, None, Cause::Protocol)),
