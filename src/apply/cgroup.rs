@@ -53,14 +53,45 @@ pub(crate) fn inherit_cpuset(directory: &HostPath) -> Outcome {
     Ok(())
 }
 
-/// `+cpu +memory` to `cgroup.subtree_control`, for those that are not on.
-pub(crate) fn enable(directory: &HostPath, controllers: &[String]) -> Outcome {
+/// `+cpu +memory` to `cgroup.subtree_control`, for those that are not on; of `more` those that can be.
+pub(crate) fn enable(directory: &HostPath, controllers: &[String], more: &[String]) -> Outcome {
     let file = directory.child("cgroup.subtree_control");
     let on = read(&file)?;
-    let is_off = |name: &&String| !on.split_whitespace().any(|word| word == name.as_str());
-    let off: Vec<_> =
-        controllers.iter().filter(is_off).map(|name| alloc::format!("+{name}")).collect();
-    if off.is_empty() { Ok(()) } else { write(&file, off.join(" ").as_bytes()) }
+    let off = |names: &[String]| -> Vec<String> {
+        let is_off = |name: &&String| !on.split_whitespace().any(|word| word == name.as_str());
+        names.iter().filter(is_off).map(|name| alloc::format!("+{name}")).collect()
+    };
+    let switch = |names: &[String]| match names {
+        [] => Ok(()),
+        names => write(&file, names.join(" ").as_bytes()),
+    };
+    let (needed, wished) = (off(controllers), off(more));
+    let all = [needed.as_slice(), &wished].concat();
+    // The kernel switches on all or none, and one of them may be refused: `cpu` beside real-time processes.
+    switch(&all).or_else(|fault| {
+        if wished.is_empty() {
+            return Err(fault);
+        }
+        switch(&needed)?;
+        for name in &wished {
+            let _ = switch(core::slice::from_ref(name));
+        }
+        Ok(())
+    })
+}
+
+/// Gives a directory and those of its files that are there to a user.
+pub(crate) fn give(directory: &HostPath, files: &[String], uid: u32) -> Outcome {
+    let keep_group = u32::MAX;
+    file::fchownat(Fd::CWD, &c_path(directory)?, uid, keep_group)?;
+    for name in files {
+        match file::fchownat(Fd::CWD, &c_path(&directory.child(name))?, uid, keep_group) {
+            // Of a controller that is off here, or of a newer kernel.
+            Err(fault) if fault.is(Errno::ENOENT) => {}
+            answer => answer?,
+        }
+    }
+    Ok(())
 }
 
 /// Loads a device program and attaches it.

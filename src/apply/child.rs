@@ -285,7 +285,7 @@ impl Child<'_> {
                 self.clone_device(source, *file_type, *number, *place)
             }
             Act::Attach(attach) => self.attach(attach),
-            Act::Remount { target, attr, flags } => self.remount(target, attr, *flags),
+            Act::Remount { target, attr, set, clear } => self.remount(target, attr, *set, *clear),
             Act::Propagate { target, kind, recursive } => self.propagate(target, *kind, *recursive),
             Act::MakeNode { path, mode, number, uid, gid } => {
                 self.make_node(path, *mode, *number, (*uid, *gid))

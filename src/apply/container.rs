@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixDatagram;
 
 use super::error::Leftover;
 use super::journal::Journal;
@@ -22,6 +23,8 @@ pub struct Container {
     pidfd: Option<OwnedFd>,
     /// The master of its terminal, if the plan opens one.
     pub terminal: Option<OwnedFd>,
+    /// Where its program says that it is ready (`sd_notify(3)`), if the plan makes room for that.
+    pub notify: Option<UnixDatagram>,
     journal: Journal,
     status: Option<ExitStatus>,
 }
@@ -75,7 +78,7 @@ impl core::error::Error for WaitError {}
 impl Container {
     pub(super) fn new(init: Started, terminal: Option<OwnedFd>, journal: Journal) -> Self {
         let pidfd = init.pidfd.map(host::owned);
-        Self { pid: init.pid, pidfd, terminal, journal, status: None }
+        Self { pid: init.pid, pidfd, terminal, notify: None, journal, status: None }
     }
 
     /// The pid of the first process, in the launcher's pid namespace.

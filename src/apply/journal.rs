@@ -182,6 +182,9 @@ impl Journal {
                 Op::State(StateOp::RemoveDoor) => {
                     self.directory.as_ref().map_or(Ok(()), Directory::remove_door)
                 }
+                Op::State(StateOp::RemoveNotify) => {
+                    self.directory.as_ref().map_or(Ok(()), Directory::remove_notify)
+                }
                 Op::State(_) if !left.is_empty() => continue,
                 Op::State(_) => self.directory.take().map_or(Ok(()), Directory::remove),
                 _ => undo(&entry, self.network.as_ref()),
@@ -258,7 +261,7 @@ fn is_allowed(op: &Op) -> bool {
         // Only the owner of the state can have written it, and it is his config that asked for it.
         Op::Hook(HookOp::Run { kind: HookKind::Poststop, .. }) => true,
         // A fixed name in the directory that the journal is in.
-        Op::State(StateOp::RemoveRecord | StateOp::RemoveDoor) => true,
+        Op::State(StateOp::RemoveRecord | StateOp::RemoveDoor | StateOp::RemoveNotify) => true,
         _ => false,
     }
 }
@@ -324,6 +327,8 @@ pub(super) fn finish(directory: &Directory, id: &str, text: &str) -> (usize, Vec
             directory.remove_record()
         } else if *op == Op::State(StateOp::RemoveDoor) {
             directory.remove_door()
+        } else if *op == Op::State(StateOp::RemoveNotify) {
+            directory.remove_notify()
         } else if is_allowed(op) {
             killed.and_then(|()| undo(&entry, None))
         } else {

@@ -21,12 +21,17 @@ impl Launcher<'_> {
                 let door = self.journal.directory().ok_or(NO_STATE)?.open_door()?;
                 self.hold(Slot::Door, door)
             }
+            StateOp::MakeNotify => {
+                self.notify = Some(self.journal.directory().ok_or(NO_STATE)?.make_notify()?);
+                Ok(())
+            }
             StateOp::Keep => {
                 let script = StartScript::of(&self.plan).to_json();
                 let directory = self.journal.directory().ok_or(NO_STATE)?;
                 directory.write_script(script.as_bytes())?;
                 Ok(self.journal.keep()?)
             }
+            StateOp::Stay => Ok(self.journal.keep()?),
             _ => Err(Cause::Protocol),
         }
     }

@@ -68,9 +68,10 @@ impl Launcher<'_> {
             CgroupOp::MakeDirectory { path, fresh } => self.make_cgroup(id, path, *fresh, undo),
             CgroupOp::Write { file, value } => Ok(cgroup::write(file, value.as_bytes())?),
             CgroupOp::InheritCpuset { directory } => Ok(cgroup::inherit_cpuset(directory)?),
-            CgroupOp::EnableControllers { directory, controllers } => {
-                Ok(cgroup::enable(directory, controllers)?)
+            CgroupOp::EnableControllers { directory, controllers, more } => {
+                Ok(cgroup::enable(directory, controllers, more)?)
             }
+            CgroupOp::GiveTo { directory, files, uid } => Ok(cgroup::give(directory, files, *uid)?),
             CgroupOp::DevicePolicy { directory, program } => {
                 Ok(cgroup::device_policy(directory, program)?)
             }

@@ -105,7 +105,8 @@ pub(crate) enum Act {
     Remount {
         target: Target,
         attr: MountAttr,
-        flags: u64,
+        set: u64,
+        clear: u64,
     },
     Propagate {
         target: Target,

@@ -126,6 +126,8 @@ pub(super) struct Launcher<'a> {
     pub(super) init: Option<Started>,
     pub(super) channels: Channels,
     pub(super) terminal: Option<OwnedFd>,
+    /// Where init's program says that it is ready.
+    pub(super) notify: Option<std::os::unix::net::UnixDatagram>,
     pub(super) agent: Agent,
     pub(super) last_words: Option<Arc<LastWords>>,
     /// Where init finds what to run, if it is prepared before that is known.
@@ -167,6 +169,7 @@ impl<'a> Launcher<'a> {
             init: None,
             channels: Channels::default(),
             terminal: None,
+            notify: None,
             agent: Agent::default(),
             last_words: None,
             late: None,
@@ -348,7 +351,11 @@ impl Launcher<'_> {
     pub(super) fn hand_over(mut self) -> Result<Container, ApplyError> {
         self.settle();
         match self.init.take() {
-            Some(init) => Ok(Container::new(init, self.terminal, self.journal)),
+            Some(init) => {
+                let mut container = Container::new(init, self.terminal, self.journal);
+                container.notify = self.notify;
+                Ok(container)
+            }
             None => Err(ApplyError::new(&self.plan, None, Cause::Protocol)),
         }
     }

@@ -24,12 +24,17 @@ use crate::types::Errno;
 
 mod door;
 
+pub use door::listen_to_word;
+
 /// The journal's file.
 pub(super) const JOURNAL: &str = "journal";
 const JOURNAL_C: &CStr = c"journal";
 /// The record's file, and what it is called until it is complete.
 const RECORD: &CStr = c"state.json";
 const NEW_RECORD: &CStr = c"state.json.new";
+/// A change of limits that is being made, and what it is called until it is complete.
+const PENDING: &CStr = c"update.json";
+const NEW_PENDING: &CStr = c"update.json.new";
 /// How long a look at the lock may last.
 const LOOK: Duration = Duration::from_millis(5);
 /// More than any container needs, and less than would hurt.
@@ -128,9 +133,9 @@ impl Directory {
         write_record(self.own.fd(), text)
     }
 
-    /// Removes it, also one that was not finished.
+    /// Removes it, also one that was not finished, and an interrupted change of limits.
     pub(crate) fn remove_record(&self) -> Outcome {
-        self.remove_files(&[RECORD, NEW_RECORD])
+        self.remove_files(&[RECORD, NEW_RECORD, PENDING, NEW_PENDING])
     }
 
     fn remove_files(&self, names: &[&CStr]) -> Outcome {
@@ -212,6 +217,24 @@ impl Seen {
         Ok(())
     }
 
+    /// Writes down a change of limits before it is made.
+    pub(crate) fn write_pending(&self, text: &[u8]) -> Outcome {
+        replace(self.own.fd(), (NEW_PENDING, PENDING), text)
+    }
+
+    /// One that was written down and is not finished.
+    pub(crate) fn pending(&self) -> Result<Option<String>, StateError> {
+        read_trusted(self.own.fd(), PENDING)
+    }
+
+    /// It is finished.
+    pub(crate) fn remove_pending(&self) -> Outcome {
+        match file::unlinkat(self.own.fd(), PENDING) {
+            Err(fault) if fault.is(Errno::ENOENT) => Ok(()),
+            answer => answer,
+        }
+    }
+
     /// Whether there is a journal: what the directory of a container always has.
     pub(crate) fn is_container(&self) -> bool {
         fd::openat(self.own.fd(), JOURNAL_C, O_PATH | O_NOFOLLOW, 0).is_ok()
@@ -234,10 +257,15 @@ impl Seen {
 }
 
 fn write_record(directory: Fd, text: &[u8]) -> Outcome {
+    replace(directory, (NEW_RECORD, RECORD), text)
+}
+
+/// A reader finds the old text or all of the new one.
+fn replace(directory: Fd, (fresh, name): (&CStr, &CStr), text: &[u8]) -> Outcome {
     let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW;
-    let file = fd::openat(directory, NEW_RECORD, flags, 0o600)?;
+    let file = fd::openat(directory, fresh, flags, 0o600)?;
     fd::write(file.fd(), text)?;
-    file::rename(directory, NEW_RECORD, RECORD)
+    file::rename(directory, fresh, name)
 }
 
 /// What is read back is authority: a plain file that nobody else could write to, and no larger than a limit.

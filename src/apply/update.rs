@@ -1,7 +1,7 @@
 //! A planned change of limits is carried out: all of it, or nothing.
 //!
-//! What the record says is changed last. A command that is killed in between leaves some limits new and the record old;
-//! nothing is left behind, since the limits go with the cgroup.
+//! What is going to be done is written down first, together with what takes it back; the record is changed last. So a
+//! command that is killed in between is finished by the next one: see [`Running::settle`].
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString as _};
@@ -35,6 +35,11 @@ pub enum UpdateError {
     },
     /// The record could not be read or written.
     State(StateError),
+    /// An earlier command was interrupted, and its change cannot be taken back.
+    Unsettled {
+        /// What takes it back.
+        left: Vec<String>,
+    },
     /// Somebody else changes the container's limits, or has changed them since they were looked at.
     Changed,
     /// A file of its cgroups could not be read.
@@ -67,6 +72,10 @@ impl fmt::Display for UpdateError {
                 left.iter().try_for_each(|left| write!(f, "; not taken back: {left}"))
             }
             Self::State(error) => error.fmt(f),
+            Self::Unsettled { left } => {
+                f.write_str("an interrupted change of its limits cannot be taken back")?;
+                left.iter().try_for_each(|left| write!(f, "; {left}"))
+            }
             Self::Changed => f.write_str("its limits are being changed by somebody else"),
             Self::Read { path, fault } => write!(f, "{path}: {fault}"),
         }
@@ -109,6 +118,43 @@ impl Running {
         if !seen.claim()? || seen.record(id)?.as_ref() != Some(self.record()) {
             return Err(UpdateError::Changed);
         }
+        let text = serde_json::to_string(update).unwrap_or_default();
+        seen.write_pending(text.as_bytes()).map_err(StateError::from)?;
+        let outcome = self.carry_out(&seen, update);
+        // What could not be taken back is told to the caller, not to the next command.
+        let _ = seen.remove_pending();
+        outcome
+    }
+
+    /// Finishes a change of limits that was interrupted, if there is one: unless its record was written, it is taken back.
+    ///
+    /// # Errors
+    /// When a limit cannot be set back, or the state directory cannot be used.
+    pub fn settle(&self, root: &Path) -> Result<(), UpdateError> {
+        let id = &self.record().id;
+        let Some(seen) = Seen::open(root, id)? else { return Ok(()) };
+        if seen.pending()?.is_none() {
+            return Ok(());
+        }
+        if !seen.claim()? {
+            return Err(UpdateError::Changed);
+        }
+        // Once more: who held the lock may have finished it.
+        let Some(text) = seen.pending()? else { return Ok(()) };
+        let reason = "update.json cannot be understood";
+        let update = serde_json::from_str::<Update>(&text);
+        let update = update.map_err(|_| StateError::Distrusted { reason })?;
+        if self.record().planned.resources != update.resources {
+            let undos: Vec<_> = update.steps.iter().filter_map(|step| step.undo.as_ref()).collect();
+            let left = take_back(&undos);
+            if !left.is_empty() {
+                return Err(UpdateError::Unsettled { left });
+            }
+        }
+        Ok(seen.remove_pending().map_err(StateError::from)?)
+    }
+
+    fn carry_out(&self, seen: &Seen, update: &Update) -> Result<(), UpdateError> {
         let mut undos: Vec<&UpdateOp> = Vec::new();
         for step in &update.steps {
             if let Err(cause) = carry_out(&step.op) {
@@ -140,7 +186,7 @@ fn take_back(undos: &[&UpdateOp]) -> Vec<String> {
 fn carry_out(op: &UpdateOp) -> Result<(), UpdateCause> {
     match op {
         UpdateOp::EnableControllers { directory, controllers } => {
-            cgroup::enable(directory, controllers).map_err(UpdateCause::Kernel)
+            cgroup::enable(directory, controllers, &[]).map_err(UpdateCause::Kernel)
         }
         UpdateOp::Write { file, value } => write(file, value).map_err(UpdateCause::Kernel),
         UpdateOp::SetProperties { bus, unit, properties } => {

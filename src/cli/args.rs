@@ -242,6 +242,8 @@ fn action(verb: &'static Verb, given: Vec<Given>, words: Vec<String>) -> Result<
         VerbId::Update => Action::Update(running::update(given, &words)?),
         VerbId::Pause => Action::Query(Query::Pause(container_id(&words.remove(0))?)),
         VerbId::Resume => Action::Query(Query::Resume(container_id(&words.remove(0))?)),
+        VerbId::Checkpoint => Action::Life(life::checkpoint(given, &words)?),
+        VerbId::Restore => Action::Life(life::restore(given, words)?),
         VerbId::Delete => {
             Action::Delete { id: container_id(&words.remove(0))?, force: !given.is_empty() }
         }

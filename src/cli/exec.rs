@@ -14,9 +14,9 @@ use super::signals::Signals;
 use super::surroundings::joiner;
 use crate::apply::probe::probe;
 use crate::apply::{Io, Running, StateError, inherited, spawn};
-use crate::config::{NamespaceSource, Process, process_from_oci};
-use crate::plan::{Plan, Record, join, join_needs, plan_hint};
-use crate::types::NamespaceKind;
+use crate::config::{NamespaceSource, Origin, Process, process_from_oci};
+use crate::plan::{Plan, Record, SubCgroup, join_in, join_needs, plan_hint};
+use crate::types::{NamespaceKind, Pointer};
 
 /// What `exec` was asked for.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub struct Exec {
     pub command: Vec<String>,
     /// The file that describes the process, instead of options and a command.
     pub process: Option<String>,
+    /// Cgroups below the container's.
+    pub cgroups: Vec<Given>,
     /// Also in a container that is paused.
     pub ignore_paused: bool,
     /// Do not wait for its end.
@@ -57,11 +59,14 @@ pub fn exec(request: &Request, exec: &Exec, explain: &dyn Fn(&Plan)) -> Result<u
         joinable(&running, hint)?;
     }
     let record = running.record();
-    let (process, sources) = process(exec, record)?;
+    let (process, mut sources) = process(exec, record)?;
+    if let Some(given) = exec.cgroups.last() {
+        sources.map.insert(Pointer::new("/cgroup"), Origin::Option(given.to_string()));
+    }
     if is_exposed(creates_user_namespace(record), &record.planned.uid_mappings) {
         seal()?;
     }
-    let plan = plan_join(&process, record, &sources)?;
+    let plan = plan_join_in(&process, record, &sources, &sub_cgroups(&exec.cgroups)?)?;
     explain(&plan);
     let signals = Signals::block()
         .map_err(|errno| Failure::from(Problem::new(format!("signalfd = {errno}"))))?;
@@ -137,15 +142,34 @@ pub(super) fn joinable(running: &Running, hint: &str) -> Result<(), Failure> {
     })
 }
 
+fn sub_cgroups(given: &[Given]) -> Result<Vec<SubCgroup>, Failure> {
+    let parse = |given: &Given| {
+        SubCgroup::parse(given.text()).map_err(|reason| {
+            let hint = "expected a path below the container's cgroup, such as `child`, or `cpu,memory:child`";
+            Failure::from(Problem::new(reason).at(given).hint(hint))
+        })
+    };
+    given.iter().map(parse).collect()
+}
+
 /// Plans it with the facts of this host.
 pub(super) fn plan_join(
     process: &Process,
     record: &Record,
     sources: &Sources,
 ) -> Result<Plan, Failure> {
+    plan_join_in(process, record, sources, &[])
+}
+
+fn plan_join_in(
+    process: &Process,
+    record: &Record,
+    sources: &Sources,
+    below: &[SubCgroup],
+) -> Result<Plan, Failure> {
     let facts = probe(&join_needs(process, record));
     let facts = facts.map_err(|error| Problem::of(&error).at("probe"))?;
-    join(process, record, &facts)
+    join_in(process, record, &facts, below)
         .map_err(|errors| sources.refusals(&errors, |error| plan_hint(&error.refusal)))
 }
 

@@ -124,6 +124,7 @@ options! {
     JOINING "Joining" {
         Detach "detach" 'd' FLAG, "Do not wait for the command's end.";
         IgnorePaused "ignore-paused" _ FLAG, "Join a container also while it is paused; the command runs once it goes on.";
+        SubCgroup "cgroup" _ Takes::value("[CONTROLLERS:]PATH").many(), "Put the command into the cgroup PATH below the container's own, which must be there; on cgroup v1 into that of these CONTROLLERS (with commas) only.";
         ProcessFile "process" 'p' FILE, "Take the process from FILE, which has the form of `process` in a config.json, instead of options and a command.";
     }
     /// What whoever calls gets of a process, and gives to it.
@@ -213,6 +214,33 @@ options! {
         BlkioWeight "blkio-weight" _ N, "Weight of disk access against others, 10 to 1000.";
         CgroupConf "cgroup-conf" _ Takes::value("FILE=VALUE").many(), "Write VALUE to FILE of the cgroup (v2 only), such as memory.high=1073741824.";
         CgroupParent "cgroup-parent" _ Takes::value("PATH"), "Make the control group below PATH, counted from the top of the hierarchy.";
+    }
+    /// What criu is told, in either direction.
+    CRIU "Images" {
+        ImagePath "image-path" _ DIR, "Directory of the images; `checkpoint` below the working directory without this option.";
+        WorkPath "work-path" _ DIR, "Directory of criu's log; that of the images without this option.";
+        TcpEstablished "tcp-established" _ FLAG, "TCP connections too.";
+        ExtUnixSk "ext-unix-sk" _ FLAG, "Unix sockets whose other end is outside, too.";
+        ShellJob "shell-job" _ FLAG, "Processes of a session or a terminal that is not the container's, too.";
+        FileLocks "file-locks" _ FLAG, "Locks of files too.";
+        LinkRemap "link-remap" _ FLAG, "Link files that were removed back, where that is possible.";
+        AutoDedup "auto-dedup" _ FLAG, "Take pages out of earlier images that these ones have.";
+        ManageCgroups "manage-cgroups-mode" _ Takes::words("MODE", &["soft", "full", "strict", "ignore"]), "What criu does about control groups: `soft` (the default) sets values only where it makes one, `full` always, `strict` makes none, `ignore` leaves them alone.";
+        EmptyNs "empty-ns" _ Takes::words("NS", &["network"]).many(), "Make this namespace, but nothing in it.";
+    }
+    /// How a container is written down.
+    CHECKPOINT "Checkpoint" {
+        LeaveRunning "leave-running" 'R' FLAG, "The container goes on afterwards.";
+        PreDump "pre-dump" _ FLAG, "Memory only, and the container goes on: the checkpoint that follows takes less time.";
+        ParentPath "parent-path" _ DIR, "Earlier images, as a path from --image-path: what they have is left out.";
+        TcpSkipInFlight "tcp-skip-in-flight" _ FLAG, "But not TCP connections that are being made.";
+        StatusFd "status-fd" _ N, "Have criu write a zero byte to this descriptor when it is ready.";
+    }
+    /// How a container is made of what was written down.
+    RESTORE "Restore" {
+        LsmProfile "lsm-profile" _ Takes::value("TYPE:NAME"), "AppArmor profile or SELinux context instead of the one that was written down.";
+        LsmMountContext "lsm-mount-context" _ Takes::value("CONTEXT"), "SELinux context of mounts instead of the one that was written down.";
+        NoSubreaper "no-subreaper" _ FLAG, "Accepted because engines say it: nsplan is none in any case.";
     }
     /// Where a container is described.
     BUNDLE "Bundle" {

@@ -156,6 +156,9 @@ pub(super) fn start(root: &HostPath, explain: &dyn Fn(&Plan), job: Job<'_>) -> R
         failed(&Attempt { plan: &plan, program, sources: job.sources }, &error)
     })?;
     job.receivers.announce(&mut container, job.pid_file)?;
+    if let Some(socket) = container.notify.take() {
+        life::pass_word_on(socket, container.pid());
+    }
     attend(container, &signals, job.timeout)
 }
 

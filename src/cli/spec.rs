@@ -165,6 +165,10 @@ pub enum VerbId {
     Pause,
     /// `resume`
     Resume,
+    /// `checkpoint`
+    Checkpoint,
+    /// `restore`
+    Restore,
     /// `delete`
     Delete,
     /// `features`

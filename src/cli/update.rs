@@ -32,6 +32,7 @@ pub fn change(request: &Request, log: &Log, change: &Change) -> Result<u8, Failu
     let root = state_root(request)?;
     let root = Path::new(root.as_str());
     let running = Running::open(root, change.id.as_str()).map_err(|error| Problem::of(&error))?;
+    running.settle(root).map_err(|error| Problem::of(&error).at(&change.id))?;
     let record = running.record();
     let (resources, sources) = wanted(change)?;
     let facts = probe(&update_needs(record)).map_err(|error| Problem::of(&error).at("probe"))?;

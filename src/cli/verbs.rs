@@ -4,9 +4,9 @@
 
 pub use super::foreign::{ALIASES, FOREIGN};
 use super::options::{
-    BUNDLE, CALLER, CREATION, DELETION, EVENTS, FILES, GLOBAL, ISOLATION, JOINING, LIFE, LIMITS,
-    LISTING, PLANNING, PRINTING, PRIVILEGES, PROCESS, PROCESSES, SIGNALLING, TEMPLATE, UPDATE,
-    WAITING,
+    BUNDLE, CALLER, CHECKPOINT, CREATION, CRIU, DELETION, EVENTS, FILES, GLOBAL, ISOLATION,
+    JOINING, LIFE, LIMITS, LISTING, PLANNING, PRINTING, PRIVILEGES, PROCESS, PROCESSES, RESTORE,
+    SIGNALLING, TEMPLATE, UPDATE, WAITING,
 };
 use super::spec::{Complete, Operands, Tool, Verb, VerbId};
 
@@ -22,7 +22,7 @@ pub const EXIT_CODES: &[(&str, &str)] = &[
 ];
 
 /// All verbs, in the order of help.
-pub static VERBS: [Verb; 22] = [
+pub static VERBS: [Verb; 24] = [
     Verb {
         id: VerbId::Do,
         name: "do",
@@ -266,6 +266,33 @@ pub static VERBS: [Verb; 22] = [
         complete: Complete::Nothing,
     },
     Verb {
+        id: VerbId::Checkpoint,
+        name: "checkpoint",
+        usage: &["[OPTIONS] ID"],
+        summary: "write a running container down, to be restored",
+        about: &[
+            "Has criu, which must be installed, write the container's processes to files: memory, open files, mounts, namespaces. They have ended then, unless --leave-running is given. What is the host's (volumes, a joined network, the standard streams) is named in `nsplan.json` beside the images.",
+            "A container needs a pid namespace of its own and no terminal.",
+        ],
+        examples: &[("checkpoint --image-path ./web1 web1", "the container has ended")],
+        groups: &[&CRIU, &CHECKPOINT],
+        operands: Operands::Words { least: 1, most: 1 },
+        complete: Complete::Nothing,
+    },
+    Verb {
+        id: VerbId::Restore,
+        name: "restore",
+        usage: &["[--bundle DIR] [OPTIONS] ID"],
+        summary: "let a container go on that was written down",
+        about: &[
+            "Makes the cgroups that the bundle asks for, has criu make the processes anew in them, and writes the container's record. Volumes and a joined network are those that the bundle names now.",
+        ],
+        examples: &[("restore -d -b ./web --image-path ./web1 web1", "it goes on where it was")],
+        groups: &[&CRIU, &RESTORE, &WAITING, &CREATION, &CALLER],
+        operands: Operands::Words { least: 1, most: 1 },
+        complete: Complete::Nothing,
+    },
+    Verb {
         id: VerbId::Delete,
         name: "delete",
         usage: &["[--force] ID"],
@@ -363,6 +390,8 @@ pub const VERB_NAMES: &[&str] = &[
     "update",
     "pause",
     "resume",
+    "checkpoint",
+    "restore",
     "delete",
     "features",
     "help",

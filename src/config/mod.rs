@@ -140,6 +140,10 @@ pub struct Config {
     /// The directory of the bundle, which hooks are told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bundle: Option<HostPath>,
+    /// A directory of the launcher's, made for this container, in which a socket for its word that it is ready will be; it is
+    /// the source of one of the mounts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify: Option<HostPath>,
     /// Free text for others.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -275,6 +279,7 @@ impl Config {
             new_keyring: false,
             memory_policy: None,
             bundle: None,
+            notify: None,
             annotations: BTreeMap::new(),
             process: None,
             ignored: Vec::new(),

@@ -48,6 +48,8 @@ pub struct Mount {
 pub enum MountKind {
     /// A part of the host's tree.
     Bind(BindSource),
+    /// Nothing: the flags of the mount that is there change (`remount`).
+    Remount,
     /// The container's view of the cgroup tree: `cgroup2`, or on v1 a tmpfs with every hierarchy in it.
     Cgroup,
     /// A new file system.

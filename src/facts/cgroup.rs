@@ -105,6 +105,10 @@ pub struct Unified {
     /// Whether cgroups with the `io` controller have the weight of the BFQ scheduler (`io.bfq.weight`).
     #[serde(default)]
     pub bfq: bool,
+    /// Files of a cgroup that whoever it is given to may write to (`/sys/kernel/cgroup/delegate`, Linux 4.15); empty where
+    /// the kernel does not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub delegate: Vec<String>,
     /// Controllers that exist at the mount point (`cgroup.controllers`).
     pub controllers: BTreeSet<String>,
     /// Controllers that the caller's cgroup has (`cgroup.controllers` there).

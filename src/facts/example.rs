@@ -78,6 +78,7 @@ fn example_tree() -> Option<CgroupFacts> {
         delegated: true,
         in_leaf: false,
         bfq: false,
+        delegate: Vec::new(),
     };
     Some(CgroupFacts { hierarchies: Vec::new(), unified: Some(unified), systemd: false })
 }

@@ -163,6 +163,7 @@ fn unified_at(seen: Seen, line: &Membership, init: Option<&[Membership]>) -> Uni
         delegated: false,
         in_leaf: false,
         bfq: false,
+        delegate: Vec::new(),
     }
 }
 

@@ -75,7 +75,7 @@ fn v2(
     cgroups.own.v2 = Some(found.own().clone());
     let steps = &mut cgroups.after_clone;
     steps.push(scope.step(resources, Some(found.own().clone())));
-    cgroups::enable(steps, &found, &wanted);
+    cgroups::enable(steps, &found, (&wanted, &[]));
     for setting in &settings {
         cgroups::write(steps, found.own(), setting);
     }
@@ -83,6 +83,7 @@ fn v2(
         let op = CgroupOp::DevicePolicy { directory: found.own().clone(), program };
         steps.push(step_undone(Op::Cgroup(op), &at("/cgroup/devices"), Undo::WithDirectory));
     }
+    steps.extend(super::cgroup_owner::plan(draft, unified, found.own()));
     Some(found.own().clone())
 }
 

@@ -240,6 +240,19 @@ pub(super) fn wanted(
     wanted
 }
 
+/// The other controllers that the container's cgroup can have, for what they tell of it. Not at the price of moving the
+/// caller's processes out of the way, which only a limit is worth.
+pub(super) fn more(unified: &Unified, base: CgroupBase, wanted: &[String]) -> Vec<String> {
+    let is_callers = base == CgroupBase::Caller && unified.caller != "/";
+    let there = if is_callers { &unified.caller_controllers } else { &unified.controllers };
+    let is_free = !is_callers || !unified.caller_populated || !wanted.is_empty();
+    let can = |name: &&String| {
+        let is_on = is_callers && unified.caller_subtree.contains(*name);
+        !wanted.contains(name) && (is_free || is_on)
+    };
+    there.iter().filter(can).cloned().collect()
+}
+
 /// Whether the processes of the caller's cgroup must go into a leaf, since one with processes of its own cannot switch
 /// controllers on for its children, unless it is the root. Where the cgroup was not given to the caller, that is refused.
 pub(super) fn needs_leaf(

@@ -99,7 +99,8 @@ impl View<'_> {
         }
         if self.flags.contains(MountFlags::MS_RDONLY) {
             let set = MountFlags::MS_RDONLY;
-            self.mounts.push(MountOp::Remount { target: target.clone(), set }, origin);
+            let (target, clear) = (target.clone(), MountFlags::empty());
+            self.mounts.push(MountOp::Remount { target, set, clear }, origin);
         }
     }
 

@@ -9,7 +9,7 @@ use super::error::Refusal;
 use super::model::{Step, Undo};
 use super::op::{CgroupOp, Op};
 use super::record::{CgroupPaths, ScopeUnit};
-use super::{cgroup_checks, cgroup_entry, cgroup_systemd, cgroup_v1, cgroup_v2};
+use super::{cgroup_checks, cgroup_entry, cgroup_owner, cgroup_systemd, cgroup_v1, cgroup_v2};
 use crate::config::{Cgroup, CgroupBase, CgroupDriver, PathComponent, Resources};
 use crate::facts::{CgroupFacts, CgroupLayout, Hierarchy, LEAF, Unified};
 use crate::types::{HostPath, NamespaceKind, Pointer};
@@ -302,6 +302,7 @@ fn v2(draft: &mut Draft<'_>, cgroups: &mut Cgroups, cgroup: &Cgroup, facts: &Cgr
         let step = step_undone(Op::Cgroup(op), &at("/cgroup/devices"), Undo::WithDirectory);
         cgroups.before_clone.push(step);
     }
+    cgroups.before_clone.extend(cgroup_owner::plan(draft, unified, found.own()));
     cgroups.kill = Some(CgroupOp::Kill { directory: found.own().clone() });
     cgroup_entry::v2(draft, cgroups, found.own());
 }
@@ -326,6 +327,7 @@ fn make_v2(
         draft.refuse(&origin, Refusal::CgroupDenied { directory });
     }
     let wanted = cgroup_v2::wanted(draft, settings, &unified.controllers);
+    let more = cgroup_v2::more(unified, cgroup.path.base, &wanted);
     let steps = &mut cgroups.before_clone;
     if cgroup_v2::needs_leaf(draft, unified, cgroup.path.base, &wanted) {
         if found.below.first().is_some_and(|first| *first == found.base.child(LEAF)) {
@@ -338,7 +340,7 @@ fn make_v2(
         steps.push(step_undone(op, &at("/cgroup"), Undo::by(Op::Cgroup(back))));
     }
     make(steps, &found, false);
-    enable(steps, &found, &wanted);
+    enable(steps, &found, (&wanted, &more));
     for setting in settings {
         write(steps, found.own(), setting);
     }
@@ -346,8 +348,14 @@ fn make_v2(
 }
 
 /// Controllers are switched on from the base down to the parent of the container's own, while all of it is empty.
-pub(super) fn enable(steps: &mut Vec<Step>, directories: &Directories, wanted: &[String]) {
-    if wanted.is_empty() {
+///
+/// What nobody has set a limit with is measured with: those controllers are switched on where that is possible.
+pub(super) fn enable(
+    steps: &mut Vec<Step>,
+    directories: &Directories,
+    (wanted, more): (&[String], &[String]),
+) {
+    if wanted.is_empty() && more.is_empty() {
         return;
     }
     let parents = directories.below.len().saturating_sub(1);
@@ -357,6 +365,7 @@ pub(super) fn enable(steps: &mut Vec<Step>, directories: &Directories, wanted: &
         let op = CgroupOp::EnableControllers {
             directory: directory.clone(),
             controllers: wanted.to_vec(),
+            more: more.to_vec(),
         };
         steps.push(step_undone(Op::Cgroup(op), &at("/cgroup"), undo));
     }

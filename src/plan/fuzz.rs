@@ -82,7 +82,8 @@ impl Reader<'_> {
 
 fn mount(from: &mut Reader<'_>) -> Mount {
     let destination = from.root_path();
-    let kind = match from.below(3) {
+    let kind = match from.below(4) {
+        3 => MountKind::Remount,
         0 => MountKind::Cgroup,
         1 => MountKind::Bind(BindSource { source: from.host_path(), recursive: from.flag() }),
         _ => MountKind::Filesystem {

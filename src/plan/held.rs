@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::draft::{at, step, step_undone};
+use super::draft::{Draft, at, step, step_undone};
 use super::hooks::Hooks;
 use super::invariants::{Broken, Rule, first, ordered};
 use super::model::{Plan, Step, Undo};
@@ -85,9 +85,21 @@ impl StartScript {
 }
 
 /// The parent's step that makes the socket: behind the journal, before the clone.
-pub(super) fn door() -> Step {
+fn door() -> Step {
     let undo = Undo::by(Op::State(StateOp::RemoveDoor));
     step_undone(Op::State(StateOp::OpenDoor), &at("/process"), undo)
+}
+
+/// Where the container is listened at, and where it is listened to.
+pub(super) fn rooms(draft: &Draft<'_>) -> impl Iterator<Item = Step> {
+    let word = draft.config.notify.as_ref().map(|_| notify());
+    draft.is_held().then(door).into_iter().chain(word)
+}
+
+/// Where the container says that it is ready.
+fn notify() -> Step {
+    let undo = Undo::by(Op::State(StateOp::RemoveNotify));
+    step_undone(Op::State(StateOp::MakeNotify), &at("/notify"), undo)
 }
 
 /// The parent's last steps.

@@ -16,6 +16,7 @@ use super::op::{MountOp, NamespaceOp, Op, ProcessOp, SyncOp, Token, UserOp};
 use super::record::Record;
 use super::resctrl;
 use super::seccomp::{self, Placed};
+use super::sub_cgroup::{self, SubCgroup};
 use super::treatment::{self, Affinity};
 use super::{Actor, cgroup_entry, devices, privileges, whole};
 use crate::config::{Config, NamespaceSource, Process};
@@ -38,6 +39,19 @@ const SETNS_TAKES_PIDFD: KernelVersion = KernelVersion { major: 5, minor: 8 };
 /// # References
 /// `setns(2)`, `pid_namespaces(7)`, `user_namespaces(7)`.
 pub fn join(process: &Process, record: &Record, facts: &HostFacts) -> Result<Plan, Vec<PlanError>> {
+    join_in(process, record, facts, &[])
+}
+
+/// As [`join`], into cgroups below the container's own, which must be there.
+///
+/// # Errors
+/// As [`join`]; also when the container has no cgroup of its own with such a controller.
+pub fn join_in(
+    process: &Process,
+    record: &Record,
+    facts: &HostFacts,
+    below: &[SubCgroup],
+) -> Result<Plan, Vec<PlanError>> {
     // An init of its own has nothing to reap in a pid namespace that has one.
     let process = &Process { init: false, ..process.clone() };
     let config = joining(process, record);
@@ -55,7 +69,8 @@ pub fn join(process: &Process, record: &Record, facts: &HostFacts) -> Result<Pla
         maps: maps(&mut draft, record),
         affinity: treatment::affinity(&mut draft, process),
     };
-    let mut cgroups = cgroup_entry::of_running(&draft, &record.planned.cgroups);
+    let paths = sub_cgroup::below(&mut draft, &record.planned.cgroups, below);
+    let mut cgroups = cgroup_entry::of_running(&draft, &paths);
     resctrl::enter(&mut cgroups, &record.planned.classes);
     let filter = seccomp::plan(&mut draft);
     let init = init(&mut draft, process, &joining, &cgroups, &filter);

@@ -8,6 +8,7 @@
 mod bpf;
 mod cgroup_checks;
 mod cgroup_entry;
+mod cgroup_owner;
 mod cgroup_rules;
 mod cgroup_systemd;
 mod cgroup_v1;
@@ -15,6 +16,7 @@ mod cgroup_v2;
 mod cgroup_view;
 mod cgroup_weights;
 mod cgroups;
+pub mod criu;
 #[doc(hidden)]
 pub mod dbus;
 mod device_rules;
@@ -55,6 +57,7 @@ mod resctrl_op;
 mod root_entries;
 pub mod seccomp;
 mod slot_rules;
+mod sub_cgroup;
 mod text_rules;
 mod treatment;
 mod undo_rules;
@@ -72,7 +75,7 @@ pub use hint::{apply_hint, plan_hint};
 pub use hook_op::{HookCall, HookKind, HookOp, HookState};
 pub use idmap::map_with_subids;
 pub use invariants::{Broken, Rule, invariants};
-pub use join::{join, join_needs};
+pub use join::{join, join_in, join_needs};
 pub use model::{Actor, MountApi, Plan, PlanTextError, Resolver, Step, StepId, Topology, Undo};
 pub use op::{
     CgroupOp, IdKind, InterfaceName, LabelModule, Link, MountOp, NamespaceOp, NetworkOp, Op,
@@ -82,6 +85,7 @@ pub use op::{
 pub use prepared::{execution, plan_prepared};
 pub use record::{CgroupPaths, Planned, Record, RecordError, ScopeUnit, is_container_id};
 pub use resctrl_op::ResctrlOp;
+pub use sub_cgroup::SubCgroup;
 pub use update::{CgroupValues, Update, UpdateOp, UpdateStep, update, update_files, update_needs};
 
 use cgroups::Cgroups;
@@ -340,7 +344,7 @@ fn outside(
     let mut parent = Vec::from_iter(filter.connect.filter(|_| !draft.is_held()));
     let undo = Undo::by(Op::State(StateOp::CloseJournal));
     parent.push(step_undone(Op::State(StateOp::OpenJournal), &everyone, undo));
-    parent.extend(draft.is_held().then(held::door));
+    parent.extend(held::rooms(draft));
     parent.extend(hooks.promise);
     parent.extend(proc);
     parent.extend(trees);

@@ -6,7 +6,7 @@ use super::draft::Draft;
 use super::error::Refusal;
 use crate::config::{Mount, MountKind};
 use crate::facts::PathFact;
-use crate::types::{HostPath, NamespaceKind, Pointer};
+use crate::types::{HostPath, MountFlags, NamespaceKind, Pointer};
 
 /// Files of `/proc` that tools replace to show a container its own limits; nothing here relies on them.
 const PROC_EXCEPTIONS: [&str; 11] = [
@@ -31,6 +31,8 @@ pub(super) fn target(draft: &mut Draft<'_>, mount: &Mount, origin: &Pointer) {
     let is_procfs = match &mount.kind {
         MountKind::Filesystem { fstype, .. } => fstype == "proc",
         MountKind::Bind(bind) => shares_pids && bind.source.as_str() == "/proc",
+        // What may be mounted there may be changed there.
+        MountKind::Remount => target.as_str() == "/proc",
         MountKind::Cgroup => false,
     };
     let is_proc_itself = target.as_str() == "/proc" && is_procfs;
@@ -55,12 +57,29 @@ pub(super) fn extras(draft: &mut Draft<'_>, mount: &Mount, origin: &Pointer) {
     }
 }
 
+/// One mount changes, and only what is its own.
+pub(super) fn remount(draft: &mut Draft<'_>, mount: &Mount, origin: &Pointer) {
+    let of_tree = mount.set_recursive.union(mount.clear_recursive);
+    if !of_tree.is_empty() {
+        let reason = "a remount changes one mount, not those below it";
+        draft.refuse(origin, Refusal::Contradiction { reason });
+    }
+    if mount.set.union(mount.clear).intersects(MountFlags::SUPERBLOCK) {
+        let reason = "a remount changes the mount, not the file system that is mounted";
+        draft.refuse(origin, Refusal::Contradiction { reason });
+    }
+}
+
 /// Whether a bind source is a directory, from the facts; `None` when it was refused.
 pub(super) fn source_is_directory(
     draft: &mut Draft<'_>,
     path: &HostPath,
     origin: &Pointer,
 ) -> Option<bool> {
+    // What the plan itself makes.
+    if draft.config.notify.as_ref() == Some(path) {
+        return Some(true);
+    }
     // The kernel's own trees are directories on every host.
     if matches!(path.as_str(), "/" | "/proc" | "/sys" | "/dev/mqueue") {
         return Some(true);

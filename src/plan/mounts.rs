@@ -197,7 +197,8 @@ pub(super) fn remount_below(
             continue;
         }
         let Ok(target) = RootPath::new(&format!("{base}{rest}")) else { continue };
-        mounts.push(MountOp::Remount { target, set }, origin);
+        let clear = MountFlags::empty();
+        mounts.push(MountOp::Remount { target, set, clear }, origin);
     }
 }
 
@@ -213,6 +214,11 @@ fn one(
     mounts.outside.extend(labels::relabel(draft, mount, origin));
     match &mount.kind {
         MountKind::Bind(bind) => attach(draft, mounts, sources, mount, bind, origin),
+        MountKind::Remount => {
+            mount_checks::remount(draft, mount, origin);
+            let (target, set, clear) = (mount.destination.clone(), mount.set, mount.clear);
+            mounts.push(MountOp::Remount { target, set, clear }, origin);
+        }
         MountKind::Cgroup => cgroup_view::plan(draft, mounts, sources, mount, origin),
         MountKind::Filesystem { fstype, source, data } => match host_substitute(draft, fstype) {
             Some(bind) => {
@@ -293,7 +299,8 @@ fn filesystem(
         origin,
     );
     if !late.is_empty() {
-        mounts.push(MountOp::Remount { target: target.clone(), set: late }, origin);
+        let (target, clear) = (target.clone(), MountFlags::empty());
+        mounts.push(MountOp::Remount { target, set: late, clear }, origin);
     }
 }
 

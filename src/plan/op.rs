@@ -119,6 +119,19 @@ pub enum CgroupOp {
         directory: HostPath,
         /// Which.
         controllers: Vec<String>,
+        /// Others, for what they tell: one that cannot be switched on stays off.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        more: Vec<String>,
+    },
+    /// `chown(2)` of a v2 directory, and of those of its files that are there: they are the container's user's then, who can
+    /// make cgroups of its own below.
+    GiveTo {
+        /// The directory.
+        directory: HostPath,
+        /// The files in it.
+        files: Vec<String>,
+        /// The user, as the host counts.
+        uid: u32,
     },
     /// Makes room for controllers below a v2 directory that was given to the caller: `mkdir` of the leaf
     /// ([`LEAF`](crate::facts::LEAF)) in it unless it exists, and every process of the directory's is written to the leaf's
@@ -339,12 +352,16 @@ pub enum MountOp {
         #[serde(default, skip_serializing_if = "MountFlags::is_empty")]
         clear_recursive: MountFlags,
     },
-    /// Changes the flags of a mount that exists, before Linux 5.12: `mount(MS_REMOUNT | MS_BIND)`, keeping what it has.
+    /// Changes the flags of a mount that exists, keeping what it has: `mount_setattr`, or before Linux 5.12
+    /// `mount(MS_REMOUNT | MS_BIND)`.
     Remount {
         /// Where; resolved.
         target: RootPath,
         /// Flags to add.
         set: MountFlags,
+        /// Flags to take away.
+        #[serde(default, skip_serializing_if = "MountFlags::is_empty")]
+        clear: MountFlags,
     },
     /// Changes the propagation of a mount: `mount_setattr` or `mount(2)`.
     Propagate {
@@ -775,9 +792,17 @@ pub enum StateOp {
     OpenDoor,
     /// Removes both, and the starter's script. Only an undo.
     RemoveDoor,
+    /// Makes the directory `notify` in the state directory, mode 0755: whoever starts the container listens there for its word
+    /// that it is ready (`sd_notify(3)`).
+    MakeNotify,
+    /// Removes it, and the socket in it. Only an undo.
+    RemoveNotify,
     /// Writes the starter's script into the state directory, then into the journal that the container stays: its end, and
     /// that of its launcher, undo nothing any more. Whoever deletes it carries the journal out.
     Keep,
+    /// Writes into the journal that the container stays, as [`Keep`](Self::Keep) does; its program runs already. By the
+    /// launcher of one that is restored.
+    Stay,
 }
 
 /// What one actor tells another.

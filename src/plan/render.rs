@@ -89,7 +89,11 @@ impl fmt::Display for Op {
             Self::State(StateOp::RemoveRecord) => f.write_str("remove the record"),
             Self::State(StateOp::OpenDoor) => f.write_str("listen for the word to start"),
             Self::State(StateOp::RemoveDoor) => f.write_str("remove the socket of the start"),
-            Self::State(StateOp::Keep) => f.write_str("keep the container until it is deleted"),
+            Self::State(StateOp::MakeNotify) => f.write_str("make room for the socket of its word"),
+            Self::State(StateOp::RemoveNotify) => f.write_str("remove the socket of its word"),
+            Self::State(StateOp::Keep | StateOp::Stay) => {
+                f.write_str("keep the container until it is deleted")
+            }
             Self::Sync(op) => op.fmt(f),
             Self::User(op) => op.fmt(f),
             Self::Privilege(op) => op.fmt(f),
@@ -130,8 +134,14 @@ impl fmt::Display for CgroupOp {
             Self::InheritCpuset { directory } => {
                 write!(f, "fill cpus and mems of {directory} from its parent")
             }
-            Self::EnableControllers { directory, controllers } => {
-                write!(f, "enable {} below {directory}", controllers.join(", "))
+            Self::EnableControllers { directory, controllers, more } => {
+                let or = if more.is_empty() { "" } else { ", if possible " };
+                let (controllers, more) = (controllers.join(", "), more.join(", "));
+                let words = format!("{controllers}{or}{more}");
+                write!(f, "enable {} below {directory}", words.trim_start_matches(", "))
+            }
+            Self::GiveTo { directory, files, uid } => {
+                write!(f, "give {directory} and its {} to user {uid}", files.join(", "))
             }
             Self::MoveToLeaf { directory } => {
                 write!(f, "move the processes of {directory} into its leaf {LEAF}")
@@ -264,7 +274,10 @@ impl MountOp {
     /// The shorter half of the sentences.
     fn fmt_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Remount { target, set } => write!(f, "remount {target} {}", flag_words(*set)),
+            Self::Remount { target, set, clear } => {
+                write!(f, "remount {target} {}", flag_words(*set))?;
+                if clear.is_empty() { Ok(()) } else { write!(f, " not {}", flag_words(*clear)) }
+            }
             Self::Propagate { target, propagation } => write!(f, "make {target} {propagation}"),
             Self::MakeNode { path, kind, number, mode, uid, gid } => write!(
                 f,

@@ -11,19 +11,6 @@ use super::resctrl_op::ResctrlOp;
 
 /// Checks [`Rule::Undo`].
 pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
-    let only_undoes = |op: &Op| {
-        matches!(
-            op,
-            Op::Cgroup(
-                CgroupOp::RemoveDirectory { .. }
-                    | CgroupOp::Kill { .. }
-                    | CgroupOp::StopScope { .. }
-                    | CgroupOp::ReturnFromLeaf { .. }
-            ) | Op::Network(NetworkOp::RemoveLink { .. } | NetworkOp::ReturnLink { .. })
-                | Op::State(StateOp::CloseJournal | StateOp::RemoveRecord | StateOp::RemoveDoor)
-                | Op::Resctrl(ResctrlOp::RemoveGroup { .. })
-        ) || runs(op, HookKind::Poststop)
-    };
     let is_broken = |step: &Step| match (&step.op, &step.undo) {
         (op, _) if only_undoes(op) => true,
         (_, Undo::Op(undo)) if !only_undoes(undo) => true,
@@ -48,6 +35,9 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
         (Op::State(StateOp::OpenDoor), Undo::Op(undo)) => {
             !matches!(&**undo, Op::State(StateOp::RemoveDoor))
         }
+        (Op::State(StateOp::MakeNotify), Undo::Op(undo)) => {
+            !matches!(&**undo, Op::State(StateOp::RemoveNotify))
+        }
         (Op::Hook(HookOp::Promise), Undo::Op(undo)) => !runs(undo, HookKind::Poststop),
         (Op::Cgroup(CgroupOp::StartScope { unit, .. }), Undo::Op(undo)) => {
             !matches!(&**undo, Op::Cgroup(CgroupOp::StopScope { unit: ended, .. }) if ended == unit)
@@ -59,7 +49,7 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
                 | CgroupOp::StartScope { .. },
             )
             | Op::Network(NetworkOp::MakeVeth { .. } | NetworkOp::MoveLink { .. })
-            | Op::State(StateOp::WriteRecord { .. } | StateOp::OpenDoor)
+            | Op::State(StateOp::WriteRecord { .. } | StateOp::OpenDoor | StateOp::MakeNotify)
             | Op::Hook(HookOp::Promise)
             | Op::Resctrl(ResctrlOp::MakeGroup { .. }),
             _,
@@ -68,4 +58,24 @@ pub(super) fn undo(plan: &Plan) -> Vec<Broken> {
     };
     let broken = plan.steps().filter(|(_, step)| is_broken(step));
     broken.map(|(id, _)| Broken { rule: Rule::Undo, step: Some(id) }).collect()
+}
+
+/// What takes back, and never stands in a script.
+fn only_undoes(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Cgroup(
+            CgroupOp::RemoveDirectory { .. }
+                | CgroupOp::Kill { .. }
+                | CgroupOp::StopScope { .. }
+                | CgroupOp::ReturnFromLeaf { .. }
+        ) | Op::Network(NetworkOp::RemoveLink { .. } | NetworkOp::ReturnLink { .. })
+            | Op::State(
+                StateOp::CloseJournal
+                    | StateOp::RemoveRecord
+                    | StateOp::RemoveDoor
+                    | StateOp::RemoveNotify,
+            )
+            | Op::Resctrl(ResctrlOp::RemoveGroup { .. })
+    ) || runs(op, HookKind::Poststop)
 }

@@ -17,6 +17,7 @@ mod fake;
 mod freeze;
 mod kill;
 mod leaf;
+mod owner;
 mod refuse;
 mod remove;
 mod shared;

@@ -32,20 +32,20 @@ const REFUSED: &[(&str, &str)] = &[
         "2:34: /process/args/0: a NUL byte, which no kernel interface takes",
     ),
     (
-        r#""process": {"cwd": "/", "user": {"uid": -1}}"#,
+        r#""process": {"cwd": "/", "user": {"uid": -1, "gid": 0}}"#,
         "2:41: /process/user/uid: found -1, expected a number from 0 to 4294967295",
     ),
     (
-        r#""process": {"cwd": "/", "user": {"uid": 1.0}}"#,
+        r#""process": {"cwd": "/", "user": {"uid": 1.0, "gid": 0}}"#,
         "2:41: /process/user/uid: found the number 1.0, expected a whole number",
     ),
     (
-        r#""process": {"cwd": "/", "user": {"umask": 512}}"#,
-        "2:43: /process/user/umask: found 512, expected a number from 0 to 511",
+        r#""process": {"cwd": "/", "user": {"uid": 0, "gid": 0, "umask": 512}}"#,
+        "2:63: /process/user/umask: found 512, expected a number from 0 to 511",
     ),
     (
-        r#""process": {"cwd": "/", "user": {"username": "x"}}"#,
-        "2:34: /process/user/username: found a part that is for windows, expected one for linux",
+        r#""process": {"cwd": "/", "user": {"uid": 0, "gid": 0, "username": "x"}}"#,
+        "2:54: /process/user/username: found a part that is for windows, expected one for linux",
     ),
     (
         r#""process": {"cwd": "/", "rlimits": [{"type": "RLIMIT_FOO", "soft": 1, "hard": 1}]}"#,
@@ -64,7 +64,7 @@ const REFUSED: &[(&str, &str)] = &[
         "2:40: /process/oomScoreAdj: found 1001, expected a number from -1000 to 1000",
     ),
     (
-        r#""process": {"cwd": "/", "ioPriority": {"class": "IOPRIO_CLASS_NONE"}}"#,
+        r#""process": {"cwd": "/", "ioPriority": {"class": "IOPRIO_CLASS_NONE", "priority": 0}}"#,
         "2:49: /process/ioPriority/class: found the string \"IOPRIO_CLASS_NONE\", expected `IOPRIO_CLASS_RT`, `IOPRIO_CLASS_BE` or `IOPRIO_CLASS_IDLE`",
     ),
     (
@@ -98,8 +98,8 @@ const REFUSED: &[(&str, &str)] = &[
         "2:64: /mounts/0/options/0: found the string \"memory\", expected an option that every mount has",
     ),
     (
-        r#""mounts": [{"destination": "/m", "type": "tmpfs", "options": ["remount"]}]"#,
-        "2:63: /mounts/0/options/0: nothing here does what this asks for",
+        r#""mounts": [{"destination": "/m", "type": "tmpfs", "options": ["remount", "size=1m"]}]"#,
+        "2:74: /mounts/0/options/1: found the string \"size=1m\", expected an option that a bind mount has",
     ),
     (
         r#""mounts": [{"destination": "/m", "type": "proc", "options": ["tmpcopyup"]}]"#,

@@ -1,7 +1,9 @@
 //! What engines and service managers rely on beside the life itself.
 
 use std::fs;
-use std::process::Command;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -207,4 +209,66 @@ fn the_runtimes_program_cannot_be_overwritten_by_a_neighbour_that_may_trace() {
     wait_for(|| neighbour.printed().contains("done").then_some(()));
     assert!(neighbour.printed().contains("Read-only file system"), "{}", neighbour.printed());
     assert_eq!(fs::read(&program).unwrap(), before);
+}
+
+#[test]
+fn a_service_manager_is_told_when_the_program_is_ready_and_nothing_else() {
+    if !is_root() {
+        return;
+    }
+    let script = "echo $NOTIFY_SOCKET; test -S $NOTIFY_SOCKET && echo there; exec sleep 100";
+    let life = Life::new("notify", script);
+    let own = life.bundle.directory().join("manager");
+    let manager = UnixDatagram::bind(&own).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let heard = || {
+        let mut message = [0; 100];
+        let length = manager.recv(&mut message).unwrap();
+        String::from_utf8_lossy(&message[..length]).into_owned()
+    };
+    let with = |words: &[&str]| {
+        let mut command = life.bundle.command(words);
+        command.env("NOTIFY_SOCKET", &own);
+        command
+    };
+    let pids = life.bundle.directory().join("pid");
+    let words = ["create", "-b", &life.here(), "--pid-file", pids.to_str().unwrap(), &life.id];
+    let out = fs::File::create(life.out()).unwrap();
+    assert!(with(&words).stdout(out).status().unwrap().success());
+    let pid: i32 = fs::read_to_string(&pids).unwrap().parse().unwrap();
+    let mut start = with(&["start", &life.id]).spawn().unwrap();
+    wait_for(|| (life.printed().lines().count() == 2).then_some(()));
+    assert_eq!(life.printed(), "/run/notify/notify.sock\nthere\n");
+
+    // As its program would say it.
+    let inside = format!("/proc/{pid}/root/run/notify/notify.sock");
+    let program = UnixDatagram::unbound().unwrap();
+    program.send_to(b"STATUS=working\nMAINPID=1", &inside).unwrap();
+    assert!(start.try_wait().unwrap().is_none(), "it waits for the word");
+    program.send_to(b"STATUS=up\nREADY=1\nMAINPID=1", &inside).unwrap();
+    assert_eq!(heard(), format!("READY=1\nMAINPID={pid}\n"));
+    assert!(start.wait().unwrap().success());
+    assert!(fs::write(format!("/proc/{pid}/root/run/notify/x"), "").is_err(), "read-only inside");
+    life.done(&["kill", &life.id, "KILL"]);
+    assert_eq!(ended(Pid::from_raw(pid)), 137);
+    life.done(&["delete", &life.id]);
+    life.is_gone();
+}
+
+#[test]
+fn one_that_never_says_it_is_ready_is_not_waited_for_after_its_end() {
+    if !is_root() {
+        return;
+    }
+    let life = Life::new("notify-never", "exit 3");
+    let own = life.bundle.directory().join("manager");
+    let manager = UnixDatagram::bind(&own).unwrap();
+    manager.set_nonblocking(true).unwrap();
+    let words = ["run", "-d", "-b", &life.here(), &life.id];
+    let mut command = life.bundle.command(&words);
+    command.env("NOTIFY_SOCKET", &own).stdout(Stdio::null()).stderr(Stdio::null());
+    assert!(command.status().unwrap().success());
+    assert!(manager.recv(&mut [0; 10]).is_err());
+    life.done(&["delete", &life.id]);
+    life.is_gone();
 }

@@ -2,12 +2,15 @@
 //! they are in between.
 #![allow(clippy::unwrap_used, reason = "a test says no more by an error of its own")]
 
+mod cgroups;
+mod criu;
 mod engine;
 mod failures;
 mod killed;
 mod life;
 mod rootless;
 mod sentences;
+mod spec_state;
 mod stage;
 mod terminal;
 

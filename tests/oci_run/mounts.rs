@@ -163,3 +163,24 @@ fn a_hostile_tree_is_copied_without_leaving_it_or_refused() {
     let (code, error) = bundle.refusal();
     assert!(code == 125 && error.contains("ELOOP"), "{error}");
 }
+
+#[test]
+fn a_remount_changes_the_flags_of_the_mount_that_is_there() {
+    if !is_root() {
+        return;
+    }
+    let mount = |options: Value| json!({"destination": "/m", "type": "tmpfs", "options": options});
+    let bundle = Bundle::new("remount")
+        .push("/mounts", mount(json!(["noexec", "nosuid", "size=64k"])))
+        .push("/mounts", mount(json!(["remount", "ro", "exec"])));
+    let line = bundle.run("grep ' /m ' /proc/mounts; touch /m/x 2>/dev/null || echo read-only");
+    let flags: Vec<_> = line.split(' ').nth(3).unwrap().split(',').collect();
+    assert!(flags.contains(&"nosuid") && !flags.contains(&"noexec"), "{line}");
+    assert!(line.ends_with("read-only\n"), "{line}");
+    let bundle = bundle.push("/mounts", mount(json!(["remount", "sync"])));
+    let (code, error) = bundle.refusal();
+    assert!(code == 125 && error.contains("not the file system that is mounted"), "{error}");
+    let nothing = json!({"destination": "/etc", "options": ["remount", "ro"]});
+    let (code, error) = Bundle::new("remount-nothing").push("/mounts", nothing).refusal();
+    assert!(code == 125 && error.contains("EINVAL"), "{error}");
+}

@@ -5,6 +5,8 @@
 mod support;
 
 mod cgroup_fields;
+mod cgroup_owner;
+mod criu;
 mod fuzz_regressions;
 mod held;
 mod invariants;

@@ -303,6 +303,7 @@ fn tree() -> impl Strategy<Value = CgroupFacts> {
                 delegated: writable,
                 in_leaf: writable && !populated,
                 bfq: populated,
+                delegate: Vec::new(),
             }),
             systemd: false,
         }

@@ -175,6 +175,12 @@ impl Actor {
                 heard.texts = vec![unit, who, signal.to_string()];
                 self.wire.reply(&message, "", &());
             }
+            "SetUnitProperties" => {
+                let (unit, runtime, properties): (String, bool, Properties) = message.body();
+                heard.texts = vec![unit, runtime.to_string()];
+                heard.properties = properties;
+                self.wire.reply(&message, "", &());
+            }
             "Get" => {
                 let (interface, name): (String, String) = message.body();
                 let value = if name == "Version" { "252 (252.38-1)" } else { "" };

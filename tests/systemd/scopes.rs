@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use nsplan::apply::{self, CgroupHandle, CgroupVersion, Io};
+use nsplan::apply::{self, CgroupHandle, CgroupVersion, Io, Running, StateDir};
 use nsplan::config::{
     Cgroup, CgroupBase, CgroupDriver, CgroupPath, Config, Cpu, Limit, Memory, PathComponent,
     Resources,
 };
 use nsplan::facts::HostFacts;
-use nsplan::plan::{Plan, needs, plan};
+use nsplan::plan::{Plan, needs, plan, update, update_files};
 use nsplan::types::{NamespaceKind, Signal};
 
 use crate::fake::{Fake, Manner, PrivateBus, facts};
@@ -120,6 +120,43 @@ fn on_v1_systemd_is_asked_and_the_rest_is_done_by_hand() {
     assert_eq!(members, ["Subscribe", "KillUnit", "StopUnit", "ResetFailedUnit"]);
     assert_eq!(heard[1].texts, [&*unit, "all", "9"]);
     assert_eq!(left(&names.0), [] as [PathBuf; 0]);
+}
+
+#[test]
+fn a_change_of_limits_is_told_to_systemd_and_then_made() {
+    if !is_root() {
+        return;
+    }
+    let Some(bus) = PrivateBus::new() else { return };
+    let fake = Fake::new(&bus.socket, Manner::Works, None);
+    let (names, root, beside) = (names(), rootfs("scope-update"), Scratch::new("scope-state"));
+    let config = config(&root, "exec sleep 1000", &names);
+    let host = host(&config, &bus);
+    if host.cgroup.as_ref().unwrap().v1("pids").is_none() {
+        crate::support::skip("no v1 hierarchy with pids");
+        return;
+    }
+    let plan = planned(&config, &host);
+    let state = Some(StateDir { root: beside.path().into(), id: "box".into() });
+    let container = apply::spawn(&plan, Io { state, ..Io::default() });
+    let _container = Guard(container.unwrap_or_else(|error| panic!("{error}")));
+    drop(fake.heard());
+    let running = Running::open(beside.path(), "box").unwrap();
+    let change = Resources { pids: Some(Limit::At(20)), ..Resources::default() };
+    let files = update_files(&change, running.record(), &host);
+    let values = apply::cgroup_values(files).unwrap();
+    let planned = update(&change, running.record(), &host, &values).unwrap();
+    running.update(beside.path(), &planned).unwrap();
+    let heard = fake.heard();
+    let told = heard.iter().find(|heard| heard.member == "SetUnitProperties").unwrap();
+    assert_eq!(told.texts, [format!("{}.scope", names.1), "true".into()]);
+    let told: Vec<_> =
+        told.properties.iter().map(|(name, value)| format!("{name}={:?}", **value)).collect();
+    assert_eq!(told, ["TasksMax=U64(20)"]);
+    let cgroup = CgroupHandle::of(&plan).unwrap();
+    let mut files = cgroup.directories().iter().map(|directory| directory.child("pids.max"));
+    let file = files.find(|file| fs::exists(file.as_str()).unwrap()).unwrap();
+    assert_eq!(fs::read_to_string(file.as_str()).unwrap(), "20\n");
 }
 
 /// A host with the v2 tree alone, which the one who plays systemd makes directories in.

@@ -213,9 +213,9 @@ impl Table {
             }
             CgroupOp::Enter { slot } => one(format!("write {} \"0\"", self.slots[slot])),
             CgroupOp::Place { file } => one(write(file.as_str(), "child")),
-            CgroupOp::EnableControllers { directory, controllers } => vec![Item::Enable(
+            CgroupOp::EnableControllers { directory, controllers, more } => vec![Item::Enable(
                 format!("host:{directory}/cgroup.subtree_control"),
-                controllers.clone(),
+                controllers.iter().chain(more).cloned().collect(),
             )],
             CgroupOp::OpenDirectory { .. } => Vec::new(),
             CgroupOp::DevicePolicy { directory, program } => {

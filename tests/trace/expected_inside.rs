@@ -98,11 +98,9 @@ impl Table {
                     .into()
             }
             MountOp::ReadonlyRoot => one(format!("mount_setattr root {READ_ONLY}")),
-            MountOp::Remount { target, set } => one(format!(
-                "mount_setattr {} {}",
-                below(target),
-                change(*set, MountFlags::empty())
-            )),
+            MountOp::Remount { target, set, clear } => {
+                one(format!("mount_setattr {} {}", below(target), change(*set, *clear)))
+            }
             MountOp::Propagate { target, propagation } => {
                 let deep = if propagation.recursive { " recursively" } else { "" };
                 let kind = kind(propagation.kind);

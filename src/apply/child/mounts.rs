@@ -108,9 +108,15 @@ impl Child<'_> {
         Ok(None)
     }
 
-    pub(super) fn remount(self, target: &Target, attr: &MountAttr, flags: u64) -> Outcome {
+    pub(super) fn remount(
+        self,
+        target: &Target,
+        attr: &MountAttr,
+        set: u64,
+        clear: u64,
+    ) -> Outcome {
         let mounted = self.resolve(target, Links::InRoot)?;
-        self.change(mounted.fd(), attr, flags, 0)
+        self.change(mounted.fd(), attr, set, clear)
     }
 
     /// Changes the flags of an attached mount in the way this kernel knows.

@@ -40,10 +40,11 @@ impl Lowering<'_> {
             },
             MountOp::MapTree { .. } => return Err(LowerReason::WrongActor),
             MountOp::Attach { .. } => self.attach(op)?,
-            MountOp::Remount { target: path, set } => Act::Remount {
+            MountOp::Remount { target: path, set, clear } => Act::Remount {
                 target: self.target(path)?,
-                attr: attributes(*set, MountFlags::empty()),
-                flags: set.bits(),
+                attr: attributes(*set, *clear),
+                set: set.bits(),
+                clear: clear.bits(),
             },
             MountOp::Propagate { target: path, propagation } => Act::Propagate {
                 target: self.target(path)?,

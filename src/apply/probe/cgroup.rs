@@ -49,6 +49,10 @@ fn look_inside(reader: &mut Reader, unified: &mut Unified) -> Result<(), ProbeEr
     };
     unified.caller_subtree = words(reader, &dir, "cgroup.subtree_control")?;
     unified.caller_populated = is_populated(&dir)?;
+    unified.delegate = reader
+        .file("/sys/kernel/cgroup/delegate")?
+        .map(|text| text.lines().map(str::to_owned).collect())
+        .unwrap_or_default();
     unified.bfq = unified.controllers.contains("io") && has_bfq(&unified.mount_point, &dir);
     Ok(())
 }

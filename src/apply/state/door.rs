@@ -6,12 +6,16 @@ use core::ffi::CStr;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixDatagram;
 
 use super::{Directory, Seen, read_trusted};
+use crate::apply::journal::io_fault;
 use crate::apply::running::StateError;
 use crate::plan::StartScript;
-use crate::sys::abi::{O_CREAT, O_NOFOLLOW, O_RDWR, O_TRUNC, O_WRONLY};
-use crate::sys::{Fd, Handle, Outcome, door, fd, host};
+use crate::sys::abi::{O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY};
+use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, door, fd, file, host};
+use crate::types::Errno;
 
 /// The socket at which init waits, and what its start needs of the plan.
 const DOOR: &str = "start";
@@ -66,6 +70,46 @@ impl Directory {
         self.remove_files(&[DOOR_C, SCRIPT, LAST])
     }
 }
+
+impl Directory {
+    /// Makes the directory for the word that a container is ready, and listens there.
+    pub(crate) fn make_notify(&self) -> Outcome<UnixDatagram> {
+        file::mkdirat(self.own.fd(), NOTIFY, 0o755)?;
+        listen_to_word(&format!("/proc/self/fd/{}/notify", self.own.fd().0))
+    }
+
+    /// Removes it with its socket.
+    pub(crate) fn remove_notify(&self) -> Outcome {
+        let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+        let absent = |fault: Fault| if fault.is(Errno::ENOENT) { Ok(()) } else { Err(fault) };
+        match fd::openat(self.own.fd(), NOTIFY, flags, 0) {
+            Err(fault) => absent(fault),
+            Ok(directory) => {
+                file::unlinkat(directory.fd(), NOTIFY_SOCKET).or_else(absent)?;
+                file::rmdirat(self.own.fd(), NOTIFY).or_else(absent)
+            }
+        }
+    }
+}
+
+/// A socket in a directory that a container is shown, in the place of one that is there: anybody inside may say the word.
+///
+/// # Errors
+/// When the directory is not there.
+pub fn listen_to_word(directory: &str) -> Outcome<UnixDatagram> {
+    let opened = File::open(directory).map_err(|error| io_fault(Sysno::openat, &error))?;
+    // Behind the descriptor, since an address has room for 107 bytes only.
+    let path = format!("/proc/self/fd/{}/notify.sock", host::number(&opened).0);
+    let _ = std::fs::remove_file(&path);
+    let socket = UnixDatagram::bind(&path).map_err(|error| io_fault(Sysno::bind, &error))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777))
+        .map_err(|error| io_fault(Sysno::fchmodat, &error))?;
+    Ok(socket)
+}
+
+/// The directory that a container is shown, and the socket in it.
+const NOTIFY: &CStr = c"notify";
+const NOTIFY_SOCKET: &CStr = c"notify.sock";
 
 impl Seen {
     /// Whether init waits for the word to start.

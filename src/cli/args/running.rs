@@ -22,6 +22,8 @@ pub(super) fn exec(mut given: Vec<Given>, mut words: Vec<String>) -> Result<Acti
     let process = take(&mut given, OptId::ProcessFile);
     let preserve_fds = preserve_fds(&mut given)?;
     let detach = take_switch(&mut given, OptId::Detach);
+    let (cgroups, mut given): (Vec<_>, Vec<_>) =
+        given.into_iter().partition(|given| given.opt.id == OptId::SubCgroup);
     let ignore_paused = take_switch(&mut given, OptId::IgnorePaused);
     let id = container_id(&words.remove(0))?;
     match &process {
@@ -40,6 +42,7 @@ pub(super) fn exec(mut given: Vec<Given>, mut words: Vec<String>) -> Result<Acti
         options: given,
         command: words,
         process,
+        cgroups,
         ignore_paused,
         detach,
         pid_file,

@@ -3,7 +3,9 @@
 //! # References
 //! OCI runtime-spec, `runtime.md`, "Lifecycle".
 
+mod criu;
 mod listen;
+mod notify;
 mod pid_file;
 mod receivers;
 mod socket;
@@ -15,11 +17,13 @@ use super::bundle::{Owner, absolute, read_bundle};
 use super::report::{EXIT_NOT_FOUND, EXIT_OWN, Failure, Problem, Sources};
 use super::run::{Attempt, Job, failed, is_exposed, plan_with, seal, state_root};
 use super::{exec, run, state};
-use crate::apply::{self, Io, StartError, StateDir, StateError, spawn};
+use crate::apply::{self, Io, StartError, StateDir, StateError, Status, spawn};
 use crate::config::{Config, RootSwitch};
 use crate::plan::{Plan, plan_created};
 use crate::types::{HostPath, NamespaceKind};
 
+pub use criu::{CheckpointAsked, ImageOptions, RestoreAsked};
+pub(super) use notify::pass_word_on;
 pub(super) use receivers::Receivers;
 
 /// A step in a container's life.
@@ -36,6 +40,10 @@ pub enum Life {
         /// Not waited for: it stays until it is deleted.
         detach: bool,
     },
+    /// It is written down.
+    Checkpoint(CheckpointAsked),
+    /// It goes on where it was.
+    Restore(RestoreAsked),
 }
 
 /// What `create` was asked for.
@@ -71,6 +79,8 @@ pub fn live(request: &Request, life: &Life, explain: &dyn Fn(&Plan)) -> Result<u
         Life::Start(id) => start(&state_root(request)?, id),
         Life::Run { asked, detach: true } => detached(request, asked, explain),
         Life::Run { asked, detach: false } => attended(request, asked, explain),
+        Life::Checkpoint(asked) => criu::checkpoint(request, asked),
+        Life::Restore(asked) => criu::restore(request, asked, explain),
     }
 }
 
@@ -112,6 +122,7 @@ fn described(request: &Request, asked: &Create) -> Result<(Config, Sources, u16)
     }
     config.new_keyring &= !asked.no_new_keyring;
     let listening = listen::inherit(&mut config);
+    notify::prepare(&mut config, &state_root(request)?, &asked.id)?;
     Ok((config, sources, listening.saturating_add(asked.preserve_fds)))
 }
 
@@ -160,8 +171,16 @@ fn receivers(config: &Config, asked: &Create) -> Result<Receivers, Failure> {
 
 fn start(root: &HostPath, id: &ContainerId) -> Result<u8, Failure> {
     let state = StateDir { root: root.as_str().into(), id: id.to_string() };
+    let socket = notify::listen(root, id)?;
     match apply::start(&state) {
-        Ok(()) => Ok(0),
+        Ok(()) => {
+            if let Some(socket) = socket {
+                let running = super::running::open(Path::new(root.as_str()), id)?;
+                let lives = || running.status().is_ok_and(|status| status != Status::Stopped);
+                socket.pass_on(running.record().pid, &lives)?;
+            }
+            Ok(0)
+        }
         Err(StartError::State(error)) => Err(of_state(&error, root)),
         Err(StartError::Step { error, program }) => {
             let why = match error.exit_code() {

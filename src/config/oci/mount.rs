@@ -33,6 +33,7 @@ struct Wishes<'a> {
     propagation: Vec<Propagation>,
     id_map: Option<bool>,
     copy_up: Option<&'a Node<'a>>,
+    remount: bool,
     data: Vec<(&'a str, &'a Node<'a>)>,
 }
 
@@ -45,7 +46,11 @@ fn one<'a>(door: &mut Door<'_>, node: &'a Node<'a>) -> Option<Mount> {
     let wishes = wishes(door, &mut fields);
     let id_map = id_map(door, &mut fields, wishes.id_map);
     let is_bind = wishes.bind.is_some() || fstype.is_some_and(|(name, _)| name == "bind");
-    let kind = if is_bind {
+    let kind = if wishes.remount {
+        // What is mounted there has its source and its type already.
+        no_data(door, &wishes);
+        Some(MountKind::Remount)
+    } else if is_bind {
         bind(door, &fields, source, &wishes)
     } else {
         file_system(door, &fields, fstype, source, &wishes)
@@ -94,7 +99,7 @@ fn wishes<'a>(door: &mut Door<'_>, fields: &mut Fields<'a>) -> Wishes<'a> {
             Some(Effect::IdMap { recursive }) => wishes.id_map = Some(recursive),
             Some(Effect::CopyUp) => wishes.copy_up = Some(node),
             Some(Effect::Nothing) => {}
-            Some(Effect::Refused) => door.refuse(node, Problem::NoEquivalent),
+            Some(Effect::Remount) => wishes.remount = true,
             None if word.is_empty() => door.invalid(node, Expected::Words),
             None => wishes.data.push((word, node)),
         }
@@ -122,9 +127,7 @@ fn bind(
     source: Option<(&str, &Node<'_>)>,
     wishes: &Wishes<'_>,
 ) -> Option<MountKind> {
-    for (_, node) in &wishes.data {
-        door.invalid(node, Expected::BindOption);
-    }
+    no_data(door, wishes);
     let Some((text, node)) = source else {
         door.refuse(fields.node, Problem::Missing { key: "source" });
         return None;
@@ -132,6 +135,13 @@ fn bind(
     let source = below_bundle(door, text, node)?;
     // `"type": "bind"` alone is what `mount --bind` does.
     Some(MountKind::Bind(BindSource { source, recursive: wishes.bind.unwrap_or_default() }))
+}
+
+/// No file system is made that could take them.
+fn no_data(door: &mut Door<'_>, wishes: &Wishes<'_>) {
+    for (_, node) in &wishes.data {
+        door.invalid(node, Expected::BindOption);
+    }
 }
 
 fn file_system(

@@ -30,8 +30,8 @@ pub(super) enum Effect {
     CopyUp,
     /// As without it.
     Nothing,
-    /// Known to `mount(8)` and not possible here.
-    Refused,
+    /// The mount that is there changes.
+    Remount,
 }
 
 /// The effect of `word`; `None` for one that is the file system's own.
@@ -45,8 +45,7 @@ pub(super) fn names() -> impl Iterator<Item = String> {
         let plain = names.iter().map(|&name| String::from(name));
         plain.chain(names.iter().map(|name| format!("r{name}")))
     };
-    let is_possible = |name: &&&str| special(name) != Some(Effect::Refused);
-    let special = SPECIAL.iter().filter(is_possible).map(|&name| String::from(name));
+    let special = SPECIAL.iter().map(|&name| String::from(name));
     special.chain(with_tree(ATTRIBUTES)).chain(with_tree(PROPAGATIONS))
 }
 
@@ -58,7 +57,7 @@ words! {
         "idmap" => Effect::IdMap { recursive: false },
         "ridmap" => Effect::IdMap { recursive: true },
         "tmpcopyup" => Effect::CopyUp,
-        "remount" => Effect::Refused,
+        "remount" => Effect::Remount,
         "async" => Effect::Clear(F::MS_SYNCHRONOUS),
         "sync" => Effect::Set(F::MS_SYNCHRONOUS),
         "dirsync" => Effect::Set(F::MS_DIRSYNC),

@@ -142,8 +142,8 @@ fn user(door: &mut Door<'_>, fields: &mut Fields<'_>) -> User {
     if let Some(member) = fields.member("username") {
         door.refuse_at(member.place, Problem::OtherPlatform { name: "windows" });
     }
-    let uid = fields.number(door, "uid", U32).unwrap_or_default();
-    let gid = fields.number(door, "gid", U32).unwrap_or_default();
+    let uid = fields.required_number(door, "uid", U32).unwrap_or_default();
+    let gid = fields.required_number(door, "gid", U32).unwrap_or_default();
     let umask = fields.number(door, "umask", (0, 0o777));
     let gids = fields.items(door, "additionalGids");
     let additional_gids = gids.iter().filter_map(|node| door.number(node, U32)).collect();
@@ -216,7 +216,7 @@ fn io_priority(door: &mut Door<'_>, fields: &mut Fields<'_>) -> Option<IoPriorit
     door.note(Pointer::new("/process/ioPriority"), fields.node);
     let class = fields.required(door, "class");
     let class = class.and_then(|node| door.word(node, IoClass::from_name, Expected::IoClass));
-    let priority = fields.number(door, "priority", (0, 7)).unwrap_or_default();
+    let priority = fields.required_number(door, "priority", (0, 7)).unwrap_or_default();
     fields.finish(door);
     Some(IoPriority { class: class?, priority })
 }
