@@ -65,6 +65,8 @@ fn every_option_of_every_verb_is_understood_in_every_spelling() {
                 VerbId::Exec => "id true",
                 VerbId::Config
                 | VerbId::Create
+                | VerbId::Checkpoint
+                | VerbId::Restore
                 | VerbId::Start
                 | VerbId::Delete
                 | VerbId::State
