@@ -272,12 +272,12 @@ impl Launcher<'_> {
         let mut theirs = Vec::new();
         let (mine, end) = self.channel(&mut theirs)?;
         let mut init =
-            Seat { stack: Stack::new()?, channel: end, not_mine: [number(&mine)].into() };
+            Seat { stack: Stack::new()?, channel: end, not_mine: [host::number(&mine)].into() };
         let has_filter = program.init.iter().any(|act| matches!(act, Act::Seccomp { .. }));
         let reexec = match self.reexec.take() {
             Some((program, letter)) => {
                 let message = Message::Letter.encode();
-                channel::send(number(&mine), &message, Some(letter.fd()))?;
+                channel::send(host::number(&mine), &message, Some(letter.fd()))?;
                 if has_filter {
                     self.last_words = Some(Arc::new(reexec::post_words(&mine)?));
                 }
@@ -292,7 +292,7 @@ impl Launcher<'_> {
         self.channels.init = Some(mine);
         let intermediate = if self.plan.topology == Topology::Intermediate {
             let (mine_too, end) = self.channel(&mut theirs)?;
-            let not_mine = [init.not_mine[0], number(&mine_too)].into();
+            let not_mine = [init.not_mine[0], host::number(&mine_too)].into();
             // The intermediate has closed the launcher's ends by the time it clones init.
             init.not_mine = [end].into();
             self.channels.intermediate = Some(mine_too);
@@ -396,8 +396,4 @@ impl Launcher<'_> {
             dumpable.restore();
         }
     }
-}
-
-fn number(fd: &OwnedFd) -> crate::sys::Fd {
-    host::number(fd)
 }
