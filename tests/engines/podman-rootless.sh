@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # tests/engines/podman-rootless.sh RUNTIME [PATTERN]: what an ordinary user of podman does with a container → one line a case.
 #
-# The user, with ranges of subordinate ids, is there in this script's mount namespace only. Without a systemd of its own,
-# and on cgroup v1 in any case, it has no control groups: limits, pause and stats are not tried.
+# The user, with ranges of subordinate ids, is there in this script's mount namespace only. For limits, pause and stats it
+# needs a cgroup of v2 that it owns: this script makes one, with the controllers that v1 does not have.
 #
 # Debian's packages: podman conmon uidmap catatonit slirp4netns busybox-static iproute2 util-linux.
 . "$(dirname "$0")/lib.sh"
@@ -37,7 +37,9 @@ podman() {
     --tmpdir "/run/user/$user/libpod" --storage-driver vfs --runtime "$runtime" --cgroup-manager cgroupfs --events-backend=file "$@"
 }
 . "$(dirname "$0")/podman-both.sh"
-run() { podman run --network none "$@"; }
+# With a control group of its own: below this one.
+parent=()
+run() { podman run --network none "${parent[@]}" "$@"; }
 tar -C "$scratch/root" -c . | podman import - bb > "$scratch/said" 2>&1 || { cat "$scratch/said" >&2; fail "no image could be made"; }
 
 runs
@@ -50,6 +52,41 @@ runs_in_the_background
 ends_and_goes
 in_namespaces_of() { as_user "$@"; }
 shares
+
+# ---- with a control group of its own ----------------------------------------------------------------------------------
+
+# delegated: this shell is in a cgroup of v2 that the user owns, and `$tree` is where the user's containers are.
+delegated() {
+  [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ] || { umount -R -l /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup; } || return
+  tree=/sys/fs/cgroup/engines-$$ before=/sys/fs/cgroup$(awk -F: '$1 == 0 { print $3 }' /proc/self/cgroup)
+  mkdir -p "$tree/caller" && echo $$ > "$tree/caller/cgroup.procs" || return
+  controllers=$(cat "$tree/cgroup.controllers")
+  # shellcheck disable=SC2086
+  [ -z "$controllers" ] || printf '+%s ' $controllers > "$tree/cgroup.subtree_control" || return
+  chown $user "$tree" "$tree"/cgroup.{procs,subtree_control,threads} "$tree/caller" "$tree/caller/cgroup.procs"
+}
+if delegated; then
+  # The process that holds the user's namespaces has the mounts of before.
+  podman system migrate
+  parent=(--cgroup-parent "/${tree##*/}")
+  podman rm -f -a -t 0 > /dev/null
+  run -d --name long bb sleep 100 > /dev/null
+  is_controlled
+  # shellcheck disable=SC2086
+  are_set $controllers
+  for name in memory pids cpu cpuset; do
+    [[ " $controllers " = *" $name "* ]] || echo "left out: limits of $name, a controller that cgroup v2 does not have here"
+  done
+  podman rm -f -t 0 long > /dev/null
+  left() { find "$tree" -mindepth 1 -type d ! -name caller; }
+  it "no control group is left" is '' left
+  podman system migrate
+  echo $$ > "$before/cgroup.procs"
+  until_true rmdir "$tree/caller"
+  rmdir "$tree"
+else
+  echo "left out: stats, pause and limits, which need a cgroup of v2"
+fi
 
 podman rm -f -a -t 0 > /dev/null 2>&1
 left() { find "/run/user/$user" -path '*nsplan*' -mindepth 1 -maxdepth 2 -name '[0-9a-f]*' 2> /dev/null; pgrep -u $user -a sleep; true; }
