@@ -74,6 +74,10 @@ group! {
         Env "env" _ Takes::value("NAME[=VALUE]").many(), "Set a variable. Without a value it is copied from the caller.";
         Init "init" _ FLAG, "Start a small init, whose child the program is: it passes signals on, waits for orphans and ends with the program's exit code.";
     }
+    /// Who makes the container's control group.
+    DRIVER "Control group" {
+        SystemdCgroup "systemd" _ FLAG, "Have systemd make the control group of a new container: a transient scope, in system.slice or, for an ordinary user, user.slice, unless the configuration names another slice.";
+    }
     /// What is done in a container.
     FUNCTION "Functions" {
         Func "func" _ Takes::words("NAME", &["exec"]), "What is done: `exec`, run a program. The original's other functions are not done any more; --list says what to do instead.";
@@ -149,6 +153,7 @@ pub static VERBS: [Verb<Command>; 13] = [
             &CONTAINER,
             &SOURCE,
             &PROCESS,
+            &DRIVER,
             &FUNCTION,
             &TEMPLATE,
             &NAMESPACES,
@@ -355,7 +360,6 @@ const FOREIGN: &[(&str, &str)] = &[
     ("console", "use --tty"),
     ("criu", "`nsinit help checkpoint` says why not"),
     ("nspid", "a running container is found by its --id"),
-    ("systemd", "a container.json says where control groups are made"),
     ("uid", "use --user"),
     ("rm", "that is always so: nothing stays"),
 ];
