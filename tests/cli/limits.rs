@@ -26,7 +26,7 @@ impl<'a> Container<'a> {
         BufReader::new(child.stdout.as_mut().expect("a pipe"))
             .read_line(&mut line)
             .expect("a line");
-        assert_eq!(line, "ready\n");
+        assert_eq!(line, "ready\n", "{words:?}: its standard error is above");
         let input = child.stdin.take().expect("a pipe");
         Self { state, id, child, input }
     }
@@ -62,6 +62,20 @@ impl Drop for Container<'_> {
 
 const LIMIT: &[&str] = &["memory.limit_in_bytes", "memory.max"];
 const PIDS: &[&str] = &["pids.max"];
+
+/// Looks until it says so.
+#[track_caller]
+fn wait_for(word: &str, look: impl Fn() -> String) {
+    let mut seen = look();
+    for _ in 0..1000 {
+        if seen.contains(word) {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        seen = look();
+    }
+    panic!("no {word}: {seen}");
+}
 
 #[test]
 fn limits_change_and_all_stay_where_one_is_refused() {
@@ -167,7 +181,8 @@ fn lists_have_the_members_that_engines_read() {
     if !can_start(&state) {
         return;
     }
-    assert_eq!(state.output(&["list", "-f", "json"]).stdout, b"[]\n");
+    let none = state.output(&["list", "-f", "json"]);
+    assert_eq!(none.stdout, b"[]\n", "{}", String::from_utf8_lossy(&none.stderr));
     let one =
         Container::new(&state, "listed", &["--pids-limit", "50"], "sleep 100 & echo ready; read x");
     let list: Value = serde_json::from_str(&one.ok(&["list", "-f", "json"])).expect("JSON");
@@ -186,6 +201,8 @@ fn lists_have_the_members_that_engines_read() {
     assert_eq!(lines.next().expect("a line")[..3], ["listed", &pid.to_string(), "running"]);
     assert_eq!(one.ok(&["list", "-q"]), "listed\n");
 
+    // A shell says that it is ready before its other process is what it shall be.
+    wait_for("sleep 100", || one.ok(&["ps", "listed", "-o", "pid,args"]));
     let pids: Vec<u64> =
         serde_json::from_str(&one.ok(&["ps", "-f", "json", "listed"])).expect("JSON");
     assert!(pids.contains(&pid) && pids.len() >= 2, "{pids:?}");
