@@ -138,11 +138,11 @@ impl MountFact {
     /// Whether the path of this mount leads elsewhere: another one is over it, or over a directory on the way to it.
     ///
     /// That other one is on the mount that this one is on, or that one's, and so on to the root.
-    pub(super) fn is_covered(&self, table: &[MountFact]) -> bool {
+    pub(super) fn is_covered(&self, table: &[Self]) -> bool {
         let mut way = self;
         // A table that is none, where the way leads in a circle, has an end too.
         for _ in table {
-            let is_over = |other: &MountFact| {
+            let is_over = |other: &Self| {
                 other.parent == way.parent && other.id != way.id && other.is_above(way)
             };
             if table.iter().any(is_over) {

@@ -60,7 +60,7 @@ fn a_network_that_is_not_there_is_named() {
             config.process.as_mut().unwrap().args = vec!["true".into()];
             let facts = nsplan::apply::probe::probe(&nsplan::plan::needs(&config)).unwrap();
             let error = match nsplan::plan::plan(&config, &facts) {
-                Ok(plan) => start(&plan).err().expect("a failure").to_string(),
+                Ok(plan) => start(&plan).expect_err("a failure").to_string(),
                 Err(errors) => errors[0].to_string(),
             };
             assert!(error.contains("no-such-network"), "{error}");
