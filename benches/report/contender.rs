@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::mount::{MsFlags, mount};
 use nsplan::plan::Plan;
 
 use crate::bundle::{Variant, bundles};
@@ -14,6 +15,8 @@ use crate::gate::{Words, program, whole};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Nsplan,
+    /// The same program on a read-only mount: nothing is to be done about its file.
+    NsplanReadonly,
     Crun,
     Runc,
     Youki,
@@ -37,9 +40,10 @@ pub(crate) struct Place {
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Floor,
         Self::Nsplan,
+        Self::NsplanReadonly,
         Self::Crun,
         Self::Runc,
         Self::Youki,
@@ -50,6 +54,7 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Nsplan => "nsplan",
+            Self::NsplanReadonly => "nsplan, read-only",
             Self::Crun => "crun",
             Self::Runc => "runc",
             Self::Youki => "youki",
@@ -61,7 +66,11 @@ impl Kind {
 
     /// Has verbs and state: takes a bundle.
     pub(crate) fn is_runtime(self) -> bool {
-        matches!(self, Self::Nsplan | Self::Crun | Self::Runc | Self::Youki)
+        self.is_nsplan() || matches!(self, Self::Crun | Self::Runc | Self::Youki)
+    }
+
+    fn is_nsplan(self) -> bool {
+        matches!(self, Self::Nsplan | Self::NsplanReadonly)
     }
 }
 
@@ -71,9 +80,8 @@ pub(crate) fn found(missing: &mut Vec<String>) -> Vec<Contender> {
     for kind in Kind::ALL {
         let path = match kind {
             Kind::Floor => Some(PathBuf::new()),
-            Kind::Nsplan => {
-                Some(program("nsplan").unwrap_or_else(|| env!("CARGO_BIN_EXE_nsplan").into()))
-            }
+            Kind::Nsplan => Some(own()),
+            Kind::NsplanReadonly => readonly(&own()),
             _ => program(kind.name()),
         };
         match path {
@@ -83,6 +91,27 @@ pub(crate) fn found(missing: &mut Vec<String>) -> Vec<Contender> {
     }
     all
 }
+
+fn own() -> PathBuf {
+    program("nsplan").unwrap_or_else(|| env!("CARGO_BIN_EXE_nsplan").into())
+}
+
+/// A copy of the program on a read-only mount, made once: in this process's own mount namespace, below its tmpfs.
+fn readonly(own: &Path) -> Option<PathBuf> {
+    let copy = PathBuf::from(READONLY);
+    if copy.exists() {
+        return Some(copy);
+    }
+    let none = None::<&str>;
+    fs::create_dir_all(copy.parent()?).ok()?;
+    fs::copy(own, &copy).ok()?;
+    mount(Some(&copy), &copy, none, MsFlags::MS_BIND, none).ok()?;
+    let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+    mount(none, &copy, none, flags, none).ok()?;
+    Some(copy)
+}
+
+const READONLY: &str = "/run/report/read-only/nsplan";
 
 impl Contender {
     pub(crate) fn name(&self) -> &'static str {
@@ -98,7 +127,8 @@ impl Contender {
     }
 
     fn state(&self, place: &Place) -> String {
-        place.at.join(format!("state-{}", self.name())).display().to_string()
+        let name = self.name().replace([' ', ','], "");
+        place.at.join(format!("state-{name}")).display().to_string()
     }
 
     /// The words that run a container to its end.
@@ -113,7 +143,7 @@ impl Contender {
         id: &str,
     ) -> Result<Words, String> {
         // What one leaves behind when it fails must not stand in another's way.
-        let id = &format!("{id}-{}", self.name());
+        let id = &format!("{id}-{}", self.name().replace([' ', ','], ""));
         let words = match self.kind {
             Kind::Floor => self.floor(place, variant, payload, id)?,
             Kind::Bubblewrap => bubblewrap(&self.path, &place.root, variant, payload)?,
@@ -139,18 +169,18 @@ impl Contender {
         let mut words = vec![self.path.display().to_string(), "--root".into(), self.state(place)];
         if (self.kind, variant) == (Kind::Crun, Variant::NoCgroup) {
             words.push("--cgroup-manager=disabled".into());
-        } else if variant == Variant::NoCgroup && self.kind != Kind::Nsplan {
+        } else if variant == Variant::NoCgroup && !self.kind.is_nsplan() {
             return Err(format!("{} always makes a cgroup", self.name()));
         }
         let bundle = match other {
-            Some(other) if self.kind == Kind::Nsplan && !self.takes_oci(&oci, variant) => other,
-            None if self.kind == Kind::Nsplan && !self.takes_oci(&oci, variant) => {
+            Some(other) if self.kind.is_nsplan() && !self.takes_oci(&oci, variant) => other,
+            None if self.kind.is_nsplan() && !self.takes_oci(&oci, variant) => {
                 return Err(format!("nsplan cannot start `{}` yet", variant.name()));
             }
             _ => oci,
         };
         words.extend(["run".into(), "--bundle".into(), bundle.display().to_string(), id.into()]);
-        if self.kind == Kind::Nsplan {
+        if self.kind.is_nsplan() {
             words.extend(["--".into(), format!("/bin/{payload}")]);
         }
         Ok(Words(words))

@@ -164,12 +164,16 @@ impl<'a> Floor<'a> {
                     self.write(&format!("{directory}/{name}"), value.trim());
                 }
             }
-            CgroupOp::EnableControllers { directory, controllers } => {
+            CgroupOp::EnableControllers { directory, controllers, more } => {
                 let file = format!("{directory}/cgroup.subtree_control");
                 let on = fs::read_to_string(&file).unwrap_or_default();
                 let is_off = |name: &&String| !on.split_whitespace().any(|word| word == **name);
-                let off: Vec<_> =
-                    controllers.iter().filter(is_off).map(|name| format!("+{name}")).collect();
+                let off: Vec<_> = controllers
+                    .iter()
+                    .chain(more)
+                    .filter(is_off)
+                    .map(|name| format!("+{name}"))
+                    .collect();
                 if !off.is_empty() {
                     self.write(&file, &off.join(" "));
                 }

@@ -37,6 +37,10 @@ impl Floor<'_> {
             }
             ProcessOp::HoldProc => return None,
             ProcessOp::NewSession => self.machine.call(libc::SYS_setsid, &[]),
+            ProcessOp::NewKeyring => {
+                let join = libc::KEYCTL_JOIN_SESSION_KEYRING.into();
+                self.machine.call(libc::SYS_keyctl, &[join, 0.into()]);
+            }
             ProcessOp::Umask { mask } => self.machine.call(libc::SYS_umask, &[(*mask).into()]),
             ProcessOp::SetRlimit { resource, limit } => {
                 let limit = self.machine.words(&[limit.soft, limit.hard]);

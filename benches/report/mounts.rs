@@ -81,8 +81,8 @@ impl Floor<'_> {
                 self.keep(*slot, tree);
             }
             MountOp::Attach { .. } => self.attach_tree(op)?,
-            MountOp::Remount { target, set } => {
-                self.change(target, [attributes(*set), 0, 0, 0], false);
+            MountOp::Remount { target, set, clear } => {
+                self.change(target, [attributes(*set), attributes(*clear), 0, 0], false);
             }
             MountOp::Propagate { target, propagation: new } => {
                 self.change(target, [0, 0, new.kind.bits(), 0], new.recursive);

@@ -16,6 +16,7 @@ use crate::sys::channel::{self, Received};
 use crate::sys::clone::{self, Request, Stack};
 use crate::sys::late::Late;
 use crate::sys::shared::{LastWords, Newborn};
+use crate::sys::spare::Spare;
 use crate::sys::words::Words;
 use crate::sys::{
     Fault, Fd, Handle, Outcome, Sysno, fd, file, mount, privilege, process, signal, treatment,
@@ -39,6 +40,7 @@ mod supervise;
 mod terminal;
 
 pub(super) use mounts::read_only;
+pub(super) use prepared::kept_while_waiting;
 
 /// Everything a child has, prepared by the launcher. It changes nothing in it but the table.
 #[derive(Debug)]
@@ -68,6 +70,8 @@ pub(crate) struct Launch {
     pub(crate) marks: bool,
     /// The program that init becomes before it begins its script, if it is to.
     pub(crate) reexec: Option<Reexec>,
+    /// What an init that waits for its program lets go of first.
+    pub(crate) spare: Spare,
     /// Where the launcher's arguments and environment are, for an init that stays.
     pub(crate) words: Option<Words>,
 }
@@ -244,6 +248,7 @@ impl Child<'_> {
             Act::ChangeDirectory(path) => self.enter_directory(path),
             Act::Find(candidates) => held::find(candidates),
             Act::Execute(execute) => Err(self.execute(execute)),
+            Act::Signal(Token::Prepared) => self.tell_prepared(),
             Act::Signal(token) => self.signal(*token),
             Act::Await(Token::Payload) => self.wait_for_payload(),
             Act::Await(token) => self.wait_for(*token),
@@ -373,25 +378,3 @@ fn is_gone(fault: Fault) -> bool {
 
 /// Protocol error.
 const EPROTO: Errno = Errno(71);
-
-fn change_directory(path: &core::ffi::CStr) -> Outcome {
-    file::chdir(path)?;
-    if file::is_cwd_below_root()? { Ok(()) } else { Err(file::UNREACHABLE) }
-}
-
-/// As `execvp(3)` searches: what is not there or may not be run is passed over, and `EACCES` outlives `ENOENT`.
-fn search<'a>(
-    candidates: impl Iterator<Item = &'a core::ffi::CStr>,
-    execute: impl Fn(&core::ffi::CStr) -> Fault,
-) -> Fault {
-    let mut last = Fault::new(Sysno::execve, Errno::ENOENT);
-    for candidate in candidates {
-        let fault = execute(candidate);
-        match fault.errno {
-            Errno::EACCES => last = fault,
-            Errno::ENOENT | Errno::ENOTDIR => {}
-            _ => return fault,
-        }
-    }
-    last
-}

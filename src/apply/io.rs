@@ -73,13 +73,17 @@ impl Sources {
     }
 }
 
-/// Descriptors 3, 4, 5… of this process, `count` of them, for [`Io::passed`]; they stay open here too.
+/// Descriptors 3, 4, 5… that this program was started with, `count` of them, for [`Io::passed`]; they stay open here too.
 ///
 /// # Errors
-/// `EBADF` when one of them is not open.
+/// `EBADF` when one of them is not open, or marked to be closed by `execve`: that was opened since.
 pub fn inherited(count: u16) -> Result<Vec<OwnedFd>, Fault> {
     let end = 3 + i32::from(count);
-    (3..end).map(|number| fd::dup_above(Fd(number), end).map(host::owned)).collect()
+    let copy = |number| match fd::closes_on_exec(Fd(number))? {
+        true => Err(Fault::new(Sysno::fcntl, Errno::EBADF)),
+        false => fd::dup_above(Fd(number), end).map(host::owned),
+    };
+    (3..end).map(copy).collect()
 }
 
 /// The host's null device, verified, for reading and writing.

@@ -7,9 +7,11 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
+use std::time::Instant;
 
 use super::container::Container;
 use super::error::{ApplyError, Leftover};
@@ -29,10 +31,10 @@ use crate::types::{Errno, RootPath};
 /// none makes one himself.
 ///
 /// What waits is a process of the container's own namespaces and cgroups that has given up every right the program does not
-/// get. It shares no memory with the caller, but for the pages into which its program will be written: its memory is a copy,
-/// as `fork(2)` makes one, so the caller's pages of that moment are held as long as it waits, the page tables are copied in
-/// the background, and given back when the program is executed: while the caller waits. So it is for callers of some megabytes;
-/// from one of a gigabyte, a full start is many times faster. It cannot be traced by other users.
+/// get. It shares no memory with the caller, but for the pages into which its program will be written: its memory is a copy, as
+/// `fork(2)` makes one, of which it lets go as soon as it waits. The copy is made in the background, when nobody has taken a
+/// container for some milliseconds, or none is left; for a caller of a gigabyte it takes milliseconds, in which the caller's
+/// threads may have to wait for memory. It cannot be traced by other users.
 ///
 /// Dropped, the pool takes back what it has made. After a crash the processes that wait end by themselves, and
 /// [`sweep`](super::sweep) undoes what was made for them, if a state directory was kept.
@@ -239,11 +241,25 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Queue {
     ready: VecDeque<Prepared>,
+    /// When the last was taken.
+    taken: Option<Instant>,
     /// How many were begun: the number of the next.
     begun: u64,
     /// Whether the last could not be made: no other is tried before somebody asks.
     has_failed: bool,
     is_closed: bool,
+}
+
+/// A copy of the caller's memory keeps the caller's other threads from theirs while it is made, for milliseconds of a large
+/// one. So as long as some wait, the next is made when nobody has taken one for so long.
+const REST: Duration = Duration::from_millis(5);
+
+impl Queue {
+    /// How much of it is left.
+    fn rest(&self) -> Option<Duration> {
+        let left = REST.checked_sub(self.taken?.elapsed())?;
+        (!left.is_zero()).then_some(left)
+    }
 }
 
 impl Shared {
@@ -256,6 +272,7 @@ impl Shared {
         let mut queue = self.queue();
         let taken = queue.ready.pop_front();
         queue.has_failed = false;
+        queue.taken = Some(Instant::now());
         drop(queue);
         self.changed.notify_all();
         taken
@@ -292,6 +309,12 @@ impl Shared {
         while !queue.is_closed {
             if queue.has_failed || queue.ready.len() >= self.options.size {
                 queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let rest = queue.rest().filter(|_| !queue.ready.is_empty());
+            if let Some(rest) = rest {
+                let woken = self.changed.wait_timeout(queue, rest);
+                queue = woken.unwrap_or_else(PoisonError::into_inner).0;
                 continue;
             }
             drop(queue);

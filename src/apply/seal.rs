@@ -17,24 +17,25 @@ use super::child::read_only;
 use super::journal::io_fault;
 use crate::sys::abi::{self, O_PATH, O_RDONLY};
 use crate::sys::process::{self, StringTable};
-use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, host, mount};
+use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, host, image, mount};
 use crate::types::{Errno, HostPath};
 
 /// The program that a process runs.
 const OWN: &CStr = c"/proc/self/exe";
 
-/// Makes sure that the calling program's file cannot be written through its processes, by executing it again from a
-/// read-only copy of its mount (Linux 5.12), or from a sealed copy in memory. Returns at once if it is so already.
+/// Makes sure that the calling program's file cannot be written through its processes: the process goes on from a read-only
+/// copy of its program's mount (Linux 5.12). Where it cannot, the program is executed again from there, or from a sealed copy
+/// in memory. Returns at once if it is so already.
 ///
-/// To be called first thing in `main` by a program that starts containers as the host's root without a user namespace;
-/// the `nsplan` command does. A program that cannot be executed again (its state would be lost) should live on a
-/// read-only file system instead.
+/// To be called first thing in `main`, before there is another thread, by a program that starts containers as the host's root
+/// without a user namespace; the `nsplan` command does. A program that cannot be executed again (its state would be lost)
+/// should live on a read-only file system instead.
 ///
 /// # Errors
 /// When neither copy can be made. Then a container must not be started without a user namespace.
 ///
 /// # References
-/// `open_tree(2)`, `mount_setattr(2)`, `memfd_create(2)`, `execveat(2)`.
+/// `open_tree(2)`, `mount_setattr(2)`, `PR_SET_MM(2const)`, `memfd_create(2)`, `execveat(2)`.
 pub fn seal_program() -> Result<(), Fault> {
     let own = fd::openat(Fd::CWD, OWN, O_PATH, 0)?;
     if is_out_of_reach(&own)? {
@@ -44,7 +45,15 @@ pub fn seal_program() -> Result<(), Fault> {
         Err(fault) if is_missing(fault) => {
             sealed_copy(open().map_err(|error| io_fault(Sysno::openat, &error))?)?
         }
-        answer => answer?,
+        answer => {
+            let copy = answer?;
+            if go_on_from(&copy).is_ok() {
+                // The mount's descriptor is closed here and not later, though that takes as long as an unmount: as long as it
+                // is open, whoever gets hold of the mount and may mount could make it writable again (`mount_setattr(2)`).
+                return Ok(());
+            }
+            copy
+        }
     };
     let args = table(env::args_os())?;
     let env = table(env::vars_os().map(|(mut name, value)| {
@@ -53,6 +62,16 @@ pub fn seal_program() -> Result<(), Fault> {
         name
     }))?;
     Err(process::execve_fd(copy.fd(), &args, &env))
+}
+
+/// Changes this process's program to the same file on that mount, without another program's start. The kernel makes sure of
+/// the rest: it refuses as long as anything of the old file is mapped. It also refuses without `CAP_SYS_ADMIN`, without
+/// `CONFIG_CHECKPOINT_RESTORE`, and where a filter does.
+fn go_on_from(mount: &Handle) -> Outcome {
+    let path = CString::new(format!("/proc/self/fd/{}", mount.fd().0));
+    let path = path.map_err(|_| Fault::new(Sysno::openat, Errno::EINVAL))?;
+    let file = fd::openat(Fd::CWD, &path, O_RDONLY, 0)?;
+    image::adopt(file.fd())
 }
 
 /// On a read-only mount, or a file in memory that is sealed: `nsplan` was here before.

@@ -28,6 +28,7 @@ use crate::sys::clone::{Gone, Nursery, Request, Stack};
 use crate::sys::late::Late;
 use crate::sys::process::Pid;
 use crate::sys::shared::{LastWords, Newborn};
+use crate::sys::spare::Spare;
 use crate::sys::words::Words;
 use crate::sys::{Handle, Outcome, Sysno, channel, host, process, signal};
 use crate::types::{CloneFlags, HostPath, Signal};
@@ -225,6 +226,9 @@ impl Launcher<'_> {
         let guard = CLONING.lock().unwrap_or_else(PoisonError::into_inner);
         let (launch, their_ends) = self.prepare(program)?;
         let nursery = self.nursery.insert(Nursery::new(launch));
+        if let Some(kept) = child::kept_while_waiting(nursery.content()) {
+            nursery.content().spare = Spare::beside(&kept);
+        }
         if flags.contains(CloneFlags::CLONE_VM) {
             self.dumpable = Some(Dumpable::keep());
         }
@@ -268,12 +272,12 @@ impl Launcher<'_> {
         let mut theirs = Vec::new();
         let (mine, end) = self.channel(&mut theirs)?;
         let mut init =
-            Seat { stack: Stack::new()?, channel: end, not_mine: [number(&mine)].into() };
+            Seat { stack: Stack::new()?, channel: end, not_mine: [host::number(&mine)].into() };
         let has_filter = program.init.iter().any(|act| matches!(act, Act::Seccomp { .. }));
         let reexec = match self.reexec.take() {
             Some((program, letter)) => {
                 let message = Message::Letter.encode();
-                channel::send(number(&mine), &message, Some(letter.fd()))?;
+                channel::send(host::number(&mine), &message, Some(letter.fd()))?;
                 if has_filter {
                     self.last_words = Some(Arc::new(reexec::post_words(&mine)?));
                 }
@@ -288,7 +292,7 @@ impl Launcher<'_> {
         self.channels.init = Some(mine);
         let intermediate = if self.plan.topology == Topology::Intermediate {
             let (mine_too, end) = self.channel(&mut theirs)?;
-            let not_mine = [init.not_mine[0], number(&mine_too)].into();
+            let not_mine = [init.not_mine[0], host::number(&mine_too)].into();
             // The intermediate has closed the launcher's ends by the time it clones init.
             init.not_mine = [end].into();
             self.channels.intermediate = Some(mine_too);
@@ -314,6 +318,7 @@ impl Launcher<'_> {
             descriptors: process::descriptor_limit()?,
             reexec,
             marks: false,
+            spare: Spare::default(),
             words: if program.has_supervisor() { Some(Words::own()?) } else { None },
             program,
         };
@@ -391,8 +396,4 @@ impl Launcher<'_> {
             dumpable.restore();
         }
     }
-}
-
-fn number(fd: &OwnedFd) -> crate::sys::Fd {
-    host::number(fd)
 }

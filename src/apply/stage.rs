@@ -18,6 +18,7 @@ use crate::plan::{Actor, CgroupOp, Op, Plan, PrivilegeOp, StepId, invariants};
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::Stack;
 use crate::sys::shared::LastWords;
+use crate::sys::spare::Spare;
 use crate::sys::words::Words;
 use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, host, process};
 use crate::types::{Errno, Pointer};
@@ -181,6 +182,7 @@ impl Stage {
             words: if program.has_supervisor() { Some(Words::own()?) } else { None },
             reexec: None,
             marks: true,
+            spare: Spare::default(),
             program,
         };
         let done = plan.init.iter().map(|_| false).collect();

@@ -9,12 +9,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
 use super::report::{Failure, Problem};
-use super::signals::{Signals, is_dropped};
+use super::signals::{Fate, Signals, fate, is_pending};
 use super::terminal::{Copier, RawMode};
 use crate::apply::{self, Container, ExitStatus, WaitError};
 use crate::types;
 
-/// How soon a terminal that all have closed is looked at again.
+/// How soon a terminal that all have closed is looked at again, or a signal that the program blocks.
 const AGAIN: Duration = Duration::from_millis(50);
 
 /// Stays until the end; the exit code for the caller.
@@ -36,6 +36,7 @@ pub fn attend(
         raw: None,
         copier: None,
         deadline: timeout.map(|timeout| Instant::now() + timeout),
+        waiting: Vec::new(),
         killed_for: None,
     };
     if let Some(master) = terminal {
@@ -77,6 +78,8 @@ struct Watch<'a> {
     raw: Option<RawMode<'a>>,
     copier: Option<Copier<'a>>,
     deadline: Option<Instant>,
+    /// Signals that were sent while the program blocked them.
+    waiting: Vec<Signal>,
     /// The signal whose default was carried out.
     killed_for: Option<Signal>,
 }
@@ -92,6 +95,7 @@ impl Watch<'_> {
             while let Some(signal) = self.signals.next() {
                 self.pass_on(signal);
             }
+            self.follow_up();
             if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 self.deadline = None;
                 let _ = self.container.kill(types::Signal::KILL);
@@ -111,9 +115,10 @@ impl Watch<'_> {
         let mut wait = self.deadline.map(|deadline| deadline.duration_since(Instant::now()));
         if let Some(copier) = &self.copier {
             fds.extend(copier.poll_fds());
-            if copier.is_hung_up() {
-                wait = Some(wait.map_or(AGAIN, |wait| wait.min(AGAIN)));
-            }
+        }
+        let is_hung_up = self.copier.as_ref().is_some_and(Copier::is_hung_up);
+        if is_hung_up || !self.waiting.is_empty() {
+            wait = Some(wait.map_or(AGAIN, |wait| wait.min(AGAIN)));
         }
         // Rounded up, or the last fraction of a millisecond would be spent in a circle.
         let wait = wait.map(|wait| wait + Duration::from_millis(1));
@@ -133,12 +138,10 @@ impl Watch<'_> {
             Signal::SIGCHLD => return,
             _ => {}
         }
-        let path = format!("/proc/{}/status", self.container.pid());
-        let status = std::fs::read_to_string(path).unwrap_or_default();
-        if is_dropped(&status, signal) {
-            self.killed_for = Some(signal);
-            let _ = self.container.kill(types::Signal::KILL);
-            return;
+        match self.fate(signal) {
+            Fate::Dropped => return self.end_by(signal),
+            Fate::Waits if !self.waiting.contains(&signal) => self.waiting.push(signal),
+            Fate::Waits | Fate::Delivered => {}
         }
         let number = u8::try_from(signal as i32).ok();
         if let Some(signal) = number.and_then(types::Signal::from_number) {
@@ -147,6 +150,40 @@ impl Watch<'_> {
         }
         if signal == Signal::SIGTSTP {
             self.stop();
+        }
+    }
+
+    /// What the kernel shows of the first process.
+    fn proc(&self, file: &str) -> String {
+        let path = format!("/proc/{}/{file}", self.container.pid());
+        std::fs::read_to_string(path).unwrap_or_default()
+    }
+
+    /// Between the looks into the two files it may have begun to wait for signals, or have got one: that a signal is dropped
+    /// is believed when it is seen twice.
+    fn fate(&self, signal: Signal) -> Fate {
+        let look = || fate(&self.proc("status"), &self.proc("syscall"), signal);
+        match look() {
+            Fate::Dropped => look(),
+            fate => fate,
+        }
+    }
+
+    /// Does what the kernel would do in any other process by default.
+    fn end_by(&mut self, signal: Signal) {
+        self.killed_for = Some(signal);
+        let _ = self.container.kill(types::Signal::KILL);
+    }
+
+    /// A signal that was blocked may have been dropped since: it is not pending, and nobody could take it. Where it is still
+    /// blocked, the program has fetched it (`sigwait`, `signalfd`).
+    fn follow_up(&mut self) {
+        for signal in std::mem::take(&mut self.waiting) {
+            if is_pending(&self.proc("status"), signal) {
+                self.waiting.push(signal);
+            } else if self.fate(signal) == Fate::Dropped {
+                self.end_by(signal);
+            }
         }
     }
 

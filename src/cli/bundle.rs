@@ -2,8 +2,15 @@
 //!
 //! A bundle is the OCI's (`config.json`) where it has that file, libcontainer's (`container.json`) otherwise.
 
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+
+use nix::fcntl::OFlag;
+
 use super::args::ContainerId;
 use super::report::{EXIT_OWN, Failure, Problem, Sources};
+use crate::config::json::MAX_SIZE;
 use crate::config::{
     CgroupBase, CgroupPath, Config, ConfigErrors, Ignored, IgnoredReason, OciParsed, OciSeccomp,
     Parsed, PathComponent, Process, Resources, from_libcontainer, from_oci_unplaced,
@@ -32,8 +39,8 @@ pub(super) fn read_bundle(bundle: &str) -> Result<(Document, Sources), Failure> 
     let directory = bundle.trim_end_matches('/');
     let oci = format!("{directory}/config.json");
     match std::fs::symlink_metadata(&oci) {
-        Ok(_) => read(&oci, true),
-        Err(_) => read(&format!("{directory}/container.json"), false).map_err(|failure| {
+        Ok(_) => read_bundled(&oci, true),
+        Err(_) => read_bundled(&format!("{directory}/container.json"), false).map_err(|failure| {
             let is_there = std::path::Path::new(directory).join("container.json").exists();
             let hint = "a bundle has a config.json, or a container.json; `nsplan spec` writes one";
             let mut failure = failure;
@@ -47,19 +54,41 @@ pub(super) fn read_bundle(bundle: &str) -> Result<(Document, Sources), Failure> 
 
 /// Reads a configuration file of either format: only the OCI's says which version it is of.
 pub(super) fn read_file(file: &str) -> Result<(Document, Sources), Failure> {
+    let text = text_of(file)?;
     let is_named = file.rsplit('/').next() == Some("config.json");
-    let is_marked = || {
-        let text = std::fs::read(file).unwrap_or_default();
-        text.windows(MARK.len()).any(|window| window == MARK)
-    };
-    read(file, is_named || is_marked())
+    let is_oci = is_named || text.windows(MARK.len()).any(|window| window == MARK);
+    understood(file, text, is_oci)
 }
 
 /// The key that every `config.json` has and no `container.json`.
 const MARK: &[u8] = b"\"ociVersion\"";
 
-fn read(file: &str, is_oci: bool) -> Result<(Document, Sources), Failure> {
-    let text = std::fs::read(file).map_err(|error| Problem::of(&error).at(file))?;
+/// A file in a bundle comes from whoever has made that: nobody waits at a fifo of theirs.
+fn read_bundled(file: &str, is_oci: bool) -> Result<(Document, Sources), Failure> {
+    let flags = OFlag::O_NONBLOCK.bits();
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(file);
+    let read = opened.and_then(|opened| match opened.metadata()?.is_file() {
+        true => limited(opened),
+        false => Err(io::Error::other("expected a regular file")),
+    });
+    understood(file, read.map_err(|error| Problem::of(&error).at(file))?, is_oci)
+}
+
+/// The text of a file that the caller has named, which may be a pipe.
+fn text_of(file: &str) -> Result<Vec<u8>, Failure> {
+    let read = File::open(file).and_then(limited);
+    read.map_err(|error| Problem::of(&error).at(file).into())
+}
+
+/// Not more than what is refused as too large: a device has no end.
+fn limited(file: File) -> io::Result<Vec<u8>> {
+    let size = usize::try_from(file.metadata()?.len()).unwrap_or(MAX_SIZE);
+    let mut text = Vec::with_capacity(size.min(MAX_SIZE) + 1);
+    file.take(MAX_SIZE as u64 + 1).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+fn understood(file: &str, text: Vec<u8>, is_oci: bool) -> Result<(Document, Sources), Failure> {
     let path = absolute(file)?;
     let directory = path.as_str().rsplit_once('/').map_or("/", |(directory, _)| directory);
     let base = absolute(if directory.is_empty() { "/" } else { directory })?;
@@ -82,7 +111,7 @@ pub(super) fn refused(file: &str, errors: &ConfigErrors) -> Failure {
 
 /// Reads a `container.json` whose empty or relative root is in `base`, wherever the file is.
 pub(super) fn read_container(file: &str, base: &HostPath) -> Result<(Parsed, Sources), Failure> {
-    let text = std::fs::read(file).map_err(|error| Problem::of(&error).at(file))?;
+    let text = text_of(file)?;
     let parsed = from_libcontainer(&text, base).map_err(|errors| refused(file, &errors))?;
     let (map, file) = (parsed.source.clone(), Some(file.to_owned()));
     let sources = Sources { map, file, ..Sources::default() };
@@ -91,7 +120,7 @@ pub(super) fn read_container(file: &str, base: &HostPath) -> Result<(Parsed, Sou
 
 /// Reads a profile of `--seccomp`.
 pub(super) fn read_seccomp(file: &str) -> Result<OciSeccomp, Failure> {
-    let text = std::fs::read(file).map_err(|error| Problem::of(&error).at(file))?;
+    let text = text_of(file)?;
     seccomp_from_oci(&text).map_err(|errors| refused(file, &errors))
 }
 

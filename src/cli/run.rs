@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write as _};
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -134,7 +135,8 @@ pub(super) fn start(root: &HostPath, explain: &dyn Fn(&Plan), job: Job<'_>) -> R
     if is_exposed(job.config.creates(NamespaceKind::User), &job.config.uid_mappings) {
         seal()?;
     }
-    let plan = plan_here(job.config, job.sources)?;
+    // Given back with the program's end: piece by piece, it would be while the caller waits for that.
+    let plan = ManuallyDrop::new(plan_here(job.config, job.sources)?);
     explain(&plan);
     let state = StateDir { root: root.as_str().into(), id: job.id.to_string() };
     if state.is_inside(&job.config.root.path) {

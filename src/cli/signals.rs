@@ -81,51 +81,116 @@ impl Drop for Signals {
     }
 }
 
-/// Whether the kernel would drop `signal`, though it is one that ends programs: the first process of a pid namespace
-/// only gets signals it has a handler for. `status` is its `/proc/PID/status`.
+/// What becomes of a signal that is sent to a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The kernel does with it what it does with any process.
+    Delivered,
+    /// The kernel drops it, though it is one that ends programs: the first process of a pid namespace only gets signals it
+    /// has a handler for.
+    Dropped,
+    /// It waits: the process blocks it for now, as a shell does while it forks. Dropped or delivered is what it will be.
+    Waits,
+}
+
+/// What becomes of `signal` where it is sent to a process with that `/proc/PID/status` and `/proc/PID/syscall`; or, where
+/// it has been sent, what has become of it.
 ///
-/// Anywhere else `^C` ends `sleep 100`; so that it does in a container too, the launcher carries the default out.
+/// Anywhere else `^C` ends `sleep 100`; so that it does in a container too, the launcher carries the default out of what
+/// is dropped.
 ///
 /// # References
-/// `pid_namespaces(7)`, "The namespace init process".
+/// `pid_namespaces(7)`, "The namespace init process". What is blocked is kept until it is unblocked, and only then dropped;
+/// what a process waits for is shown as if it were not blocked, and is kept all the same (`sig_ignored`, `get_signal` and
+/// `do_sigtimedwait` in the kernel's `signal.c`).
 #[must_use]
-pub fn is_dropped(status: &str, signal: Signal) -> bool {
-    if !DEADLY.contains(&signal) {
-        return false;
-    }
+pub fn fate(status: &str, syscall: &str, signal: Signal) -> Fate {
     let field = |name: &str| {
         let mut lines = status.lines();
         lines.find_map(|line| line.strip_prefix(name).map(str::trim))
     };
     let is_first = field("NSpid:")
         .is_some_and(|ids| ids.split_whitespace().count() > 1 && ids.ends_with("\t1"));
+    let number = syscall.split(' ').next().and_then(|number| number.parse().ok());
+    let waits_for_signals = number == Some(SIGTIMEDWAIT);
+    if !DEADLY.contains(&signal) || !is_first || waits_for_signals {
+        return Fate::Delivered;
+    }
     let bit = 1u64 << (signal as i32 - 1);
-    let mut minds = ["SigCgt:", "SigIgn:", "SigBlk:"].into_iter().map(|name| {
+    let has = |name| {
+        let mask = field(name).and_then(|mask| u64::from_str_radix(mask, 16).ok());
+        mask.map(|mask| mask & bit != 0)
+    };
+    match (has("SigCgt:"), has("SigIgn:"), has("SigBlk:")) {
+        (Some(false), Some(false), Some(false)) => Fate::Dropped,
+        (Some(false), Some(false), Some(true)) => Fate::Waits,
         // A field that is missing must not get anything killed.
-        field(name).and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_none_or(|m| m & bit != 0)
-    });
-    is_first && !minds.any(|minds| minds)
+        _ => Fate::Delivered,
+    }
+}
+
+/// `sigwait(3)` and its kin.
+const SIGTIMEDWAIT: libc::c_long = libc::SYS_rt_sigtimedwait;
+
+/// Whether a signal that was sent to the process has not been taken by it yet.
+#[must_use]
+pub fn is_pending(status: &str, signal: Signal) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & (1u64 << (signal as i32 - 1)) != 0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const FIRST: &str = "NSpid:\t4711\t1\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001000\nSigCgt:\t0000000000000002\n";
+    const FIRST: &str = "NSpid:\t4711\t1\nShdPnd:\t0000000000000200\nSigBlk:\t0000000000000200\nSigIgn:\t0000000000001000\nSigCgt:\t0000000000000002\n";
+
+    const POLLS: &str = "7 0x7ffc 0x1 0xffffffff 0x0 0x0 0x0 0x7ffc 0x7f00";
 
     #[test]
     fn what_the_first_process_does_not_mind_ends_it_as_it_would_anywhere_else() {
-        assert!(is_dropped(FIRST, Signal::SIGTERM));
-        assert!(!is_dropped(FIRST, Signal::SIGINT), "it has a handler");
-        assert!(!is_dropped(FIRST, Signal::SIGCONT), "it does not end programs");
+        assert_eq!(fate(FIRST, POLLS, Signal::SIGTERM), Fate::Dropped);
+        assert_eq!(
+            fate(FIRST, "", Signal::SIGTERM),
+            Fate::Dropped,
+            "what it does is not to be seen"
+        );
+        assert_eq!(fate(FIRST, POLLS, Signal::SIGINT), Fate::Delivered, "it has a handler");
+        assert_eq!(
+            fate(FIRST, POLLS, Signal::SIGCONT),
+            Fate::Delivered,
+            "it does not end programs"
+        );
+    }
+
+    #[test]
+    fn what_is_blocked_waits_and_may_be_dropped_later() {
+        assert_eq!(fate(FIRST, POLLS, Signal::SIGUSR1), Fate::Waits);
+        assert!(is_pending(FIRST, Signal::SIGUSR1) && !is_pending(FIRST, Signal::SIGTERM));
+        let handled = FIRST.replace("0002\n", "0202\n");
+        assert_eq!(
+            fate(&handled, POLLS, Signal::SIGUSR1),
+            Fate::Delivered,
+            "its handler comes later"
+        );
+    }
+
+    #[test]
+    fn what_a_process_waits_for_is_its_own() {
+        let waits = format!("{SIGTIMEDWAIT} 0x7ffc 0x0 0x0 0x8 0x0 0x0 0x7ffc 0x7f00");
+        assert_eq!(fate(FIRST, &waits, Signal::SIGTERM), Fate::Delivered);
     }
 
     #[test]
     fn a_process_that_is_not_first_or_not_known_is_left_to_the_kernel() {
-        assert!(!is_dropped(&FIRST.replace("\t1\n", "\t17\n"), Signal::SIGTERM));
-        assert!(!is_dropped(&FIRST.replace("4711\t1", "1"), Signal::SIGTERM));
-        assert!(!is_dropped("NSpid:\t4711\t1\n", Signal::SIGTERM));
-        assert!(!is_dropped("", Signal::SIGTERM));
+        let other =
+            |status: &str| assert_eq!(fate(status, POLLS, Signal::SIGTERM), Fate::Delivered);
+        other(&FIRST.replace("\t1\n", "\t17\n"));
+        other(&FIRST.replace("4711\t1", "1"));
+        other("NSpid:\t4711\t1\n");
+        other("");
+        assert!(!is_pending("", Signal::SIGTERM));
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod defaults;
 mod error;
 mod expected;
 mod extras;
-mod json;
+pub(crate) mod json;
 mod libcontainer;
 mod mount;
 mod net;

@@ -135,6 +135,33 @@ fn escape(field: &str) -> String {
 }
 
 impl MountFact {
+    /// Whether the path of this mount leads elsewhere: another one is over it, or over a directory on the way to it.
+    ///
+    /// That other one is on the mount that this one is on, or that one's, and so on to the root.
+    pub(super) fn is_covered(&self, table: &[Self]) -> bool {
+        let mut way = self;
+        // A table that is none, where the way leads in a circle, has an end too.
+        for _ in table {
+            let is_over = |other: &Self| {
+                other.parent == way.parent && other.id != way.id && other.is_above(way)
+            };
+            if table.iter().any(is_over) {
+                return true;
+            }
+            match table.iter().find(|mount| mount.id == way.parent) {
+                Some(mount) => way = mount,
+                None => return false,
+            }
+        }
+        false
+    }
+
+    /// Whether the path of `other` leads through this mount's.
+    fn is_above(&self, other: &Self) -> bool {
+        let rest = other.mount_point.strip_prefix(&*self.mount_point);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || self.mount_point == "/")
+    }
+
     /// The line of this mount as the kernel writes it, without the line feed. The device and the number of the peer
     /// group, which facts do not keep, are written as 0.
     #[must_use]

@@ -73,7 +73,8 @@ pub fn parse_controllers(text: &str) -> BTreeSet<String> {
 /// controller exists, the caller's v2 cgroup is populated. `init` is `None` where `/proc/1/cgroup` cannot be read; its
 /// cgroups are then taken to be the roots.
 ///
-/// Of several mounts of one hierarchy the first that shows the caller's cgroup counts, else the first.
+/// Of several mounts of one hierarchy the first that shows the caller's cgroup counts, else the first; one that another
+/// mount has covered is none.
 #[must_use]
 pub fn discover(
     mounts: &[MountFact],
@@ -117,7 +118,10 @@ struct Seen {
 
 fn best_mount(mounts: &[MountFact], line: &Membership) -> Option<(usize, Seen)> {
     let mut first = None;
-    for (at, mount) in mounts.iter().enumerate().filter(|(_, mount)| shows(mount, line)) {
+    for (at, mount) in mounts.iter().enumerate() {
+        if !shows(mount, line) || mount.is_covered(mounts) {
+            continue;
+        }
         let Ok(mount_point) = HostPath::new(&mount.mount_point) else {
             continue;
         };

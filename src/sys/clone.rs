@@ -6,6 +6,7 @@
 use alloc::boxed::Box;
 use core::arch::asm;
 use core::mem::ManuallyDrop;
+use core::ops::Range;
 use core::ptr::{self, NonNull};
 
 use super::abi::{self, CloneArgs};
@@ -43,6 +44,12 @@ impl Stack {
 
     fn base(&self) -> u64 {
         address(self.map.as_ptr())
+    }
+
+    /// Where it is.
+    pub(crate) fn range(&self) -> Range<usize> {
+        let start = self.map.addr().get();
+        start..start + self.length
     }
 }
 
@@ -82,6 +89,11 @@ pub(crate) struct Nursery<T> {
 impl<T: Sync + 'static> Nursery<T> {
     pub(crate) fn new(content: T) -> Self {
         Self { content: ManuallyDrop::new(Box::new(content)) }
+    }
+
+    /// Changes it where it is, before a child is started.
+    pub(crate) fn content(&mut self) -> &mut T {
+        &mut self.content
     }
 
     /// Frees it, if no child was ever started or `gone` proves that it has left.

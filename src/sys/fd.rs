@@ -182,6 +182,12 @@ pub(crate) fn is_open(fd: Fd) -> bool {
     unsafe { call!(fcntl, fd, abi::F_GETFD) }.is_ok()
 }
 
+/// `fcntl(F_GETFD)`: whether the descriptor is closed by `execve`.
+pub(crate) fn closes_on_exec(fd: Fd) -> Outcome<bool> {
+    // SAFETY: takes numbers and only asks.
+    unsafe { call!(fcntl, fd, abi::F_GETFD) }.map(|flags| flags & abi::FD_CLOEXEC.word() != 0)
+}
+
 /// `write(2)`, once. A short write is `EIO`: files of the kernel's take a value whole or not at all.
 pub(crate) fn write(fd: Fd, bytes: &[u8]) -> Outcome {
     // SAFETY: `bytes` is readable for its whole length during the call.

@@ -1,6 +1,6 @@
 //! Kernel calls as safe functions: one system call each, errors by value with the call's name.
 //!
-//! The only room with `unsafe`. It knows nothing of plans. Everything but [`host`], [`heap`], most of [`door`] and the parent's side of [`clone`]
+//! The only room with `unsafe`. It knows nothing of plans. Everything but [`host`], [`heap`], [`image`], most of [`door`] and the parent's side of [`clone`]
 //! is usable between clone and exec: no allocation, no lock, no errno, no thread-local storage.
 #![allow(unsafe_code, reason = "system calls are made here, and nowhere else")]
 
@@ -14,6 +14,7 @@ pub(crate) mod fd;
 pub(crate) mod file;
 pub(crate) mod heap;
 pub(crate) mod host;
+pub(crate) mod image;
 pub(crate) mod late;
 pub(crate) mod mount;
 pub(crate) mod privilege;
@@ -23,6 +24,7 @@ pub(crate) mod raw;
 pub(crate) mod seccomp;
 pub(crate) mod shared;
 pub(crate) mod signal;
+pub(crate) mod spare;
 pub(crate) mod terminal;
 pub(crate) mod treatment;
 pub(crate) mod tree;

@@ -153,7 +153,7 @@ fn a_limit_of_a_user_whose_cgroup_was_given_to_it_is_planned_with_the_move() {
     let ops: Vec<_> = plan.parent.iter().map(|step| step.op.to_string()).collect();
     let at = |start: &str| ops.iter().position(|op| op.starts_with(start)).expect(start);
     let moved = at("move the processes of");
-    assert!(moved < at("make cgroup") && moved < at("enable pids below"), "{ops:#?}");
+    assert!(moved < at("make cgroup") && moved < at("enable pids"), "{ops:#?}");
     assert!(plan.parent[moved].undo != Undo::Nothing);
 }
 

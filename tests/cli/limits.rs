@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, Stdio};
 
 use serde_json::Value;
 
-use super::running::{State, can_start};
+use super::running::{State, can_limit, can_start};
 
 /// A container of a test's own, killed at its end.
 struct Container<'a> {
@@ -26,7 +26,7 @@ impl<'a> Container<'a> {
         BufReader::new(child.stdout.as_mut().expect("a pipe"))
             .read_line(&mut line)
             .expect("a line");
-        assert_eq!(line, "ready\n");
+        assert_eq!(line, "ready\n", "{words:?}: its standard error is above");
         let input = child.stdin.take().expect("a pipe");
         Self { state, id, child, input }
     }
@@ -63,10 +63,24 @@ impl Drop for Container<'_> {
 const LIMIT: &[&str] = &["memory.limit_in_bytes", "memory.max"];
 const PIDS: &[&str] = &["pids.max"];
 
+/// Looks until it says so.
+#[track_caller]
+fn wait_for(word: &str, look: impl Fn() -> String) {
+    let mut seen = look();
+    for _ in 0..1000 {
+        if seen.contains(word) {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        seen = look();
+    }
+    panic!("no {word}: {seen}");
+}
+
 #[test]
 fn limits_change_and_all_stay_where_one_is_refused() {
     let state = State::new("update");
-    if !can_start(&state) {
+    if !can_limit(&state, "limits_change_and_all_stay_where_one_is_refused") {
         return;
     }
     let wait = "echo ready; read x";
@@ -131,7 +145,7 @@ fn a_container_without_a_cgroup_cannot_be_limited() {
 #[test]
 fn events_tell_what_is_used_and_when_memory_runs_out() {
     let state = State::new("events");
-    if !can_start(&state) {
+    if !can_limit(&state, "events_tell_what_is_used_and_when_memory_runs_out") {
         return;
     }
     let script = "echo ready; read x; head -c 200m /dev/zero | tail >/dev/null; read x";
@@ -164,10 +178,11 @@ fn events_tell_what_is_used_and_when_memory_runs_out() {
 #[test]
 fn lists_have_the_members_that_engines_read() {
     let state = State::new("lists");
-    if !can_start(&state) {
+    if !can_limit(&state, "lists_have_the_members_that_engines_read") {
         return;
     }
-    assert_eq!(state.output(&["list", "-f", "json"]).stdout, b"[]\n");
+    let none = state.output(&["list", "-f", "json"]);
+    assert_eq!(none.stdout, b"[]\n", "{}", String::from_utf8_lossy(&none.stderr));
     let one =
         Container::new(&state, "listed", &["--pids-limit", "50"], "sleep 100 & echo ready; read x");
     let list: Value = serde_json::from_str(&one.ok(&["list", "-f", "json"])).expect("JSON");
@@ -186,6 +201,8 @@ fn lists_have_the_members_that_engines_read() {
     assert_eq!(lines.next().expect("a line")[..3], ["listed", &pid.to_string(), "running"]);
     assert_eq!(one.ok(&["list", "-q"]), "listed\n");
 
+    // A shell says that it is ready before its other process is what it shall be.
+    wait_for("sleep 100", || one.ok(&["ps", "listed", "-o", "pid,args"]));
     let pids: Vec<u64> =
         serde_json::from_str(&one.ok(&["ps", "-f", "json", "listed"])).expect("JSON");
     assert!(pids.contains(&pid) && pids.len() >= 2, "{pids:?}");

@@ -65,6 +65,8 @@ fn every_option_of_every_verb_is_understood_in_every_spelling() {
                 VerbId::Exec => "id true",
                 VerbId::Config
                 | VerbId::Create
+                | VerbId::Checkpoint
+                | VerbId::Restore
                 | VerbId::Start
                 | VerbId::Delete
                 | VerbId::State
@@ -72,9 +74,7 @@ fn every_option_of_every_verb_is_understood_in_every_spelling() {
                 | VerbId::Ps
                 | VerbId::Events
                 | VerbId::Pause
-                | VerbId::Resume
-                | VerbId::Checkpoint
-                | VerbId::Restore => "x",
+                | VerbId::Resume => "x",
                 VerbId::Update => "--pids-limit 9 x",
                 VerbId::Completions => "bash",
                 VerbId::Probe
@@ -92,9 +92,9 @@ fn every_option_of_every_verb_is_understood_in_every_spelling() {
                     continue;
                 };
                 // `--format 1` is an option in its place with a value out of place.
+                let known = ["unknown form", "no such mode", "no such namespace"];
                 let said = failure.to_string();
-                let is_about_value = ["unknown form", "no such"].iter().any(|it| said.contains(it));
-                assert!(is_about_value, "{line}: {failure}");
+                assert!(known.iter().any(|words| said.contains(words)), "{line}: {said}");
             }
         }
     }

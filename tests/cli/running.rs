@@ -51,7 +51,24 @@ pub(crate) fn can_start(state: &State) -> bool {
     let output = state.output(&["do", "true"]);
     let can = output.status.success();
     if !can {
-        println!("no containers here: {}", String::from_utf8_lossy(&output.stderr));
+        println!("skipped: no containers here: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(std::env::var_os("NSPLAN_NO_SKIP").is_none(), "skipping is forbidden");
+    }
+    can
+}
+
+/// Whether containers can be limited here: an ordinary user has no cgroups on v1, nor on v2 where none was delegated.
+#[allow(clippy::print_stdout, reason = "a skip says why")]
+pub(crate) fn can_limit(state: &State, test: &str) -> bool {
+    if !can_start(state) {
+        return false;
+    }
+    let output = state.output(&["do", "-m", "64m", "--pids-limit", "50", "true"]);
+    let can = output.status.success();
+    if !can {
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(err.contains("cgroup"), "{err}");
+        println!("skipped: {test}: needs writable cgroups: {}", err.lines().next().unwrap_or(""));
         assert!(std::env::var_os("NSPLAN_NO_SKIP").is_none(), "skipping is forbidden");
     }
     can
@@ -120,15 +137,70 @@ fn a_signal_ends_what_does_not_mind_it_and_reaches_what_does() {
     assert_eq!(child.wait().expect("its end").code(), Some(9));
 }
 
+/// A shell blocks all signals for the moment in which it forks. What comes then is dropped later, when nobody looks.
 #[test]
-fn a_running_container_is_deleted_by_force_only() {
-    let state = State::new("delete");
+fn a_signal_that_is_blocked_for_a_moment_ends_the_program_all_the_same() {
+    let state = State::new("blocked");
     if !can_start(&state) {
         return;
     }
+    let own = std::env::current_exe().expect("this program");
+    let (folder, file) = (own.parent().expect("a folder"), own.file_name().expect("a name"));
+    let bound = format!("{}:/mnt:ro", folder.display());
+    let program = format!("/mnt/{}", file.display());
+    for (what, code) in [("drops", 143), ("fetches", 9)] {
+        let variable = format!("NSPLAN_TEST_BLOCKED={what}");
+        let args = ["do", "-v", &bound, "-e", &variable, "--", &program];
+        let helper = ["running::helper", "--exact", "--nocapture", "--test-threads=1"];
+        let mut command = state.command(&[&args[..], &helper].concat());
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let ready = lines.find(|line| line.as_ref().is_ok_and(|line| line.ends_with("ready")));
+        assert!(ready.is_some(), "{what}: {:?}", child.wait());
+        signal(&child, "-TERM");
+        assert_eq!(child.wait().expect("its end").code(), Some(code), "{what}");
+    }
+}
+
+/// Not a test: what runs in the container there. It ends by itself, should nobody end it.
+#[test]
+#[allow(clippy::print_stdout, clippy::exit, reason = "the test waits for its word and its code")]
+fn helper() {
+    use nix::sys::signal::{SigSet, Signal};
+    let Ok(what) = std::env::var("NSPLAN_TEST_BLOCKED") else { return };
+    let term: SigSet = [Signal::SIGTERM].into_iter().collect();
+    term.thread_block().expect("blocked");
+    // What a thread blocks is what the whole program blocks after an `execve`; the threads of tests begin with what the first has.
+    if what == "fetches" {
+        use std::os::unix::process::CommandExt as _;
+        let own = std::env::current_exe().expect("this program");
+        let again = Command::new(own)
+            .args(std::env::args_os().skip(1))
+            .env("NSPLAN_TEST_BLOCKED", "waits")
+            .exec();
+        panic!("{again}");
+    }
+    println!("ready");
+    if what == "waits" {
+        assert_eq!(term.wait(), Ok(Signal::SIGTERM));
+        std::process::exit(9);
+    }
+    let pending = || {
+        let status = std::fs::read_to_string("/proc/self/status").expect("a status");
+        status.contains("ShdPnd:\t0000000000004000\n")
+    };
+    while !pending() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    term.thread_unblock().expect("unblocked");
+    std::thread::sleep(std::time::Duration::from_secs(20));
+}
+
+#[test]
+fn a_running_container_is_deleted_by_force_only() {
+    let state = State::new("delete");
     // Only what must be undone is written down, such as a control group.
-    if !state.output(&["do", "--pids-limit", "50", "true"]).status.success() {
-        println!("no control groups here");
+    if !can_limit(&state, "a_running_container_is_deleted_by_force_only") {
         return;
     }
     let script = "echo ready; sleep 20";

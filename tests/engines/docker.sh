@@ -6,8 +6,8 @@
 scene docker dockerd containerd iptables
 
 # The engine's own bridge is made in this script's network namespace.
-printf '{"runtimes": {"tested": {"path": "%s"}}}\n' "$runtime" > "$scratch/daemon.json"
-dockerd --config-file "$scratch/daemon.json" --data-root "$scratch/docker" --exec-root /run/docker --pidfile /run/docker.pid \
+echo '{}' > "$scratch/daemon.json"
+dockerd --config-file "$scratch/daemon.json" --add-runtime "tested=$runtime" --data-root "$scratch/docker" --exec-root /run/docker --pidfile /run/docker.pid \
   --host unix:///run/docker.sock --storage-driver vfs --default-runtime tested --iptables=false --ip6tables=false \
   --ip-masq=false > "$scratch/dockerd.log" 2>&1 &
 daemon=$!

@@ -1,7 +1,9 @@
 # tests/engines/lib.sh: a scene for an engine's test → a scratch directory, a root file system, and words to say cases with.
 #
 # To be sourced first thing: `scene PROGRAM...` runs the script again in a mount and a network namespace of its own, with
-# an empty /run. What an engine leaves there is gone with the namespaces.
+# an empty /run and /dev/shm, and what engines write below /etc is a copy. What an engine leaves there is gone with the
+# namespaces, and scripts may run beside each other: podman's first command after a boot, which an empty /run looks like,
+# frees all locks of containers, and they are in /dev/shm.
 set -uo pipefail
 
 engine=$(basename "$0" .sh)
@@ -27,6 +29,10 @@ scene() {
   scratch=$ENGINES_INSIDE
   ip link set lo up
   mount -t tmpfs -o mode=755 run /run
+  mount -t tmpfs -o mode=1777 shm /dev/shm
+  for name in containers cni; do
+    [ -d "/etc/$name" ] && cp -a "/etc/$name" "$scratch/etc-$name" && mount --bind "$scratch/etc-$name" "/etc/$name"
+  done
   mkdir -p "$scratch"/root/{bin,etc,proc,sys,dev,tmp,run,var,root,home} "$scratch/volume"
   cp "$(command -v busybox)" "$scratch/root/bin/busybox"
   for name in $(busybox --list | grep -vx busybox); do ln -sf busybox "$scratch/root/bin/$name"; done
@@ -74,10 +80,13 @@ ends() {
 piped() { echo words | "$@"; }
 # in_terminal COMMAND...: with a terminal for its standard streams; functions and plain variables are exported to it.
 # `script` takes the shell of $SHELL, and where there is none /bin/sh, which throws exported functions away.
-in_terminal() {
+in_terminal() { scripted "$@" < <(sleep 5); }
+# typed COMMAND...: the same, and somebody types `words`.
+typed() { scripted "$@" < <(sleep 1; echo words; sleep 4); }
+scripted() {
   export -f "$1" $engine_command
   export scratch runtime root user
-  SHELL=$BASH script -qec "$*" /dev/null < <(sleep 5)
+  SHELL=$BASH script -qec "$(printf '%q ' "$@")" /dev/null
 }
 # until_true COMMAND...: tries for five seconds.
 until_true() {

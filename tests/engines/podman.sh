@@ -18,84 +18,41 @@ default_capabilities = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NE
 C
 export CONTAINERS_CONF=$scratch/containers.conf
 run() { podman run --network none "$@"; }
-# What there is of an engine's containers on the host; conmon's own group is the engine's.
+. "$(dirname "$0")/podman-both.sh"
+# What there is on the host of the containers that this script has had; conmon's own groups are the engine's.
 remains() {
-  find /sys/fs/cgroup -path '*libpod_parent/*' ! -name conmon ! -name 'libpod-conmon-*' -type d 2> /dev/null
+  local id
+  for id in $(grep -ohE '\b[0-9a-f]{64}\b' /run/libpod/events/*.log | sort -u); do
+    find /sys/fs/cgroup -path "*/libpod-$id" -type d 2> /dev/null
+  done
   find /run/runc /run/crun /run/nsplan -mindepth 1 -maxdepth 1 2> /dev/null
 }
-before=$(remains)
-tar -C "$scratch/root" -c . | podman import - bb > /dev/null 2>&1 || { echo "podman.sh: no image could be made" >&2; exit 2; }
+tar -C "$scratch/root" -c . | podman import - bb > /dev/null 2>&1 || fail "no image could be made"
 
 
 # ---- run -------------------------------------------------------------------------------------------------------------
 
-it "run prints what the program prints" is hello run --rm bb echo hello
-it "run takes a root directory as well as an image" is hello run --rm --rootfs "$scratch/root" echo hello
-it "run ends with the program's exit code" ends 42 run --rm bb sh -c 'exit 42'
+runs
 shot() { run -d --name shot bb sleep 100 > /dev/null && podman kill -s KILL shot > /dev/null && is 137 podman wait shot; local s=$?; podman rm -f shot > /dev/null; return $s; }
 it "a program that a signal ended counts 128 and its number" shot
-it "a program that is not there gives 127" ends 127 run --rm bb no-such-program
-it "a program that cannot be executed gives 126" ends 126 run --rm bb /etc/passwd
-it "run -i passes standard input" is words piped run --rm -i bb cat
-it "run -t gives a terminal" has '^/dev/(pts/0|console)' in_terminal run --rm -t bb tty
-it "variables are passed" is two run --rm -e ONE=two bb sh -c 'echo $ONE'
-it "the working directory is chosen" is /tmp run --rm -w /tmp bb pwd
-it "a user by name gets its ids and groups" has 'uid=1000\(user\) gid=1000\(user\) groups=.*46\(plugdev\)' run --rm --user user bb id
-it "a user by number gets them" has '^uid=1234.* gid=5678' run --rm --user 1234:5678 bb id
 it "groups are added" has '46' run --rm --user 1000 --group-add 46 bb id -G
-it "the host name is set" is boat run --rm --hostname boat bb hostname
-it "pid 1 is the program" has '^ *1 root' run --rm bb ps
-it "a limit of open files is set" is 512 run --ulimit nofile=512:512 --ulimit nproc=1024:1024 --rm bb sh -c 'ulimit -n'
-it "a file system in memory is mounted" has 'tmpfs /scratch tmpfs rw,nosuid,nodev,.*size=1024k' run --rm --tmpfs /scratch:size=1m bb cat /proc/mounts
-it "sysctls are set" is 8192 run --rm --sysctl kernel.shmmni=8192 bb cat /proc/sys/kernel/shmmni
-it "the size of /dev/shm is set" has 'shm /dev/shm tmpfs .*size=2048k' run --rm --shm-size 2m bb cat /proc/mounts
-it "--init gives a first process that reaps" has 'catatonit|podman-init' run --rm --init bb ps
-it "--pid=host shares the host's processes" is "$(readlink /proc/self/ns/pid)" run --rm --pid host bb readlink /proc/self/ns/pid
 it "--uts=host shares the host's name" is "$(readlink /proc/self/ns/uts)" run --rm --uts host bb readlink /proc/self/ns/uts
 it "--ipc=host shares the host's queues" is "$(readlink /proc/self/ns/ipc)" run --rm --ipc host bb readlink /proc/self/ns/ipc
-it "--network=host shares the host's network" is "$(readlink /proc/self/ns/net)" podman run --network host --rm bb readlink /proc/self/ns/net
 it "--cgroupns=private hides where it is" has '^0::/$' run --rm --cgroupns private bb grep '^0:' /proc/self/cgroup
 it "a user namespace maps its ids" has '^ +0 +100000 +1000$' run --rm --uidmap 0:100000:1000 --gidmap 0:100000:1000 bb cat /proc/self/uid_map
 
-# ---- what is kept from it ---------------------------------------------------------------------------------------------
+# ---- what is kept from it --------------------------------------------------------------------------------------------
 
-it "--read-only makes the root read-only" has 'Read-only file system' run --rm --read-only bb touch /x
-volume() { run --rm -v "$scratch/volume:/v" bb touch /v/made && [ -e "$scratch/volume/made" ]; }
-it "a volume is the host's directory" volume
-it "a read-only volume cannot" has 'Read-only file system' run --rm -v "$scratch/volume:/v:ro" bb touch /v/x
-named() { run --rm -v kept:/v bb sh -c 'echo x > /v/y' && is x run --rm -v kept:/v bb cat /v/y; }
-it "a named volume keeps what is written" named
+is_kept_from_much
 it "capabilities are the default ones" has '^CapEff:.00000000800405fb$' run --rm bb cat /proc/self/status
 it "a capability is added" has '^CapEff:.00000000800415fb$' run --rm --cap-add NET_ADMIN bb cat /proc/self/status
-it "all capabilities are dropped" has '^CapBnd:.0000000000000000$' run --rm --cap-drop ALL bb cat /proc/self/status
-it "no-new-privileges is set" has '^NoNewPrivs:.1$' run --rm --security-opt no-new-privileges bb cat /proc/self/status
-it "the default system call filter is installed" has '^Seccomp:.2$' run --rm bb cat /proc/self/status
-it "it can be left out" has '^Seccomp:.0$' run --rm --security-opt seccomp=unconfined bb cat /proc/self/status
-printf '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["chown","fchown","lchown","fchownat"],"action":"SCMP_ACT_ERRNO","errnoRet":38}]}' > "$scratch/no-chown.json"
-it "a filter of the user's own counts" has 'Function not implemented' run --rm --security-opt "seccomp=$scratch/no-chown.json" bb chown 1 /tmp
-it "paths are masked" is '' run --rm bb cat /proc/timer_list
-it "paths are read-only" has 'Read-only file system' run --rm bb sh -c 'echo 1 > /proc/sys/kernel/shmmni'
 it "paths can be unmasked" has . run --rm --security-opt unmask=ALL bb cat /proc/timer_list
-it "--privileged takes all that away" has '^CapEff:.000001f[0-9a-f]+$' run --rm --privileged bb cat /proc/self/status
 it "a device is made and allowed" has '^crw.* 10, 229 ' run --rm --device /dev/fuse bb ls -l /dev/fuse
 it "a device that is not allowed is refused" has 'Operation not permitted' run --rm --cap-add MKNOD bb sh -c 'mknod /dev/kmsg2 c 1 11; head -c1 /dev/kmsg2'
 
 # ---- limits ----------------------------------------------------------------------------------------------------------
 
-pid_of() { podman inspect -f '{{.State.Pid}}' "$1"; }
-limited() { # limited OPTION VALUE CONTROLLER V1-FILE V1-VALUE V2-FILE V2-VALUE
-  local id directory found
-  id=$(run -d "$1=$2" bb sleep 100) || { echo "$id"; return 1; }
-  directory=$(cgroup_of "$(pid_of "$id")" "$3")
-  if [ -e "$directory/$4" ]; then found=$(cat "$directory/$4"); set -- "$1" "$2" "$3" "$4" "$5" "$4" "$5"; else found=$(cat "$directory/$6"); fi
-  podman rm -f -t 0 "$id" > /dev/null
-  [ "$found" = "$7" ] || { echo "$6: expected $7, found $found"; return 1; }
-}
-it "memory is limited" limited --memory 64m memory memory.limit_in_bytes 67108864 memory.max 67108864
-it "the number of processes is limited" limited --pids-limit 50 pids pids.max 50 pids.max 50
-it "cpu time is limited" limited --cpus 0.5 cpu cpu.cfs_quota_us 50000 cpu.max '50000 100000'
-it "cpu shares are given" limited --cpu-shares 512 cpu cpu.shares 512 cpu.weight 59
-it "processors are chosen" limited --cpuset-cpus 0 cpuset cpuset.cpus 0 cpuset.cpus 0
+are_set memory pids cpu cpuset
 update() {
   local id
   id=$(run -d --memory 64m bb sleep 100) && podman update --memory 128m "$id" > /dev/null &&
@@ -108,86 +65,22 @@ it "update changes a limit" update
 
 # ---- a running one ---------------------------------------------------------------------------------------------------
 
-id=$(run -d --name long -e COLOUR=blue bb sh -c 'trap "exit 7" TERM; echo begun; while :; do sleep 0.1; done') || echo "$id"
-state() { podman inspect -f '{{.State.Status}}' "$1"; }
-it "a container in the background runs" is running state long
-it "exec runs in it" has 'while :' podman exec long ps
-it "exec ends with its program's code" ends 3 podman exec long sh -c 'exit 3'
-it "exec of a program that is not there gives 127" ends 127 podman exec long no-such-program
-it "exec has the container's variables and its own" is 'blue red' podman exec -e OTHER=red long sh -c 'echo $COLOUR $OTHER'
-it "exec as another user" is 1000 podman exec --user 1000 long id -u
-it "exec in another directory" is /tmp podman exec -w /tmp long pwd
-it "exec -i passes standard input" is words piped podman exec -i long cat
-it "exec -t gives a terminal" has '^/dev/(pts/[0-9]|console)' in_terminal podman exec -t long tty
+runs_in_the_background
+is_controlled
 it "exec has no more capabilities than the container" has '^CapEff:.00000000800405fb$' podman exec long cat /proc/self/status
-it "exec is filtered as the container is" has '^Seccomp:.2$' podman exec long cat /proc/self/status
-it "exec --privileged is not" has '^CapEff:.000001f[0-9a-f]+$' podman exec --privileged long cat /proc/self/status
 inside() { podman exec long sh -c 'for n in ipc mnt net pid uts; do readlink /proc/self/ns/$n; done'; }
 it "exec is in every namespace of the container" is "$(for n in ipc mnt net pid uts; do readlink "/proc/$(pid_of long)/ns/$n"; done)" inside
-background() { podman exec -d long sleep 77 && sleep 0.3 && has 'sleep 77' podman exec long ps; }
-it "a command in the background can be seen" background
-it "top lists its processes" has 'sleep' podman top long
-it "stats measure it" has '^long ' podman stats --no-stream --format '{{.Name}} {{.MemUsage}} {{.PIDs}}'
-it "logs give what it printed" is begun podman logs long
-paused() { podman pause long > /dev/null && is paused state long && podman unpause long > /dev/null && is running state long; }
-it "pause and unpause" paused
-copied() { podman cp long:/etc/passwd "$scratch/copied" && grep -q root "$scratch/copied"; }
-it "a file is copied out of it" copied
-it "another one shares its processes" has 'while :' run --rm --pid container:long bb ps
 it "another one shares its network" is "$(readlink "/proc/$(pid_of long)/ns/net")" podman run --rm --network container:long bb readlink /proc/self/ns/net
-stopped() { podman stop -t 5 long > /dev/null && is 'exited 7' podman inspect -f '{{.State.Status}} {{.State.ExitCode}}' long; }
-it "stop sends TERM and the code is kept" stopped
-started() { podman start long > /dev/null && is running state long; }
-it "it can be started again" started
-killed() { podman kill -s KILL long > /dev/null && is 137 podman wait long; }
-it "kill ends it with 137" killed
-removed() { podman rm -f long > /dev/null && ! podman container exists long; }
-it "rm removes it" removed
-healthy() {
-  run -d --name ill --health-cmd 'test -e /tmp/well' --health-interval disable bb sleep 100 > /dev/null || return
-  ends 1 podman healthcheck run ill && podman exec ill touch /tmp/well && ends 0 podman healthcheck run ill
-  local status=$?
-  podman rm -f -t 0 ill > /dev/null
-  return $status
-}
-it "health checks are run" healthy
-created() { podman create --name later --network none bb echo later > /dev/null && is later podman start -a later && podman rm later > /dev/null; }
-it "create and start apart" created
-again() {
-  run -d --restart on-failure:2 --name again bb sh -c 'echo x; exit 1' > /dev/null || return
-  for _ in {1..40}; do [ "$(podman logs again | grep -c x)" = 3 ] && break; sleep 0.2; done
-  is $'x
-x
-x' podman logs again
-  local status=$?
-  podman rm -f again > /dev/null
-  return $status
-}
-it "what fails is started again" again
+ends_and_goes
 
 # ---- networks and pods -----------------------------------------------------------------------------------------------
 
-published() {
-  local id said
-  id=$(podman run -d "${limits[@]}" -p 127.0.0.1:18080:80 bb sh -c 'echo served > /tmp/index.html; httpd -f -p 80 -h /tmp') || { echo "$id"; return 1; }
-  for _ in 1 2 3 4 5 6 7 8 9 10; do said=$(busybox wget -q -O - http://127.0.0.1:18080/ 2>&1) && break; sleep 0.3; done
-  podman rm -f -t 0 "$id" > /dev/null
-  [ "$said" = served ] || { echo "$said"; return 1; }
-}
-it "a published port is reached from the host" published
-pod() {
-  podman pod create --name p --infra-image bb --infra-command "sleep 1000" --share net,ipc,uts --network none > /dev/null || return
-  podman run -d --pod p --name a bb sleep 100 > /dev/null && podman run -d --pod p --name b bb sleep 100 > /dev/null || return
-  local status=0 name
-  for name in net ipc uts; do is "$(readlink "/proc/$(pid_of a)/ns/$name")" readlink "/proc/$(pid_of b)/ns/$name" || status=1; done
-  podman pod rm -f -t 0 p > /dev/null
-  return $status
-}
-it "containers of a pod share namespaces" pod
+in_namespaces_of() { "$@"; }
+shares
 
 # ---- nothing is left -------------------------------------------------------------------------------------------------
 
 podman rm -f -a -t 0 > /dev/null 2>&1
-it "no control group and no state is left" is "$before" remains
+it "no control group and no state is left" is '' remains
 
 counted

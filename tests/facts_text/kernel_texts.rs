@@ -161,6 +161,26 @@ fn a_hybrid_tree_is_found_in_the_order_of_its_mounts() {
 }
 
 #[test]
+fn a_hierarchy_that_another_mount_has_covered_is_not_there() {
+    let caller = parse_proc_cgroup("4:memory:/\n1:name=systemd:/\n0::/box\n").unwrap();
+    let over = "60 31 0:38 / /sys/fs/cgroup rw,relatime - cgroup2 none rw\n";
+    let mounts = parse_mountinfo(&format!("{HYBRID}{over}")).unwrap();
+    let facts = discover(&mounts, &caller, None, false);
+    assert!(facts.hierarchies.is_empty(), "{:?}", facts.hierarchies);
+    assert_eq!(facts.unified.unwrap().mount_point.as_str(), "/sys/fs/cgroup");
+    // One that stands on what is mounted there is seen, and so is one beside it.
+    for on in ["61 60 0:32 / /sys/fs/cgroup/memory", "61 23 0:32 / /sys/fs/cgroups"] {
+        let text = format!("{HYBRID}{over}{on} rw - cgroup cgroup rw,memory\n");
+        let facts = discover(&parse_mountinfo(&text).unwrap(), &caller, None, false);
+        assert_eq!(facts.hierarchies.len(), 1, "{on}");
+    }
+    // Mounts in a circle are those of no kernel.
+    let circle =
+        parse_mountinfo("1 2 0:1 / /a rw - cgroup c rw,memory\n2 1 0:2 / / rw - tmpfs t rw");
+    assert_eq!(discover(&circle.unwrap(), &caller, None, false).hierarchies.len(), 1);
+}
+
+#[test]
 fn a_cgroup_outside_of_what_is_mounted_has_no_directory() {
     let text = "1 2 0:3 /docker/abc /sys/fs/cgroup ro - cgroup2 cgroup rw\n2 2 0:3 / /host rw - cgroup2 cgroup rw\n";
     let mounts = parse_mountinfo(text).unwrap();

@@ -49,21 +49,31 @@ fn comparable(view: &str, host: &[String]) -> Vec<String> {
                 let device = if words[2].starts_with("0:") { "0:N" } else { words[2] };
                 return [&["mount", device], &words[3..]].concat().join(" ");
             }
+            if line.starts_with(['c', 'l', 'd', '-']) && words.len() > 5 {
+                return listed(line);
+            }
             if let Some((kind, _)) = line.split_once(":[") {
                 let whose = if host.iter().any(|own| own == line) { "host's" } else { "own" };
                 return format!("{kind} {whose}");
-            }
-            if line.starts_with(['c', 'l', 'd', '-']) && words.len() > 5 {
-                // The mode, the owner and the name of what `ls` shows; not its time.
-                let words: Vec<&str> = line.split_whitespace().collect();
-                let name = words.iter().skip(8).copied().collect::<Vec<_>>().join(" ");
-                let name = if name.contains("pipe:") { "a pipe".into() } else { name };
-                return format!("{} {} {} {name}", words[0], words[2], words[3]);
             }
             line.to_owned()
         })
         .filter(|line| !line.is_empty() && !line.starts_with("total "))
         .collect()
+}
+
+/// The mode, the owner and the name of what `ls` shows, of a device its number; not its time, which is another minute's
+/// now and then.
+fn listed(line: &str) -> String {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    // A device has two words, `1, 3`, where others have a size.
+    let (number, name) = match words[0].starts_with('c') {
+        true => (words[4..6].concat(), 9),
+        false => (String::new(), 8),
+    };
+    let name = words.iter().skip(name).copied().collect::<Vec<_>>().join(" ");
+    let name = if name.contains("pipe:") { "a pipe".into() } else { name };
+    format!("{} {} {} {number} {name}", words[0], words[2], words[3])
 }
 
 fn own_namespaces() -> Vec<String> {

@@ -97,7 +97,7 @@ fn can_start(scene: &Scene) -> bool {
     let output = scene.output(&["do", "true"]);
     let can = output.status.success();
     if !can {
-        println!("no containers here: {}", String::from_utf8_lossy(&output.stderr));
+        println!("skipped: no containers here: {}", String::from_utf8_lossy(&output.stderr));
         assert!(std::env::var_os("NSPLAN_NO_SKIP").is_none(), "skipping is forbidden");
     }
     can

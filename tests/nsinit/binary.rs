@@ -58,7 +58,7 @@ fn what_is_refused_is_said_in_the_user_s_words() {
         &["exec"],
         &["exec", "--no-such", "sh"],
         &["exec", "--hostnam", "x", "sh"],
-        &["exec", "--systemd", "sh"],
+        &["exec", "--criu", "/bin/criu", "sh"],
         &["--id", "x"],
         &["exec", "--id", "a/b", "sh"],
         &["exec", "--func", "fly"],
@@ -81,6 +81,17 @@ fn what_is_refused_is_said_in_the_user_s_words() {
         said.push_str(&format!("{}\n{}\n", args.join(" "), text(&output.stderr)));
     }
     snapshot("nsinit", "refused", "what the binary says", &said);
+}
+
+#[test]
+fn systemd_is_not_asked_for_a_control_group_that_nobody_wants() {
+    let here = Scratch::new("nsinit-no-cgroup");
+    let config = r#"{"namespaces":[{"type":"NEWNS"}],"mount_config":{}}"#;
+    fs::write(here.path().join("container.json"), config).unwrap();
+    let output = nsinit(here.path(), &["exec", "--systemd", "true"]);
+    let err = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(125), "{err}");
+    assert!(err.contains("--systemd: the configuration asks for no control group"), "{err}");
 }
 
 #[test]

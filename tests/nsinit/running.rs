@@ -171,6 +171,11 @@ fn options_that_make_a_container_do_what_they_say() {
         ),
         (&["--bind", &rw], "touch /rw/x && echo rw", "rw\n"),
         (&["--tmpfs", "/scratch"], "grep -c ' /scratch tmpfs ' /proc/mounts", "1\n"),
+        (
+            &["--cgroup"],
+            "ls /sys/fs/cgroup | grep -q . && echo there; mkdir /sys/fs/cgroup/x 2>/dev/null || echo ro",
+            "there\nro\n",
+        ),
         (&["--sysctl", "net.ipv4.ip_forward=1"], "cat /proc/sys/net/ipv4/ip_forward", "1\n"),
         (&["--groups", "7,8"], "id -G", "0 7 8\n"),
         (&["--security", "high"], "grep CapEff /proc/self/status", "CapEff:\t0000000020000420\n"),
@@ -228,9 +233,10 @@ fn trap_30_the_launcher_s_own_signals_stay_its_own_and_nothing_is_lost() {
     // Words that look like options belong to the program.
     assert_eq!(place.says(&["sh", "-c", "echo x"]), "x\n");
     // A child of the launcher's end is none of the program's business; what is meant for it arrives, each one.
+    // In which order a shell minds two that have come is its own affair: it goes on until it has had both.
     let script =
-        "trap 'echo child' CHLD; trap 'echo one' USR1; trap 'echo two; exit 9' USR2; echo ready
-        while :; do read -t 1 word <>/tmp/never; done";
+        "trap 'echo child' CHLD; trap 'echo one; a=1' USR1; trap 'echo two; b=1' USR2; echo ready
+        while [ \"$a$b\" != 11 ]; do read -t 1 word <>/tmp/never; done; exit 9";
     let mut child = place.started(&["sh", "-c", &format!("mkfifo /tmp/never; {script}")]);
     signal(&child, "-CHLD");
     signal(&child, "-USR1");
@@ -399,7 +405,8 @@ fn a_program_joins_the_container_of_that_name_while_it_runs() {
         assert_eq!(place.run("exec", &[program]).status.code(), Some(code), "{program}");
     }
     // What it is cannot be said any more.
-    for option in [&["--hostname", "x"][..], &["--config", "x.json"], &["--init"]] {
+    let about = [&["--hostname", "x"][..], &["--config", "x.json"], &["--systemd"], &["--init"]];
+    for option in about {
         let output = place.run("exec", &[option, &["true"]].concat());
         let err = text(&output.stderr);
         assert_eq!(output.status.code(), Some(125), "{option:?}");

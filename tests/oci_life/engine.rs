@@ -74,6 +74,18 @@ fn sockets_of_a_service_manager_reach_the_program() {
     assert_eq!(said(&output), "1 1 web\nthree\nfour\n");
 }
 
+/// The launcher has descriptors of its own by then, with the lowest numbers that were free.
+#[test]
+fn only_descriptors_that_the_caller_has_opened_are_passed_on() {
+    if !is_root() {
+        return;
+    }
+    let life = Life::new("not-open", "true");
+    let words = ["run", "--preserve-fds", "40", "-b", &life.here(), &life.id];
+    let (_, error) = life.refused(&words);
+    assert!(error.contains("--preserve-fds 40: fcntl: EBADF"), "{error}");
+}
+
 #[test]
 fn the_callers_keys_are_not_the_containers() {
     if !is_root() || fs::metadata("/proc/keys").is_err() {

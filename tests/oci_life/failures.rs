@@ -1,8 +1,10 @@
 //! What is asked for in vain is said clearly, and nothing is left of it.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use serde_json::json;
 
 use crate::bundle::Bundle;
@@ -97,9 +99,13 @@ fn a_name_that_leads_elsewhere_is_refused_by_every_command() {
     }
     let life = Life::new("names", "exit 0");
     let long = "x".repeat(10_000);
+    let verbs = ["create", "run", "start", "state", "kill", "delete", "ps", "pause", "resume"];
     for id in ["a/b", "..", ".", "", &long] {
-        for verb in ["create", "start", "state", "kill", "delete"] {
-            let (code, error) = life.refused(&[verb, id]);
+        let others =
+            [vec!["exec", id, "true"], vec!["events", id], vec!["update", "--pids-limit", "5", id]];
+        for words in verbs.map(|verb| vec![verb, id]).into_iter().chain(others) {
+            let verb = words[0];
+            let (code, error) = life.refused(&words);
             assert_eq!(code, 125, "{verb}");
             assert!(error.contains("not a name for a container"), "{verb}: {error}");
         }
@@ -124,6 +130,62 @@ fn a_configuration_that_cannot_be_read_leaves_nothing() {
     let (_, error) = life.refused(&["create", "--bundle", &life.here(), &life.id]);
     assert!(error.contains("config.json"), "{error}");
     life.is_gone();
+}
+
+#[test]
+fn a_configuration_that_is_no_file_is_refused_and_not_waited_for() {
+    if !is_root() {
+        return;
+    }
+    let life = Life::new("no-file", "exit 0");
+    let file = life.bundle.directory().join("config.json");
+    let put: [(&str, &dyn Fn()); 5] = [
+        ("expected a regular file", &|| mkfifo(&file, Mode::S_IRUSR).unwrap()),
+        ("expected a regular file", &|| symlink("/dev/zero", &file).unwrap()),
+        ("No such file", &|| symlink("nowhere", &file).unwrap()),
+        ("Too many levels of symbolic links", &|| symlink("config.json", &file).unwrap()),
+        ("expected a regular file", &|| fs::create_dir(&file).unwrap()),
+    ];
+    for (why, put) in put {
+        fs::remove_file(&file).unwrap();
+        put();
+        let (code, error) = life.refused(&["create", "--bundle", &life.here(), &life.id]);
+        assert_eq!(code, 125);
+        assert!(error.contains("config.json") && error.contains(why), "{error}");
+        life.is_gone();
+    }
+}
+
+#[test]
+fn a_hostile_root_ends_the_creation_or_stays_inside_and_others_go_on() {
+    if !is_root() {
+        return;
+    }
+    let other = Life::new("beside", "exit 4");
+    let pid = other.created();
+    for (name, to) in [
+        ("proc", "OUTSIDE"),
+        ("sys", "../../../../OUTSIDE"),
+        ("dev", "OUTSIDE"),
+        ("dev", "/"),
+        ("dev/shm", "/proc/1/rootOUTSIDE"),
+        ("etc", "OUTSIDE"),
+    ] {
+        let life = Life::new("hostile", "exit 0");
+        let outside = life.bundle.directory().join("outside");
+        fs::create_dir(&outside).unwrap();
+        let at = life.bundle.path().join(name);
+        let _ = fs::remove_dir_all(&at);
+        fs::create_dir_all(at.parent().unwrap()).unwrap();
+        symlink(to.replace("OUTSIDE", outside.to_str().unwrap()), &at).unwrap();
+        let (is_done, error) = life.leaves(&["create", "--bundle", &life.here(), &life.id]);
+        assert!(is_done || error.contains("config.json"), "{name}: {error}");
+        life.done(&["delete", "--force", &life.id]);
+        life.is_gone();
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "{name}");
+    }
+    other.done(&["start", &other.id]);
+    assert_eq!(ended(pid), 4);
 }
 
 #[test]

@@ -230,6 +230,15 @@ fn every_limit_without_its_controller_is_refused_at_its_place() {
     }
 }
 
+#[test]
+fn device_rules_are_noted_and_not_enforced_where_root_is_root_inside_only() {
+    let mut facts = complete("root-v2.json");
+    facts.caller.in_initial_userns = false;
+    let resources = Resources { devices: Some(vec![rule(false, 5)]), ..Resources::default() };
+    let text = "(device rules are not enforced: that takes root of the first user namespace)";
+    assert_eq!(words("/cgroup/devices", &planned(resources, &facts)), [text]);
+}
+
 /// What is written to that file.
 fn written(plan: &Plan, name: &str) -> Option<String> {
     plan.parent.iter().find_map(|step| match &step.op {

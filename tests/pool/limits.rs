@@ -5,20 +5,15 @@ use std::fs;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use nsplan::apply::{Payload, Pool, PoolError, PoolOptions, probe};
-use nsplan::config::Config;
+use nsplan::config::{Config, Seccomp, SeccompAction, SeccompRule};
 use nsplan::plan::needs;
 
 use crate::support::{Scratch, is_root, rootfs, wait_for};
-use crate::{cgroups, members, pool, run, template, unique};
+use crate::{Begun, begun, cgroups, members, pool, run, template, unique};
 
 #[test]
 fn many_takers_at_once_get_a_container_each_and_no_more_wait_than_asked_for() {
-    if !is_root() {
-        return;
-    }
-    let root = rootfs("pool-takers");
-    let name = unique("takers");
-    let pool = pool(&template(&root, &name), PoolOptions::new(&name, 3));
+    let Some(Begun { pool, name, root: _root }) = begun("takers", 3) else { return };
     std::thread::scope(|scope| {
         let takers: Vec<_> = (0..4)
             .map(|taker| {
@@ -66,18 +61,15 @@ fn a_pool_that_is_dropped_leaves_nothing() {
 
 #[test]
 fn one_that_was_killed_while_it_waited_is_passed_over() {
-    if !is_root() {
-        return;
-    }
-    let root = rootfs("pool-killed");
-    let name = unique("killed");
-    let pool = pool(&template(&root, &name), PoolOptions::new(&name, 2));
+    let Some(Begun { pool, name, root: _root }) = begun("killed", 2) else { return };
     wait_for(|| (pool.ready() == 2).then_some(()));
-    for pid in members(&name) {
+    let killed = members(&name);
+    for &pid in &killed {
         kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
     }
-    // A zombie is in no cgroup's list; its end of the channel is closed.
-    wait_for(|| members(&name).is_empty().then_some(()));
+    // A dying process leaves the list of its cgroup before it has closed its end of the channel: a zombie has.
+    let is_zombie = |pid| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") Z ");
+    wait_for(|| killed.iter().all(is_zombie).then_some(()));
     assert_eq!(run(&pool, "echo alive"), ("alive\n".into(), 0));
     drop(pool);
     assert_eq!(cgroups(&name), [] as [&str; 0]);
@@ -108,14 +100,54 @@ fn what_cannot_be_pooled_is_refused_before_anything_is_made() {
 
 #[test]
 fn a_program_that_cannot_be_planned_takes_no_container() {
-    if !is_root() {
-        return;
-    }
-    let root = rootfs("pool-nul");
-    let name = unique("nul");
-    let pool = pool(&template(&root, &name), PoolOptions::new(&name, 1));
+    let Some(Begun { pool, .. }) = &begun("nul", 1) else { return };
     let args = vec!["sh".to_owned(), "a\0b".to_owned()];
     let answer = pool.start(Payload { args, ..Payload::default() });
     assert!(matches!(answer, Err(PoolError::Plan(_))));
     assert_eq!(pool.ready(), 1);
+}
+
+/// Of a large caller it has the page tables and keeps the pages, until it lets go.
+#[test]
+fn what_waits_keeps_none_of_the_callers_memory_and_runs_its_program_all_the_same() {
+    if !is_root() {
+        return;
+    }
+    const LARGE: usize = 192 << 20;
+    let mut ballast = vec![0_u8; LARGE];
+    ballast.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
+    let root = rootfs("pool-memory");
+    let name = unique("memory");
+    let mut config = template(&root, &name);
+    config.seccomp = Some(filter());
+    config.process.as_mut().unwrap().no_new_privileges = true;
+    let pool = pool(&config, PoolOptions::new(&name, 2));
+    wait_for(|| (pool.ready() == 2).then_some(()));
+    let waiting = members(&name);
+    assert_eq!(waiting.len(), 2);
+    for pid in waiting {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let own = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        let own: usize = own.trim().trim_end_matches(" kB").parse().unwrap();
+        assert!(own < LARGE / 1024 / 8, "{own} KiB of the caller's");
+    }
+    for n in 1..4 {
+        let script = format!("grep Seccomp: /proc/self/status; exit {n}");
+        assert_eq!(run(&pool, &script), ("Seccomp:\t2\n".to_owned(), n));
+    }
+    assert!(ballast.iter().step_by(4096).all(|byte| *byte == 1));
+}
+
+/// What is still to be installed when the program is known.
+fn filter() -> Seccomp {
+    let rule =
+        SeccompRule { names: vec!["chown".into()], action: SeccompAction::Errno(1), args: vec![] };
+    Seccomp {
+        default_action: SeccompAction::Allow,
+        architectures: vec![],
+        flags: vec![],
+        listener_path: None,
+        listener_metadata: None,
+        rules: vec![rule],
+    }
 }

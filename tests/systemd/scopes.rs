@@ -254,10 +254,10 @@ fn without_anybody_on_the_bus_the_start_fails_and_is_undone() {
 }
 
 /// The host as it would be with systemd: a `/run` of its own, in a mount namespace of its own.
-fn nsplan(bus: &PrivateBus, args: &[&str]) -> std::process::Output {
+fn with_systemd(bus: &PrivateBus, program: &str, args: &[&str]) -> std::process::Output {
     let script = "mount -t tmpfs none /run && mkdir -p /run/systemd/system && exec \"$@\"";
     let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", script, "sh", env!("CARGO_BIN_EXE_nsplan")]);
+    command.args(["--mount", "sh", "-c", script, "sh", program]);
     command.env("DBUS_SYSTEM_BUS_ADDRESS", format!("unix:path={}", bus.socket));
     command.args(args).output().unwrap()
 }
@@ -276,23 +276,32 @@ fn the_option_asks_systemd_and_without_it_nothing_is_begun() {
     let rest =
         ["--rootfs", rootfs, "--pids-limit", "20", "--", "sh", "-c", "cat /proc/1/cgroup; exit 9"];
     let args = [&run[..], &rest[..]].concat();
+    asks(&bus, env!("CARGO_BIN_EXE_nsplan"), &args, &format!("nsplan-{name}.scope"));
+    // Under its old name in the old program.
+    let run = ["--root", state.to_str().unwrap(), "exec", "--systemd", "--id", &name];
+    let args = [&run[..], &["--rootfs", rootfs, "sh", "-c", "exit 9"]].concat();
+    asks(&bus, env!("CARGO_BIN_EXE_nsinit"), &args, &format!("nsinit-{name}.scope"));
+    assert_eq!(left("system.slice").len(), 0);
+}
+
+/// A command whose program ends with 9 in that scope; and the same command where nobody makes one.
+#[track_caller]
+fn asks(bus: &PrivateBus, program: &str, args: &[&str], scope: &str) {
     // Nobody answers yet.
-    let output = nsplan(&bus, &args);
+    let output = with_systemd(bus, program, args);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("systemd does not answer"), "{errors}");
     let fake = Fake::new(&bus.socket, Manner::Works, None);
-    let output = nsplan(&bus, &args);
+    let output = with_systemd(bus, program, args);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(9), "{errors}");
     let heard = fake.heard();
     let units: Vec<_> = heard.iter().filter(|heard| heard.member == "StartTransientUnit").collect();
-    assert_eq!(units[0].texts[0], format!("nsplan-{name}.scope"));
+    assert_eq!(units[0].texts[0], scope);
     // And where systemd does not run at all.
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nsplan"));
-    let output = command.args(&args).output().unwrap();
+    let output = Command::new(program).args(args).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     if !fs::exists("/run/systemd/system").unwrap() {
         assert!(errors.contains("systemd does not run on this host"), "{errors}");
     }
-    assert_eq!(left("system.slice").len(), 0);
 }

@@ -412,6 +412,10 @@ fn prctl(call: &Call) -> Option<String> {
     if is_question || call.arg(0) == "PR_SET_NAME" {
         return None;
     }
+    // Where things are in memory is the process's own affair; which program is its own is not.
+    if call.arg(0) == "PR_SET_MM" {
+        return Some(format!("prctl PR_SET_MM {}", call.arg(1)));
+    }
     let mut args: Vec<_> = call.args.iter().map(String::as_str).collect();
     while args.last() == Some(&"0") && args.len() > 2 {
         args.pop();

@@ -223,6 +223,16 @@ fn plan() -> (support::Scratch, Plan) {
     (root, plan)
 }
 
+/// The program may be the first of the two to run: the launcher's words are not there even then.
+#[test]
+fn whoever_is_faster_the_program_never_reads_the_launchers_words_from_init() {
+    if can_trace() {
+        let args = ["do", "--init", "--", "cat", "/proc/1/comm", "/proc/1/cmdline"];
+        let seen = Scene::new("late").with_late_parents(&args);
+        assert_eq!(seen.trim_end_matches('\0'), "init\ninit");
+    }
+}
+
 /// A step by what it is.
 fn position(plan: &Plan, is: impl Fn(&Op) -> bool) -> usize {
     plan.init.iter().position(|step| is(&step.op)).expect("such a step")

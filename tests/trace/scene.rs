@@ -91,6 +91,17 @@ impl Scene {
         read(&file)
     }
 
+    /// What a command writes where whoever forks gets on with it only when the child has long done so.
+    pub(crate) fn with_late_parents(&self, args: &[&str]) -> String {
+        let mut command = self.command("strace");
+        command.args(["-f", "-o", "/dev/null", "-e", "inject=clone:delay_exit=300000"]);
+        command.arg(&self.program).args(["--root", &self.state()]).args(args);
+        let output = command.output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{args:?}: {error}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// What the command does before the plan and beside it.
     ///
     /// The program's own file is put out of the reach of a container that could write to it (`apply/seal.rs`).
@@ -101,7 +112,7 @@ impl Scene {
             let calls = [
                 format!("open_tree {own}"),
                 format!("mount_setattr {own} +MOUNT_ATTR_RDONLY -"),
-                format!("execveat {own}"),
+                "prctl PR_SET_MM PR_SET_MM_MAP".to_owned(),
             ];
             before.extend(calls.map(Item::Do));
         }

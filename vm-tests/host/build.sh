@@ -2,13 +2,15 @@
 # build.sh: the project → static programs: a line `KIND NAME PATH` for each, KIND one of test, unit, bin, tool.
 # build.sh --release: only the command and the guest's tool, as they are when they are measured.
 #
-# musl where that target is installed, else glibc, linked statically.
+# musl where that target is installed, else glibc, linked statically. Measured is musl only: what a C library does before
+# `main` counts too.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 # One place for what is built, also for the guest's tool, which is a package of its own.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 target=x86_64-unknown-linux-musl
 if [ ! -d "$(rustc --print sysroot)/lib/rustlib/$target" ]; then
+  [ "${1:-}" != --release ] || { echo "build: figures are of $target, which is not installed: rustup target add $target" >&2; exit 1; }
   target=x86_64-unknown-linux-gnu
   export RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static"
 fi

@@ -43,7 +43,7 @@ pack_modules() {
 }
 
 # Programs of this machine that tests ask as witnesses, and the package each is in.
-tools=(findmnt:util-linux unshare:util-linux nsenter:util-linux setpriv:util-linux prlimit:util-linux id:coreutils
+tools=(findmnt:util-linux unshare:util-linux nsenter:util-linux setpriv:util-linux prlimit:util-linux id:coreutils stat:coreutils
   uname:coreutils bash:bash dash:dash ip:iproute2 newuidmap:uidmap newgidmap:uidmap strace:strace)
 
 copy_program() { # at its own path, with the libraries it names

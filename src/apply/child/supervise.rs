@@ -17,6 +17,8 @@ impl Child<'_> {
         // looked would take init for one that a signal cannot reach.
         signal::ignore_all_but(abi::SIGCHLD);
         signal::set_mask(u64::MAX)?;
+        // Before there is a program that could look: the arguments of any process are for all to read.
+        self.be_nobody();
         if let Some(program) = process::fork()? {
             self.stay(program)
         }
@@ -31,10 +33,6 @@ impl Child<'_> {
 
     fn stay(self, program: Pid) -> ! {
         self.close_all();
-        if let Some(words) = &self.launch.words {
-            words.overwrite();
-        }
-        let _ = privilege::set_name(c"init");
         loop {
             match signal::await_any() {
                 Ok(CHILD) => reap(program),
@@ -44,6 +42,14 @@ impl Child<'_> {
                 Err(_) => process::exit(FAILED),
             }
         }
+    }
+
+    /// By the name `init`, and without the launcher's arguments and environment; the program gets its own of all that.
+    fn be_nobody(&self) {
+        if let Some(words) = &self.launch.words {
+            words.overwrite();
+        }
+        let _ = privilege::set_name(c"init");
     }
 
     /// The channel too: the program's own copy of it tells when it has been executed.

@@ -43,6 +43,8 @@ pub enum Action {
         id: ContainerId,
         /// `--config`.
         config: Option<String>,
+        /// `--systemd`: its control group is made by systemd.
+        by_systemd: bool,
         /// Options about the process, in order.
         process: Vec<Given>,
         /// Options that a container without a configuration is made of, in order.
@@ -130,6 +132,7 @@ fn exec(
     }
     let id = id(&mut given)?;
     let config = take(&mut given, OptId::ConfigFile);
+    let by_systemd = take_switch(&mut given, OptId::SystemdCgroup);
     let function = Function::named(take(&mut given, OptId::Func).as_deref().unwrap_or("exec"))?;
     function.check(&words, || format!("usage: nsinit {} {}", verb.name, verb.usage[0]))?;
     let is_process = |given: &Given| {
@@ -137,7 +140,7 @@ fn exec(
         options.contains(&given.opt.id)
     };
     let (process, template) = given.into_iter().partition(is_process);
-    Ok(Action::Exec { id, config, process, template, words })
+    Ok(Action::Exec { id, config, by_systemd, process, template, words })
 }
 
 fn id(given: &mut Vec<Given>) -> Result<ContainerId, Failure> {

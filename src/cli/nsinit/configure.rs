@@ -63,6 +63,20 @@ pub(super) fn config(
     }
 }
 
+/// Has systemd make the control group.
+///
+/// # Errors
+/// Where the configuration asks for none: nothing would be made.
+pub(super) fn by_systemd(config: &mut Config, sources: &mut Sources) -> Result<(), Failure> {
+    let Some(cgroup) = &mut config.cgroup else {
+        let problem = Problem::new("the configuration asks for no control group").at("--systemd");
+        return Err(problem.hint("`cgroups` in a container.json names one").into());
+    };
+    cgroup.ask_systemd();
+    sources.map.insert(Pointer::new("/cgroup/driver"), Origin::Option("--systemd".into()));
+    Ok(())
+}
+
 /// What is to be said of a file that the container it describes can change: it is read again, as the host's root.
 pub(super) fn warning(config: &Config, sources: &Sources) -> Option<String> {
     let file = std::fs::canonicalize(sources.file.as_deref()?).ok()?;

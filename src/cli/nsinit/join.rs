@@ -52,10 +52,12 @@ pub(super) fn join(
 pub(super) fn refuse_making(
     running: &Running,
     config: Option<&str>,
+    by_systemd: bool,
     template: &[Given],
 ) -> Result<(), Failure> {
     let (id, pid) = (&running.record().id, running.record().pid);
     let asked = config.map(|file| format!("--config {file}"));
+    let asked = asked.or_else(|| by_systemd.then(|| "--systemd".to_owned()));
     match asked.or_else(|| template.first().map(Given::to_string)) {
         None => Ok(()),
         Some(option) => {

@@ -92,7 +92,7 @@ fn init() -> Failure {
 }
 
 fn exec(request: &Request) -> Result<u8, Failure> {
-    let Action::Exec { id, config, process, template, words } = &request.action else {
+    let Action::Exec { id, config, by_systemd, process, template, words } = &request.action else {
         return Err(Problem::new("not `exec`").into());
     };
     let root = state_root(request)?;
@@ -104,12 +104,15 @@ fn exec(request: &Request) -> Result<u8, Failure> {
         }
     };
     if let Some(running) = running::find(&root, id)? {
-        refuse_making(&running, config.as_deref(), template)?;
+        refuse_making(&running, config.as_deref(), *by_systemd, template)?;
         return join(&running, process, words, &around, &explain);
     }
     let (mut config, mut sources) = configure::config(config.as_deref(), template, id, &around)?;
     let first = config.process.get_or_insert_with(|| Process::sandbox(Vec::new()));
     configure::process(first, &mut sources, process, words, &around)?;
+    if *by_systemd {
+        configure::by_systemd(&mut config, &mut sources)?;
+    }
     if let Some(warning) = configure::warning(&config, &sources) {
         tell(log, &warning);
     }

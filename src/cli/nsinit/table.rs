@@ -74,6 +74,10 @@ group! {
         Env "env" _ Takes::value("NAME[=VALUE]").many(), "Set a variable. Without a value it is copied from the caller.";
         Init "init" _ FLAG, "Start a small init, whose child the program is: it passes signals on, waits for orphans and ends with the program's exit code.";
     }
+    /// Who makes the container's control group.
+    DRIVER "Control group" {
+        SystemdCgroup "systemd" _ FLAG, "Have systemd make the control group of a new container: a transient scope, in system.slice or, for an ordinary user, user.slice, unless the configuration names another slice.";
+    }
     /// What is done in a container.
     FUNCTION "Functions" {
         Func "func" _ Takes::words("NAME", &["exec"]), "What is done: `exec`, run a program. The original's other functions are not done any more; --list says what to do instead.";
@@ -85,6 +89,7 @@ group! {
         ReadOnly "read-only" _ FLAG, "Make the root file system read-only.";
         Hostname "hostname" _ Takes::value("NAME"), "Host name inside; `nsinit` without this option.";
         Volume "bind" _ Takes::file("SRC:DST[:ro|rw]").many(), "Show the host's SRC at DST inside, writable unless `ro` is said.";
+        CgroupMount "cgroup" _ FLAG, "Show the container's own control groups at /sys/fs/cgroup, read-only.";
         Tmpfs "tmpfs" _ Takes::value("DST").many(), "Mount an empty file system in memory at DST.";
         Sysctl "sysctl" _ Takes::value("NAME=VALUE").many(), "Set a kernel parameter of the container's namespaces.";
         ParentDeathSignal "parent-death-signal" _ Takes::value("SIGNAL"), "Signal the program gets when nsinit dies, by name or number; KILL without this option, 0 for none.";
@@ -149,6 +154,7 @@ pub static VERBS: [Verb<Command>; 13] = [
             &CONTAINER,
             &SOURCE,
             &PROCESS,
+            &DRIVER,
             &FUNCTION,
             &TEMPLATE,
             &NAMESPACES,
@@ -351,11 +357,9 @@ pub static NSINIT: Tool<Command> = Tool {
 
 /// Options of the original that mean something else here or nothing.
 const FOREIGN: &[(&str, &str)] = &[
-    ("cgroup", "the control group is nsinit/ID; --id names it"),
     ("console", "use --tty"),
     ("criu", "`nsinit help checkpoint` says why not"),
     ("nspid", "a running container is found by its --id"),
-    ("systemd", "a container.json says where control groups are made"),
     ("uid", "use --user"),
     ("rm", "that is always so: nothing stays"),
 ];
