@@ -14,20 +14,24 @@ use crate::planned::{interface, veth};
 use crate::stage::{Rootfs, plan, run};
 
 /// A process with a network of its own, or in the caller's.
-struct Sleeper(Child);
+pub(crate) struct Sleeper(Child);
 
 impl Sleeper {
-    fn new(has_own: bool) -> Self {
+    pub(crate) fn new(has_own: bool) -> Self {
         let mut command = Command::new(if has_own { "unshare" } else { "env" });
         command.args(if has_own { &["--net", "sleep", "1000"][..] } else { &["sleep", "1000"] });
         let sleeper = Self(command.spawn().unwrap());
         let network = |who: u32| std::fs::read_link(format!("/proc/{who}/ns/net")).ok();
         while has_own
-            && network(sleeper.0.id()) == network(nix::unistd::gettid().as_raw().cast_unsigned())
+            && network(sleeper.pid()) == network(nix::unistd::gettid().as_raw().cast_unsigned())
         {
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
         sleeper
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
     }
 }
 
@@ -49,11 +53,11 @@ fn links_are_made_for_a_process_that_is_there_already() {
         bridge("br0", &["10.1.0.1/24"]);
         let plan = plan(&linked(config(&rootfs), [veth()]));
         let sleeper = Sleeper::new(true);
-        let mut outside = Outside::new(&plan, sleeper.0.id(), None).unwrap();
+        let mut outside = Outside::new(&plan, sleeper.pid(), None).unwrap();
         let made = initialize_networking(&mut outside).unwrap();
         assert_eq!(made.len(), 1);
         assert!(links().contains(&made[0]), "{made:?}");
-        let inside = &ip_inside(sleeper.0.id(), "link show eth0")[0];
+        let inside = &ip_inside(sleeper.pid(), "link show eth0")[0];
         assert_eq!(text(inside, "operstate"), "UP");
         assert!(outside.undo().is_empty());
         assert_eq!(links(), ["br0", "lo"]);
@@ -67,7 +71,7 @@ fn nothing_is_made_for_a_process_in_the_callers_own_network() {
         bridge("br0", &[]);
         let plan = plan(&linked(config(&rootfs), [veth()]));
         let sleeper = Sleeper::new(false);
-        let mut outside = Outside::new(&plan, sleeper.0.id(), None).unwrap();
+        let mut outside = Outside::new(&plan, sleeper.pid(), None).unwrap();
         let error = initialize_networking(&mut outside).unwrap_err();
         assert_eq!(error.call(), Some("setns"), "{error}");
         assert_eq!(links(), ["br0", "lo"]);

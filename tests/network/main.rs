@@ -15,6 +15,8 @@ mod failures;
 #[cfg(feature = "net")]
 mod island;
 #[cfg(feature = "net")]
+mod joined;
+#[cfg(feature = "net")]
 mod links;
 #[cfg(feature = "net")]
 mod moved;
