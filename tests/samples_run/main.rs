@@ -17,6 +17,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -79,11 +80,28 @@ fn over_the_bridge(bundle: &Bundle, script: &str, port: &TcpListener) -> (String
     let mut heard = [0; 12];
     stream.read_exact(&mut heard).unwrap();
     assert_eq!(&heard, b"from inside\n", "{from}");
+    let counted = network_stats(bundle);
+    for way in ["rx_bytes", "rx_packets", "tx_bytes", "tx_packets"] {
+        assert!(counted[way].as_u64().is_some_and(|count| count > 0), "{way}: {counted}");
+    }
     let ports = ip("link show master docker0");
     let uids = running.uids();
     stream.write_all(b"from outside\n").unwrap();
     drop(stream);
     (running.end(), ports, uids)
+}
+
+/// What `nsinit stats` says of the network of a bundle's container, seen from this network.
+fn network_stats(bundle: &Bundle) -> Value {
+    let script = "mount -t sysfs none /sys && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh", env!("CARGO_BIN_EXE_nsinit")]);
+    command.arg("--root").arg(bundle.state()).args(["stats", "--id", "one"]);
+    let output = command.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    let all: Value = serde_json::from_slice(&output.stdout).unwrap();
+    all["network_stats"].clone()
 }
 
 /// A network as the samples want it, and where the host's side listens.
