@@ -8,15 +8,11 @@ use nsplan::config::EnvVar;
 use nsplan::types::RootPath;
 
 use crate::support::{is_root, rootfs, wait_for};
-use crate::{into, pool, run, start, template, unique};
+use crate::{Begun, begun, into, pool, run, start, template, unique};
 
 #[test]
 fn a_program_gets_its_own_words_and_descriptors() {
-    if !is_root() {
-        return;
-    }
-    let root = rootfs("pool-words");
-    let pool = pool(&template(&root, &unique("words")), PoolOptions::new(&unique("words"), 2));
+    let Some(Begun { pool, .. }) = &begun("words", 2) else { return };
     for n in 0..6 {
         let (read, write) = nix::unistd::pipe().unwrap();
         let script = format!("echo $0 $1 $A {n}; pwd; ls /proc/self/fd | wc -l; exit {n}");
@@ -37,12 +33,7 @@ fn a_program_gets_its_own_words_and_descriptors() {
 
 #[test]
 fn without_words_the_template_runs() {
-    if !is_root() {
-        return;
-    }
-    let root = rootfs("pool-template");
-    let name = unique("template");
-    let pool = pool(&template(&root, &name), PoolOptions::new(&name, 1));
+    let Some(Begun { pool, .. }) = &begun("template", 1) else { return };
     let (read, write) = nix::unistd::pipe().unwrap();
     let mut container = pool.start(Payload { stdio: into(write), ..Payload::default() }).unwrap();
     let mut text = String::new();
@@ -53,12 +44,7 @@ fn without_words_the_template_runs() {
 
 #[test]
 fn no_two_programs_share_a_container() {
-    if !is_root() {
-        return;
-    }
-    let root = rootfs("pool-once");
-    let name = unique("once");
-    let pool = pool(&template(&root, &name), PoolOptions::new(&name, 3));
+    let Some(Begun { pool, .. }) = &begun("once", 3) else { return };
     // What one leaves in its memory file system, and in the name of its host, no other sees; nor is any namespace the same.
     let script = "hostname; hostname used; ls /dev/shm; touch /dev/shm/used; echo $$; \
                   for n in mnt uts ipc pid net; do readlink /proc/self/ns/$n; done";
@@ -66,7 +52,7 @@ fn no_two_programs_share_a_container() {
     let mut before: Option<Vec<String>> = None;
     let mut keep = Vec::new();
     for _ in 0..8 {
-        let (container, mut out) = start(&pool, &format!("{script}; sleep 100"));
+        let (container, mut out) = start(pool, &format!("{script}; sleep 100"));
         let text = wait_for(|| {
             let mut bytes = [0; 512];
             let length = out.read(&mut bytes).ok()?;
@@ -97,12 +83,7 @@ fn no_two_programs_share_a_container() {
 
 #[test]
 fn a_program_that_is_not_there_is_told_of_and_the_pool_goes_on() {
-    if !is_root() {
-        return;
-    }
-    let root = rootfs("pool-absent");
-    let name = unique("absent");
-    let pool = pool(&template(&root, &name), PoolOptions::new(&name, 1));
+    let Some(Begun { pool, .. }) = &begun("absent", 1) else { return };
     let payload = Payload { args: vec!["/bin/none".into()], ..Payload::default() };
     let Err(PoolError::Apply(error)) = pool.start(payload) else { panic!("it ran") };
     assert_eq!(error.exit_code(), Some(127), "{error}");
@@ -118,7 +99,7 @@ fn a_program_that_is_not_there_is_told_of_and_the_pool_goes_on() {
         panic!("it ran")
     };
     assert_eq!(error.errno(), Some(nsplan::types::Errno(libc::E2BIG)));
-    assert_eq!(run(&pool, "echo still here"), ("still here\n".into(), 0));
+    assert_eq!(run(pool, "echo still here"), ("still here\n".into(), 0));
 }
 
 #[test]

@@ -9,16 +9,11 @@ use nsplan::config::Config;
 use nsplan::plan::needs;
 
 use crate::support::{Scratch, is_root, rootfs, wait_for};
-use crate::{cgroups, members, pool, run, template, unique};
+use crate::{Begun, begun, cgroups, members, pool, run, template, unique};
 
 #[test]
 fn many_takers_at_once_get_a_container_each_and_no_more_wait_than_asked_for() {
-    if !is_root() {
-        return;
-    }
-    let root = rootfs("pool-takers");
-    let name = unique("takers");
-    let pool = pool(&template(&root, &name), PoolOptions::new(&name, 3));
+    let Some(Begun { pool, name, root: _root }) = begun("takers", 3) else { return };
     std::thread::scope(|scope| {
         let takers: Vec<_> = (0..4)
             .map(|taker| {
@@ -66,12 +61,7 @@ fn a_pool_that_is_dropped_leaves_nothing() {
 
 #[test]
 fn one_that_was_killed_while_it_waited_is_passed_over() {
-    if !is_root() {
-        return;
-    }
-    let root = rootfs("pool-killed");
-    let name = unique("killed");
-    let pool = pool(&template(&root, &name), PoolOptions::new(&name, 2));
+    let Some(Begun { pool, name, root: _root }) = begun("killed", 2) else { return };
     wait_for(|| (pool.ready() == 2).then_some(()));
     for pid in members(&name) {
         kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
@@ -108,12 +98,7 @@ fn what_cannot_be_pooled_is_refused_before_anything_is_made() {
 
 #[test]
 fn a_program_that_cannot_be_planned_takes_no_container() {
-    if !is_root() {
-        return;
-    }
-    let root = rootfs("pool-nul");
-    let name = unique("nul");
-    let pool = pool(&template(&root, &name), PoolOptions::new(&name, 1));
+    let Some(Begun { pool, .. }) = &begun("nul", 1) else { return };
     let args = vec!["sh".to_owned(), "a\0b".to_owned()];
     let answer = pool.start(Payload { args, ..Payload::default() });
     assert!(matches!(answer, Err(PoolError::Plan(_))));

@@ -21,7 +21,27 @@ use nsplan::config::{
 };
 use nsplan::plan::needs;
 
-use crate::support::{Scratch, shell};
+use crate::support::{Scratch, is_root, rootfs, shell};
+
+/// What most tests begin with: a pool of so many, of the usual template.
+pub(crate) struct Begun {
+    pub(crate) pool: Pool,
+    /// What its cgroups are named by.
+    pub(crate) name: String,
+    /// Goes last: its files are those of the containers.
+    root: Scratch,
+}
+
+/// Nothing where only root can have one.
+#[track_caller]
+pub(crate) fn begun(name: &str, size: usize) -> Option<Begun> {
+    if !is_root() {
+        return None;
+    }
+    let (root, name) = (rootfs(&format!("pool-{name}")), unique(name));
+    let pool = pool(&template(&root, &name), PoolOptions::new(&name, size));
+    Some(Begun { pool, name, root })
+}
 
 /// A sandbox on `root` with a cgroup of this name, numbers behind it.
 pub(crate) fn template(root: &Scratch, name: &str) -> Config {

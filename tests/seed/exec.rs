@@ -34,13 +34,18 @@ pub(crate) fn template(root: &Scratch) -> Config {
 
 /// Runs a program and answers its code and what it wrote.
 fn run(config: &Config, args: &[&str]) -> Result<(u8, String), ExecError> {
-    let (mut reader, writer) = std::io::pipe().unwrap();
+    written(|start| exec(config, args, start))
+}
+
+/// The code of a start, and what was written to its standard output and error.
+pub(crate) fn written(
+    start: impl FnOnce(Start<'_>) -> Result<u8, ExecError>,
+) -> Result<(u8, String), ExecError> {
+    let (reader, writer) = std::io::pipe().unwrap();
     let errors = Stdio::Fd(writer.try_clone().unwrap().into());
     let stdio = [Stdio::Null, Stdio::Fd(writer.into()), errors];
-    let code = exec(config, args, Start { stdio, ..Start::default() })?;
-    let mut text = String::new();
-    reader.read_to_string(&mut text).unwrap();
-    Ok((code, text))
+    let code = start(Start { stdio, ..Start::default() })?;
+    Ok((code, std::io::read_to_string(reader).unwrap()))
 }
 
 #[track_caller]
@@ -204,20 +209,22 @@ fn test_pass_extra_files() {
         return;
     }
     let root = rootfs("extra-files");
-    let (mut out, out_end) = std::io::pipe().unwrap();
-    let (mut one, one_end) = std::io::pipe().unwrap();
-    let (mut two, two_end) = std::io::pipe().unwrap();
+    passes_two_files_on(|args, start| exec(&template(&root), args, start));
+}
+
+/// Two descriptors more than the standard ones are the program's third and fourth, whichever way it is started.
+#[track_caller]
+pub(crate) fn passes_two_files_on(start: impl FnOnce(&[&str], Start<'_>) -> Result<u8, ExecError>) {
+    let pipes: [_; 3] = std::array::from_fn(|_| std::io::pipe().unwrap());
+    let [(out, out_end), (one, one_end), (two, two_end)] = pipes;
     let script = "cd /proc/$$/fd; echo -n *; echo -n 1 >3; echo -n 2 >4";
-    let start = Start {
+    let with = Start {
         stdio: [Stdio::Null, Stdio::Fd(out_end.into()), Stdio::Inherit],
         passed: vec![one_end.into(), two_end.into()],
         ..Start::default()
     };
-    let code = exec(&template(&root), &["sh", "-c", script], start).unwrap();
-    let mut texts = [String::new(), String::new(), String::new()];
-    out.read_to_string(&mut texts[0]).unwrap();
-    one.read_to_string(&mut texts[1]).unwrap();
-    two.read_to_string(&mut texts[2]).unwrap();
+    let code = start(&["sh", "-c", script], with).unwrap();
+    let texts = [out, one, two].map(|reader| std::io::read_to_string(reader).unwrap());
     assert_eq!((code, texts), (0, ["0 1 2 3 4 5", "1", "2"].map(String::from)));
 }
 

@@ -10,7 +10,7 @@ use nsplan::namespaces::{ExecError, Start, exec, exec_in};
 use nsplan::plan::{Op, PrivilegeOp, ProcessOp, Record, Refusal, Step, join, join_needs};
 use nsplan::types::{NamespaceKind, Signal};
 
-use crate::exec::{range_of, template};
+use crate::exec::{passes_two_files_on, range_of, template, written};
 use crate::support::{Scratch, is_root, rootfs};
 
 /// A container that sleeps, and what is looked at in it while it runs.
@@ -48,13 +48,7 @@ fn joined_as(
     process: Option<&Process>,
     args: &[&str],
 ) -> Result<(u8, String), ExecError> {
-    let (mut reader, writer) = std::io::pipe().unwrap();
-    let errors = Stdio::Fd(writer.try_clone().unwrap().into());
-    let stdio = [Stdio::Null, Stdio::Fd(writer.into()), errors];
-    let code = exec_in(record, process, args, Start { stdio, ..Start::default() })?;
-    let mut text = String::new();
-    reader.read_to_string(&mut text).unwrap();
-    Ok((code, text))
+    written(|start| exec_in(record, process, args, start))
 }
 
 #[test]
@@ -162,21 +156,7 @@ fn test_exec_in_pass_extra_files() {
         return;
     }
     beside_a_sleeper(|record| {
-        let (mut out, out_end) = std::io::pipe().unwrap();
-        let (mut one, one_end) = std::io::pipe().unwrap();
-        let (mut two, two_end) = std::io::pipe().unwrap();
-        let script = "cd /proc/$$/fd; echo -n *; echo -n 1 >3; echo -n 2 >4";
-        let start = Start {
-            stdio: [Stdio::Null, Stdio::Fd(out_end.into()), Stdio::Inherit],
-            passed: vec![one_end.into(), two_end.into()],
-            ..Start::default()
-        };
-        let code = exec_in(record, None, &["sh", "-c", script], start).unwrap();
-        let mut texts = [String::new(), String::new(), String::new()];
-        out.read_to_string(&mut texts[0]).unwrap();
-        one.read_to_string(&mut texts[1]).unwrap();
-        two.read_to_string(&mut texts[2]).unwrap();
-        assert_eq!((code, texts), (0, ["0 1 2 3 4 5", "1", "2"].map(String::from)));
+        passes_two_files_on(|args, start| exec_in(record, None, args, start));
     });
 }
 
