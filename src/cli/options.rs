@@ -73,6 +73,7 @@ options! {
         ParentDeathSignal "`nsinit`: the signal at the end of the launcher.";
         Security "`nsinit`: how many capabilities.";
         UsernsRootUid "`nsinit`: root's number outside.";
+        CgroupMount "`nsinit`: the control groups are mounted inside.";
         VethAddress "`nsinit`: address of the interface.";
         VethBridge "`nsinit`: bridge of the interface.";
         VethGateway "`nsinit`: default gateway.";

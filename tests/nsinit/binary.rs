@@ -58,7 +58,7 @@ fn what_is_refused_is_said_in_the_user_s_words() {
         &["exec"],
         &["exec", "--no-such", "sh"],
         &["exec", "--hostnam", "x", "sh"],
-        &["exec", "--cgroup", "web", "sh"],
+        &["exec", "--criu", "/bin/criu", "sh"],
         &["--id", "x"],
         &["exec", "--id", "a/b", "sh"],
         &["exec", "--func", "fly"],

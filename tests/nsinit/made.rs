@@ -46,7 +46,7 @@ fn nothing_asked_for_is_the_usual_configuration() {
 #[test]
 fn every_option_changes_what_it_names() {
     let options = "--rootfs alpine --read-only --hostname h --bind ./in:/in:ro --bind /srv:/data \
-        --tmpfs /scratch --sysctl net.ipv4.ip_forward=1 --parent-death-signal TERM --ipc /proc/7/ns/ipc \
+        --tmpfs /scratch --cgroup --sysctl net.ipv4.ip_forward=1 --parent-death-signal TERM --ipc /proc/7/ns/ipc \
         --veth-bridge br0 --veth-address 10.0.0.2/24 --veth-gateway 10.0.0.1 --veth-mtu 1400 \
         --security medium --apparmor-profile p --process-label u:r:t:s0 --mount-label u:o:f:s0 \
         --groups 7,8 --groups 9 --cpushares 512 --cpuset-cpus 0-1 --cpuset-mems 0 \

@@ -171,6 +171,11 @@ fn options_that_make_a_container_do_what_they_say() {
         ),
         (&["--bind", &rw], "touch /rw/x && echo rw", "rw\n"),
         (&["--tmpfs", "/scratch"], "grep -c ' /scratch tmpfs ' /proc/mounts", "1\n"),
+        (
+            &["--cgroup"],
+            "ls /sys/fs/cgroup | grep -q . && echo there; mkdir /sys/fs/cgroup/x 2>/dev/null || echo ro",
+            "there\nro\n",
+        ),
         (&["--sysctl", "net.ipv4.ip_forward=1"], "cat /proc/sys/net/ipv4/ip_forward", "1\n"),
         (&["--groups", "7,8"], "id -G", "0 7 8\n"),
         (&["--security", "high"], "grep CapEff /proc/self/status", "CapEff:\t0000000020000420\n"),

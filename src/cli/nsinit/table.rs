@@ -89,6 +89,7 @@ group! {
         ReadOnly "read-only" _ FLAG, "Make the root file system read-only.";
         Hostname "hostname" _ Takes::value("NAME"), "Host name inside; `nsinit` without this option.";
         Volume "bind" _ Takes::file("SRC:DST[:ro|rw]").many(), "Show the host's SRC at DST inside, writable unless `ro` is said.";
+        CgroupMount "cgroup" _ FLAG, "Show the container's own control groups at /sys/fs/cgroup, read-only.";
         Tmpfs "tmpfs" _ Takes::value("DST").many(), "Mount an empty file system in memory at DST.";
         Sysctl "sysctl" _ Takes::value("NAME=VALUE").many(), "Set a kernel parameter of the container's namespaces.";
         ParentDeathSignal "parent-death-signal" _ Takes::value("SIGNAL"), "Signal the program gets when nsinit dies, by name or number; KILL without this option, 0 for none.";
@@ -356,7 +357,6 @@ pub static NSINIT: Tool<Command> = Tool {
 
 /// Options of the original that mean something else here or nothing.
 const FOREIGN: &[(&str, &str)] = &[
-    ("cgroup", "the control group is nsinit/ID; --id names it"),
     ("console", "use --tty"),
     ("criu", "`nsinit help checkpoint` says why not"),
     ("nspid", "a running container is found by its --id"),

@@ -199,6 +199,10 @@ impl<'a> Builder<'a> {
                 self.mounts.push((mount, given.to_string()));
                 return Ok(());
             }
+            OptId::CgroupMount => {
+                self.mounts.push((usual::cgroups(), given.to_string()));
+                return Ok(());
+            }
             OptId::Tmpfs => {
                 let mount = json!({ "source": "tmpfs", "destination": text, "device": "tmpfs", "flags": usual::PLAIN });
                 self.mounts.push((mount, given.to_string()));

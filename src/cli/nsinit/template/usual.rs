@@ -24,6 +24,11 @@ pub(super) fn mounts(has_user_namespace: bool) -> Vec<Value> {
     ]
 }
 
+/// The container's own control groups. Read-only, where the original let whoever was root inside change its limits.
+pub(super) fn cgroups() -> Value {
+    json!({ "source": "cgroup", "destination": "/sys/fs/cgroup", "device": "cgroup", "flags": PLAIN | MS_RDONLY })
+}
+
 /// Nodes by name, with their numbers; `tty` is among those that a container makes.
 const NODES: [(&str, u32, u32); 6] = [
     ("/dev/null", 1, 3),
