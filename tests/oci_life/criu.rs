@@ -226,7 +226,9 @@ fn can_criu() -> bool {
     false
 }
 
+/// Debian 12's criu (3.17.1) does not know the vDSO of kernels as new as 6.18, and gives up in `criu check`.
 #[test]
+#[ignore = "asks for a criu that knows the running kernel: cargo test --test oci_life -- --ignored"]
 fn a_container_goes_on_where_it_was_written_down() {
     if !is_root() || !can_criu() {
         return;
