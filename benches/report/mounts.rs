@@ -1,7 +1,7 @@
 //! The mounts of a plan, as bare calls: what is there and what is not is looked up before, on this host.
 
 use nsplan::plan::{MountOp, Op, Plan, Slot};
-use nsplan::types::{MountFlags, RootPath};
+use nsplan::types::{HostPath, MountFlags, RootPath};
 
 use crate::floor::{Floor, HERE, Unknown, exists};
 use crate::machine::{Kept, Word};
@@ -56,12 +56,7 @@ impl Floor<'_> {
             MountOp::PrepareRoot { path, readonly_submounts, readonly_now } => {
                 self.prepare_root(path.as_str(), *readonly_submounts, *readonly_now);
             }
-            MountOp::EmptyRoot { path } => {
-                let mounted = self.new_filesystem("tmpfs", None, &[], 0);
-                let path = self.machine.text(path.as_str());
-                self.attach(mounted, HERE.into(), path);
-                self.keep(Slot::Root, mounted);
-            }
+            MountOp::EmptyRoot { path, for_mapped_root } => self.empty_root(path, *for_mapped_root),
             MountOp::MakeMountPoint { target, directory } => self.mount_point(target, *directory),
             MountOp::Filesystem { fstype, source, data, flags, target, keep, .. } => {
                 let attributes = attributes(*flags);
@@ -114,6 +109,15 @@ impl Floor<'_> {
         let flags = if recursive { libc::AT_RECURSIVE } else { 0 };
         let args = [root, path, flags.into(), attr, 32.into()];
         self.machine.call(libc::SYS_mount_setattr, &args);
+    }
+
+    fn empty_root(&mut self, path: &HostPath, for_mapped_root: bool) {
+        let owner = ["uid=0".to_owned(), "gid=0".to_owned()];
+        let data = if for_mapped_root { &owner[..] } else { &[] };
+        let mounted = self.new_filesystem("tmpfs", None, data, 0);
+        let path = self.machine.text(path.as_str());
+        self.attach(mounted, HERE.into(), path);
+        self.keep(Slot::Root, mounted);
     }
 
     fn prepare_root(&mut self, path: &str, readonly_submounts: bool, readonly_now: bool) {

@@ -275,7 +275,7 @@ impl Child<'_> {
         match act {
             Act::IsolateTree { flags } => mount::mount(None, c"/", None, *flags, None),
             Act::PrepareRoot(root) => self.prepare_root(root),
-            Act::EmptyRoot { path } => self.empty_root(path),
+            Act::EmptyRoot { path, for_mapped_root } => self.empty_root(path, *for_mapped_root),
             Act::MakeMountPoint { target, directory } => self.make_mount_point(target, *directory),
             Act::Filesystem(filesystem) => self.filesystem(filesystem),
             Act::CloneTree { source, recursive, place } => {

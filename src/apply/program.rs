@@ -84,6 +84,7 @@ pub(crate) enum Act {
     PrepareRoot(PrepareRoot),
     EmptyRoot {
         path: CString,
+        for_mapped_root: bool,
     },
     MakeMountPoint {
         target: Target,

@@ -88,7 +88,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, maps: &IdMaps) -> Mounts {
     }
     let mut mounts = Mounts { stays: draft.config.root.entries.is_none(), ..Mounts::default() };
     let mut sources = Sources { first: maps.become_root && draft.changes_userns(), count: 0 };
-    root(draft, &mut mounts);
+    root(draft, &mut mounts, sources.first);
     if let Some(entries) = &draft.config.root.entries {
         root_entries::plan(draft, &mut mounts, &mut sources, entries);
     }
@@ -128,7 +128,7 @@ fn refuse_mounts(draft: &mut Draft<'_>) {
     }
 }
 
-fn root(draft: &mut Draft<'_>, mounts: &mut Mounts) {
+fn root(draft: &mut Draft<'_>, mounts: &mut Mounts, for_mapped_root: bool) {
     let root = &draft.config.root;
     let origin = at("/root/path");
     match draft.facts.paths.get(&root.path) {
@@ -150,7 +150,7 @@ fn root(draft: &mut Draft<'_>, mounts: &mut Mounts) {
     mounts.sources.push(step(Op::Mount(isolate), &at("/root/propagation")));
     if root.entries.is_some() {
         let path = root.path.clone();
-        mounts.sources.push(step(Op::Mount(MountOp::EmptyRoot { path }), &origin));
+        mounts.sources.push(step(Op::Mount(MountOp::EmptyRoot { path, for_mapped_root }), &origin));
         return;
     }
     // Nothing is ever created in the host's own root.

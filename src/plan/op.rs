@@ -259,6 +259,10 @@ pub enum MountOp {
     EmptyRoot {
         /// The directory on the host that it covers, in the container's mount namespace only.
         path: HostPath,
+        /// It belongs to the user namespace's root, whom the maker has not become yet (`uid=0,gid=0`): the maker's own ids
+        /// are not mapped, and what belongs to nobody there cannot be filled.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        for_mapped_root: bool,
     },
     /// Makes the place of a mount: missing directories (0755), and an empty file for a file. What exists is left alone.
     MakeMountPoint {

@@ -226,7 +226,10 @@ impl fmt::Display for MountOp {
                     .filter(|(is_set, _)| *is_set)
                     .try_for_each(|(_, text)| f.write_str(text))
             }
-            Self::EmptyRoot { path } => write!(f, "make an empty root on {path}"),
+            Self::EmptyRoot { path, for_mapped_root } => {
+                let whose = if *for_mapped_root { " for the user namespace's root" } else { "" };
+                write!(f, "make an empty root on {path}{whose}")
+            }
             Self::MakeMountPoint { target, directory } => {
                 let what = if *directory { "directory" } else { "file" };
                 write!(f, "make {what} {target} unless it exists")

@@ -266,3 +266,16 @@ fn options_do_what_they_say() {
         assert!(out.replace("down\n", "unknown\n") == expected, "{args}: {out:?} {err}");
     }
 }
+
+/// Its root is made before it becomes somebody: by one whom its user namespace does not know.
+#[test]
+fn the_host_seen_by_foreign_ids_has_a_root_that_belongs_to_them() {
+    let state = State::new("foreign");
+    if !nix::unistd::geteuid().is_root() || !can_start(&state) {
+        return;
+    }
+    let output =
+        state.output(&["do", "--uidmap", "0:100000:1000", "--", "stat", "-c", "%u %g %a", "/"]);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "0 0 755\n", "{err}");
+}

@@ -71,15 +71,15 @@ impl Table {
                 );
                 items
             }
-            MountOp::EmptyRoot { path } => [
-                "fsopen tmpfs".into(),
-                "fsconfig tmpfs mode=755".into(),
-                "fsconfig tmpfs FSCONFIG_CMD_CREATE".into(),
-                "fsmount tmpfs ".into(),
-                format!("move_mount new tmpfs -> host:{path}"),
-            ]
-            .map(Item::Do)
-            .into(),
+            MountOp::EmptyRoot { path, for_mapped_root } => {
+                let ids = ["fsconfig tmpfs uid=0", "fsconfig tmpfs gid=0"];
+                let ids = ids.into_iter().filter(|_| *for_mapped_root);
+                let opened = ["fsopen tmpfs", "fsconfig tmpfs mode=755"].into_iter().chain(ids);
+                let made = ["fsconfig tmpfs FSCONFIG_CMD_CREATE", "fsmount tmpfs "];
+                let calls = opened.chain(made).map(str::to_owned);
+                let attached = format!("move_mount new tmpfs -> host:{path}");
+                calls.chain([attached]).map(Item::Do).collect()
+            }
             MountOp::Filesystem { .. } => self.filesystem(op),
             MountOp::CloneTree { source, recursive, slot } => {
                 let deep = if *recursive { "tree" } else { "mount" };

@@ -38,12 +38,16 @@ impl Child<'_> {
     }
 
     /// A tmpfs over a directory that is there anyway; the host's own tree keeps it uncovered.
-    pub(super) fn empty_root(self, path: &CStr) -> Outcome {
+    pub(super) fn empty_root(self, path: &CStr, for_mapped_root: bool) -> Outcome {
         let directory = fd::openat(Fd::CWD, path, O_PATH | O_DIRECTORY, 0)?;
         let root = match self.program.api {
             MountApi::Detached | MountApi::DetachedWithoutSetattr => {
                 let fs = mount::fsopen(c"tmpfs")?;
                 mount::set_string(fs.fd(), c"mode", c"755")?;
+                if for_mapped_root {
+                    mount::set_string(fs.fd(), c"uid", c"0")?;
+                    mount::set_string(fs.fd(), c"gid", c"0")?;
+                }
                 mount::create(fs.fd())?;
                 let root = mount::fsmount(fs.fd(), 0)?;
                 mount::move_mount(root.fd(), directory.fd(), c"")?;
@@ -52,7 +56,8 @@ impl Child<'_> {
             MountApi::Classic => {
                 let here = FdPath::new(directory.fd())?;
                 let kind = Some(c"tmpfs");
-                mount::mount(kind, here.as_cstr(), kind, 0, Some(c"mode=755"))?;
+                let data = if for_mapped_root { c"mode=755,uid=0,gid=0" } else { c"mode=755" };
+                mount::mount(kind, here.as_cstr(), kind, 0, Some(data))?;
                 reopen(path)?
             }
         };

@@ -22,7 +22,9 @@ impl Lowering<'_> {
                     readonly_now: *readonly_now,
                 })
             }
-            MountOp::EmptyRoot { path } => Act::EmptyRoot { path: text(path.as_str())? },
+            MountOp::EmptyRoot { path, for_mapped_root } => {
+                Act::EmptyRoot { path: text(path.as_str())?, for_mapped_root: *for_mapped_root }
+            }
             MountOp::MakeMountPoint { target: path, directory } => {
                 Act::MakeMountPoint { target: makeable(path)?, directory: *directory }
             }
