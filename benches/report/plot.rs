@@ -13,8 +13,8 @@ pub(crate) struct Bar {
 }
 
 const WIDTH: f64 = 760.0;
-const LEFT: f64 = 110.0;
-const RIGHT: f64 = 130.0;
+const LEFT: f64 = 130.0;
+const RIGHT: f64 = 150.0;
 const ROW: f64 = 24.0;
 const INK: &str = "#222";
 const COLOURS: [&str; 8] =
@@ -22,7 +22,7 @@ const COLOURS: [&str; 8] =
 
 /// Horizontal bars on a scale from zero, with a line where the floor ends.
 pub(crate) fn bars(title: &str, unit: &str, bars: &[Bar]) -> String {
-    let most = bars.iter().map(|bar| bar.value).fold(1.0, f64::max);
+    let most = bars.iter().map(|bar| bar.high.max(bar.value)).fold(1.0, f64::max);
     let scale = (WIDTH - LEFT - RIGHT) / most;
     let height = 40.0 + ROW * count(bars.len());
     let mut svg = begin(height, title);
@@ -36,8 +36,7 @@ pub(crate) fn bars(title: &str, unit: &str, bars: &[Bar]) -> String {
             svg,
             r#"<rect x="{x}" y="{y}" width="{width:.1}" height="17" fill="{colour}"/>"#
         );
-        let (low, high) =
-            (LEFT + bar.low * scale, LEFT + (bar.high * scale).min(WIDTH - LEFT - 8.0));
+        let (low, high) = (LEFT + bar.low * scale, LEFT + bar.high * scale);
         line(&mut svg, (low, y + 8.5), (high, y + 8.5), INK, "");
         let ratio = floor.filter(|_| !bar.is_floor).map(|floor| bar.value / floor);
         let ratio = ratio.map_or_else(String::new, |ratio| format!(" ({ratio:.2}×)"));

@@ -75,7 +75,7 @@ fn read_bundled(file: &str, is_oci: bool) -> Result<(Document, Sources), Failure
 }
 
 /// The text of a file that the caller has named, which may be a pipe.
-fn text_of(file: &str) -> Result<Vec<u8>, Failure> {
+pub(super) fn text_of(file: &str) -> Result<Vec<u8>, Failure> {
     let read = File::open(file).and_then(limited);
     read.map_err(|error| Problem::of(&error).at(file).into())
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::args::{ContainerId, Given, Request};
 use super::attend::attend;
-use super::bundle::{absolute, refused};
+use super::bundle::{absolute, refused, text_of};
 use super::life::Receivers;
 use super::report::{Failure, Problem, Sources};
 use super::run::{Attempt, failed, is_exposed, seal, state_root};
@@ -114,7 +114,7 @@ fn described(
     record: &Record,
     around: &Surroundings,
 ) -> Result<(Process, Sources), Failure> {
-    let text = std::fs::read(file).map_err(|error| Problem::of(&error).at(file))?;
+    let text = text_of(file)?;
     let process =
         process_from_oci(&text, &absolute(".")?).map_err(|errors| refused(file, &errors))?;
     let base = &record.planned.process;

@@ -235,3 +235,23 @@ fn a_filter_that_forbids_to_tell_does_not_hide_a_failure() {
     life.done(&["delete", &life.id]);
     life.is_gone();
 }
+
+/// What the caller names may be a pipe, and so has no size; a device has no end.
+#[test]
+fn a_file_without_an_end_is_too_large_for_exec_and_update() {
+    if !is_root() {
+        return;
+    }
+    let life = Life::new("endless", "exec sleep 100");
+    life.created();
+    life.done(&["start", &life.id]);
+    let refused: [&[&str]; 2] =
+        [&["exec", "-p", "/dev/zero", &life.id], &["update", "-r", "/dev/zero", &life.id]];
+    for words in refused {
+        let (code, error) = life.refused(words);
+        assert!(code == 125 && error.contains("/dev/zero"), "{words:?}: {code}: {error}");
+        assert!(error.contains("4194304"), "{words:?}: {error}");
+    }
+    life.done(&["delete", "--force", &life.id]);
+    life.is_gone();
+}
