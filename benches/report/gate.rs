@@ -102,7 +102,9 @@ pub(crate) fn explain(words: &Words) -> String {
     let output = words.command().stderr(Stdio::piped()).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stderr).into_owned());
     let text = text.unwrap_or_else(|error| error.to_string());
-    format!("{} fails: {}", words.0[0], text.lines().next().unwrap_or_default())
+    // The page is for others, whose machine has other places.
+    let program = words.0[0].rsplit('/').next().unwrap_or_default();
+    format!("{program} fails: {}", text.lines().next().unwrap_or_default())
 }
 
 /// The first program of that name on `PATH`, or where `NAME` in the environment says it is.
