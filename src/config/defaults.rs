@@ -128,13 +128,20 @@ impl Mount {
     /// A new file system with flags and options and nothing else.
     #[must_use]
     pub fn filesystem(destination: &str, fstype: &str, set: MountFlags, data: &[&str]) -> Self {
+        let kind = MountKind::Filesystem {
+            fstype: fstype.to_owned(),
+            source: Some(fstype.to_owned()),
+            data: data.iter().map(|option| (*option).to_owned()).collect(),
+        };
+        Self::new(root_path(destination), kind, set)
+    }
+
+    /// What is mounted where, with these flags and nothing else.
+    #[must_use]
+    pub fn new(destination: RootPath, kind: MountKind, set: MountFlags) -> Self {
         Self {
-            destination: root_path(destination),
-            kind: MountKind::Filesystem {
-                fstype: fstype.to_owned(),
-                source: Some(fstype.to_owned()),
-                data: data.iter().map(|option| (*option).to_owned()).collect(),
-            },
+            destination,
+            kind,
             set,
             clear: MountFlags::empty(),
             set_recursive: MountFlags::empty(),

@@ -13,18 +13,11 @@ use nsplan::types::{HostPath, MountFlags, RootPath};
 use crate::stage::{Rootfs, Scratch, host_path, plan, run, start};
 
 fn bind(source: HostPath, target: &str) -> Mount {
-    Mount {
-        destination: RootPath::new(target).unwrap(),
-        kind: MountKind::Bind(BindSource { source, recursive: true }),
-        set: MountFlags::empty(),
-        clear: MountFlags::empty(),
-        set_recursive: MountFlags::empty(),
-        clear_recursive: MountFlags::empty(),
-        propagation: Vec::new(),
-        id_map: None,
-        relabel: None,
-        copy_up: false,
-    }
+    Mount::new(
+        RootPath::new(target).unwrap(),
+        MountKind::Bind(BindSource { source, recursive: true }),
+        MountFlags::empty(),
+    )
 }
 
 /// Replaces a directory of the root by a link.

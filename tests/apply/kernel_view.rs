@@ -111,17 +111,12 @@ fn only_the_three_standard_descriptors_are_open() {
 fn a_bind_mount_shows_the_host_s_directory_with_the_flags_asked_for() {
     let source = Scratch::new();
     fs::write(source.path().join("file"), "of the host").unwrap();
-    let bind = |target: &str, set| Mount {
-        destination: RootPath::new(target).unwrap(),
-        kind: MountKind::Bind(BindSource { source: host_path(source.path()), recursive: true }),
-        set,
-        clear: MountFlags::empty(),
-        set_recursive: MountFlags::empty(),
-        clear_recursive: MountFlags::empty(),
-        propagation: Vec::new(),
-        id_map: None,
-        relabel: None,
-        copy_up: false,
+    let bind = |target: &str, set| {
+        Mount::new(
+            RootPath::new(target).unwrap(),
+            MountKind::Bind(BindSource { source: host_path(source.path()), recursive: true }),
+            set,
+        )
     };
     let script =
         "cat /data/a/b/file; touch /data/a/b/new && echo made; touch /data/ro/x || echo refused";

@@ -35,18 +35,11 @@ fn check(userns: bool) {
     std::fs::write(source.path().join("file"), "of the host\n").unwrap();
     let mut config = rootfs.shell(SCRIPT);
     config.root.readonly_recursive = false;
-    config.mounts.push(Mount {
-        destination: RootPath::new("/data").unwrap(),
-        kind: MountKind::Bind(BindSource { source: host_path(source.path()), recursive: true }),
-        set: MountFlags::MS_RDONLY | MountFlags::MS_NOSUID,
-        clear: MountFlags::empty(),
-        set_recursive: MountFlags::empty(),
-        clear_recursive: MountFlags::empty(),
-        propagation: Vec::new(),
-        id_map: None,
-        relabel: None,
-        copy_up: false,
-    });
+    config.mounts.push(Mount::new(
+        RootPath::new("/data").unwrap(),
+        MountKind::Bind(BindSource { source: host_path(source.path()), recursive: true }),
+        MountFlags::MS_RDONLY | MountFlags::MS_NOSUID,
+    ));
     if userns {
         config = with_userns(config);
     }

@@ -20,18 +20,11 @@ fn a_cgroup_is_given_to_its_user_with_the_files_that_are_there() {
     let script = "cd /sys/fs/cgroup && mkdir mine && stat -c '%n %u' . * && rmdir mine";
     let mut config = shell(&root, script);
     config.process.as_mut().unwrap().user.spec = UserSpec::Ids { uid: USER, gid: USER };
-    config.mounts.push(Mount {
-        destination: RootPath::new("/sys/fs/cgroup").unwrap(),
-        kind: MountKind::Cgroup,
-        set: MountFlags::MS_NOSUID,
-        clear: MountFlags::empty(),
-        set_recursive: MountFlags::empty(),
-        clear_recursive: MountFlags::empty(),
-        propagation: Vec::new(),
-        id_map: None,
-        relabel: None,
-        copy_up: false,
-    });
+    config.mounts.push(Mount::new(
+        RootPath::new("/sys/fs/cgroup").unwrap(),
+        MountKind::Cgroup,
+        MountFlags::MS_NOSUID,
+    ));
     let part = PathComponent::new(&name()).unwrap();
     config.place_cgroup(CgroupPath { base: CgroupBase::Root, parts: vec![part] });
     // This host with nothing but its v2 tree.

@@ -21,18 +21,11 @@ fn config(flags: MountFlags) -> Config {
     config.uid_mappings = IdMap::new(vec![range]).unwrap();
     config.gid_mappings = IdMap::new(vec![range]).unwrap();
     config.mounts.retain(|mount| !matches!(mount.kind, MountKind::Cgroup));
-    config.mounts.push(Mount {
-        destination: RootPath::new("/sys/fs/cgroup").unwrap(),
-        kind: MountKind::Cgroup,
-        set: flags,
-        clear: MountFlags::empty(),
-        set_recursive: MountFlags::empty(),
-        clear_recursive: MountFlags::empty(),
-        propagation: Vec::new(),
-        id_map: None,
-        relabel: None,
-        copy_up: false,
-    });
+    config.mounts.push(Mount::new(
+        RootPath::new("/sys/fs/cgroup").unwrap(),
+        MountKind::Cgroup,
+        flags,
+    ));
     let part = PathComponent::new("web1").unwrap();
     config.place_cgroup(CgroupPath { base: CgroupBase::Root, parts: vec![part] });
     config

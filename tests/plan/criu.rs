@@ -26,18 +26,11 @@ fn config() -> Config {
     let part = PathComponent::new("web1").unwrap();
     config.place_cgroup(CgroupPath { base: CgroupBase::Root, parts: vec![part] });
     let bind = BindSource { source: path("/srv/data"), recursive: true };
-    config.mounts.push(Mount {
-        destination: RootPath::new("/data").unwrap(),
-        kind: MountKind::Bind(bind),
-        set: MountFlags::empty(),
-        clear: MountFlags::empty(),
-        set_recursive: MountFlags::empty(),
-        clear_recursive: MountFlags::empty(),
-        propagation: Vec::new(),
-        id_map: None,
-        relabel: None,
-        copy_up: false,
-    });
+    config.mounts.push(Mount::new(
+        RootPath::new("/data").unwrap(),
+        MountKind::Bind(bind),
+        MountFlags::empty(),
+    ));
     config
 }
 

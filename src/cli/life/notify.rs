@@ -56,21 +56,14 @@ pub(super) fn prepare(
     process.env.retain(|variable| variable.name != VARIABLE);
     let value = format!("{INSIDE}/{SOCKET}");
     process.env.push(EnvVar { name: VARIABLE.into(), value });
-    config.mounts.push(Mount {
+    config.mounts.push(Mount::new(
         destination,
-        kind: MountKind::Bind(BindSource { source: directory.clone(), recursive: false }),
-        set: MountFlags::MS_RDONLY
+        MountKind::Bind(BindSource { source: directory.clone(), recursive: false }),
+        MountFlags::MS_RDONLY
             | MountFlags::MS_NOSUID
             | MountFlags::MS_NODEV
             | MountFlags::MS_NOEXEC,
-        clear: MountFlags::empty(),
-        set_recursive: MountFlags::empty(),
-        clear_recursive: MountFlags::empty(),
-        propagation: Vec::new(),
-        id_map: None,
-        relabel: None,
-        copy_up: false,
-    });
+    ));
     config.notify = Some(directory);
     Ok(())
 }

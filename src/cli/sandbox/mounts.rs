@@ -110,16 +110,8 @@ pub(super) fn device(text: &str) -> Result<Mount, Problem> {
 pub(super) fn bind(source: HostPath, destination: RootPath) -> Mount {
     let source = BindSource { source, recursive: true };
     Mount {
-        destination,
-        kind: MountKind::Bind(source),
-        set: MountFlags::empty(),
-        clear: MountFlags::empty(),
-        set_recursive: MountFlags::empty(),
-        clear_recursive: MountFlags::empty(),
         propagation: vec![Propagation { kind: PropagationKind::Private, recursive: true }],
-        id_map: None,
-        relabel: None,
-        copy_up: false,
+        ..Mount::new(destination, MountKind::Bind(source), MountFlags::empty())
     }
 }
 
