@@ -105,22 +105,14 @@ pub enum Fate {
 /// `do_sigtimedwait` in the kernel's `signal.c`).
 #[must_use]
 pub fn fate(status: &str, syscall: &str, signal: Signal) -> Fate {
-    let field = |name: &str| {
-        let mut lines = status.lines();
-        lines.find_map(|line| line.strip_prefix(name).map(str::trim))
-    };
-    let is_first = field("NSpid:")
+    let is_first = field(status, "NSpid:")
         .is_some_and(|ids| ids.split_whitespace().count() > 1 && ids.ends_with("\t1"));
     let number = syscall.split(' ').next().and_then(|number| number.parse().ok());
     let waits_for_signals = number == Some(SIGTIMEDWAIT);
     if !DEADLY.contains(&signal) || !is_first || waits_for_signals {
         return Fate::Delivered;
     }
-    let bit = 1u64 << (signal as i32 - 1);
-    let has = |name| {
-        let mask = field(name).and_then(|mask| u64::from_str_radix(mask, 16).ok());
-        mask.map(|mask| mask & bit != 0)
-    };
+    let has = |name| has(status, name, signal);
     match (has("SigCgt:"), has("SigIgn:"), has("SigBlk:")) {
         (Some(false), Some(false), Some(false)) => Fate::Dropped,
         (Some(false), Some(false), Some(true)) => Fate::Waits,
@@ -135,9 +127,17 @@ const SIGTIMEDWAIT: libc::c_long = libc::SYS_rt_sigtimedwait;
 /// Whether a signal that was sent to the process has not been taken by it yet.
 #[must_use]
 pub fn is_pending(status: &str, signal: Signal) -> bool {
-    let mask = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask & (1u64 << (signal as i32 - 1)) != 0)
+    has(status, "ShdPnd:", signal) == Some(true)
+}
+
+/// Whether the set of signals in that line has this one.
+fn has(status: &str, name: &str, signal: Signal) -> Option<bool> {
+    let mask = u64::from_str_radix(field(status, name)?, 16).ok()?;
+    Some(mask & (1 << (signal as i32 - 1)) != 0)
+}
+
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
 #[cfg(test)]
