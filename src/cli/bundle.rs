@@ -80,11 +80,20 @@ pub(super) fn text_of(file: &str) -> Result<Vec<u8>, Failure> {
     read.map_err(|error| Problem::of(&error).at(file).into())
 }
 
+/// What is there on standard input.
+pub(super) fn text_of_input() -> Result<Vec<u8>, Failure> {
+    let read = up_to_limit(io::stdin().lock(), Vec::new());
+    read.map_err(|error| Problem::of(&error).at("-").into())
+}
+
 /// Not more than what is refused as too large: a device has no end.
 fn limited(file: File) -> io::Result<Vec<u8>> {
     let size = usize::try_from(file.metadata()?.len()).unwrap_or(MAX_SIZE);
-    let mut text = Vec::with_capacity(size.min(MAX_SIZE) + 1);
-    file.take(MAX_SIZE as u64 + 1).read_to_end(&mut text)?;
+    up_to_limit(file, Vec::with_capacity(size.min(MAX_SIZE) + 1))
+}
+
+fn up_to_limit(from: impl io::Read, mut text: Vec<u8>) -> io::Result<Vec<u8>> {
+    from.take(MAX_SIZE as u64 + 1).read_to_end(&mut text)?;
     Ok(text)
 }
 

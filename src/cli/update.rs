@@ -1,17 +1,15 @@
 //! Changes the limits of a running container: from options and a document to writes.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use super::args::{ContainerId, Given, Request};
-use super::bundle::text_of;
+use super::bundle::{text_of, text_of_input};
 use super::log::Log;
 use super::report::{EXIT_OWN, Failure, Problem, Sources};
 use super::run::state_root;
 use super::sandbox::limits;
 use crate::apply::probe::probe;
 use crate::apply::{Running, UpdateError, cgroup_values};
-use crate::config::json::MAX_SIZE;
 use crate::config::{Resources, resources_from_oci};
 use crate::plan::{plan_hint, update, update_files, update_needs};
 
@@ -77,11 +75,5 @@ fn wanted(change: &Change) -> Result<(Resources, Sources), Failure> {
 }
 
 fn read(file: &str) -> Result<Vec<u8>, Failure> {
-    if file != "-" {
-        return text_of(file);
-    }
-    let mut text = Vec::new();
-    let outcome = std::io::stdin().lock().take(MAX_SIZE as u64 + 1).read_to_end(&mut text);
-    outcome.map_err(|error| Problem::of(&error).at(file))?;
-    Ok(text)
+    if file == "-" { text_of_input() } else { text_of(file) }
 }
