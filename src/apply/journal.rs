@@ -175,19 +175,12 @@ impl Journal {
         let mut left = Vec::new();
         while let Some(entry) = self.entries.pop() {
             mark::undo_begins(entry.step);
-            let answer = match &entry.op {
-                Op::State(StateOp::RemoveRecord) => {
-                    self.directory.as_ref().map_or(Ok(()), Directory::remove_record)
-                }
-                Op::State(StateOp::RemoveDoor) => {
-                    self.directory.as_ref().map_or(Ok(()), Directory::remove_door)
-                }
-                Op::State(StateOp::RemoveNotify) => {
-                    self.directory.as_ref().map_or(Ok(()), Directory::remove_notify)
-                }
-                Op::State(_) if !left.is_empty() => continue,
-                Op::State(_) => self.directory.take().map_or(Ok(()), Directory::remove),
-                _ => undo(&entry, self.network.as_ref()),
+            let removed = self.directory.as_ref().and_then(|found| remove_from(found, &entry.op));
+            let answer = match (removed, &entry.op) {
+                (Some(answer), _) => answer,
+                (None, Op::State(_)) if !left.is_empty() => continue,
+                (None, Op::State(_)) => self.directory.take().map_or(Ok(()), Directory::remove),
+                (None, _) => undo(&entry, self.network.as_ref()),
             };
             if let Err(fault) = answer {
                 left.push(Leftover { undo: entry.op, fault });
@@ -203,6 +196,16 @@ fn put(entries: &mut Vec<Entry>, entry: Entry) {
     match entries.iter_mut().find(|known| known.step == entry.step) {
         Some(known) => *known = entry,
         None => entries.push(entry),
+    }
+}
+
+/// Removes what a step has put beside the journal; `None` for the undo of any other step.
+fn remove_from(directory: &Directory, op: &Op) -> Option<Outcome> {
+    match op {
+        Op::State(StateOp::RemoveRecord) => Some(directory.remove_record()),
+        Op::State(StateOp::RemoveDoor) => Some(directory.remove_door()),
+        Op::State(StateOp::RemoveNotify) => Some(directory.remove_notify()),
+        _ => None,
     }
 }
 
@@ -323,12 +326,8 @@ pub(super) fn finish(directory: &Directory, id: &str, text: &str) -> (usize, Vec
         };
         let answer = if is_gone(op) {
             Ok(())
-        } else if *op == Op::State(StateOp::RemoveRecord) {
-            directory.remove_record()
-        } else if *op == Op::State(StateOp::RemoveDoor) {
-            directory.remove_door()
-        } else if *op == Op::State(StateOp::RemoveNotify) {
-            directory.remove_notify()
+        } else if let Some(answer) = remove_from(directory, op) {
+            answer
         } else if is_allowed(op) {
             killed.and_then(|()| undo(&entry, None))
         } else {
