@@ -21,6 +21,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use super::container::Container;
 use super::error::{ApplyError, Cause};
 use super::io::Io;
+use super::journal::io_fault;
 use super::running::{Running, StateError};
 use super::script::Script;
 use super::spawn::{Launcher, Started};
@@ -111,7 +112,7 @@ pub fn find_criu() -> Result<PathBuf, CriuError> {
 /// When its process has ended.
 pub fn criu_view(running: &Running) -> Result<CriuView, StateError> {
     let own = Path::new("/proc").join(running.record().pid.to_string());
-    let view = look(&own).map_err(|error| io_fault(&error))?;
+    let view = look(&own).map_err(|error| io_fault(Sysno::openat, &error))?;
     // What was read was its own if it is still there.
     running.check_joinable()?;
     Ok(view)
@@ -145,21 +146,21 @@ fn look(own: &Path) -> io::Result<CriuView> {
     Ok(view)
 }
 
-/// Writes a container down. Unless it goes on it has ended when this returns.
+/// Has `program`, which is criu ([`find_criu`]), write a container down. Unless it goes on it has ended when this returns.
 ///
 /// # Errors
-/// When criu is not there or gives up: the container goes on then.
+/// When criu gives up: the container goes on then.
 pub fn checkpoint(
+    program: &Path,
     running: &Running,
     call: &CriuCall,
     outside: &CriuOutside,
     (images, ends): (&HostPath, bool),
 ) -> Result<(), CriuError> {
-    let program = find_criu()?;
     make_directory(images)?;
     let file = images.child(CriuOutside::FILE);
     fs::write(file.as_str(), outside.to_json()).map_err(|error| of_file(&file, &error))?;
-    criu(&program, call)?;
+    criu(program, call)?;
     if ends {
         running.wait_for_end(LIMIT)?;
     }
@@ -185,10 +186,6 @@ fn of_file(path: &HostPath, error: &io::Error) -> CriuError {
     CriuError::File { path: path.clone(), problem: error.to_string() }
 }
 
-fn io_fault(error: &io::Error) -> Fault {
-    Fault::new(Sysno::openat, Errno(error.raw_os_error().unwrap_or(Errno::EIO.0)))
-}
-
 /// Runs it to its end. What it prints is in its log.
 fn criu(program: &Path, call: &CriuCall) -> Result<(), CriuError> {
     let mut command = Command::new(program);
@@ -208,18 +205,17 @@ fn criu(program: &Path, call: &CriuCall) -> Result<(), CriuError> {
     Err(CriuError::Failed { words, log: call.log.clone() })
 }
 
-/// Makes a container of images; it runs when this returns.
+/// Has `program`, which is criu ([`find_criu`]), make a container of images; it runs when this returns.
 ///
 /// # Errors
 /// The step that failed, or what criu says. Everything done so far is undone.
-pub fn restore(plan: &RestorePlan, io: Io) -> Result<Container, CriuError> {
-    let program = find_criu()?;
+pub fn restore(program: &Path, plan: &RestorePlan, io: Io) -> Result<Container, CriuError> {
     let of_step = |error: ApplyError| CriuError::Step(Box::new(error));
     let mut launcher = Launcher::new(Script::Lent(&plan.plan), io, None, 0).map_err(of_step)?;
     if let Err((step, cause)) = launcher.carry_out(0, plan.first) {
         return Err(of_step(launcher.take_back(step, cause)));
     }
-    match filled(&program, plan) {
+    match filled(program, plan) {
         Ok(pid) => {
             let pidfd = host::pidfd_open(pid).ok();
             launcher.init = Some(Started { pid, pidfd, tick: None });

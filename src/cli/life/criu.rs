@@ -83,7 +83,7 @@ impl ImageOptions {
 /// Writes a container down.
 pub(super) fn checkpoint(request: &Request, asked: &CheckpointAsked) -> Result<u8, Failure> {
     // Before anything else is looked at: nothing helps without it.
-    apply::find_criu().map_err(|error| refused(&error))?;
+    let program = apply::find_criu().map_err(|error| refused(&error))?;
     let root = state_root(request)?;
     let running = open(Path::new(root.as_str()), &asked.id)?;
     let fail = |problem: Problem| Failure::from(problem.at(&asked.id));
@@ -106,7 +106,7 @@ pub(super) fn checkpoint(request: &Request, asked: &CheckpointAsked) -> Result<u
     let (call, outside) = describe(running.record(), &wanted, &view)
         .map_err(|refusal| fail(Problem::of(&refusal)))?;
     let ends = !asked.pre_dump && !asked.leave_running;
-    apply::checkpoint(&running, &call, &outside, (&wanted.options.images, ends))
+    apply::checkpoint(&program, &running, &call, &outside, (&wanted.options.images, ends))
         .map_err(|error| refused(&error))?;
     Ok(0)
 }
@@ -117,7 +117,7 @@ pub(super) fn restore(
     asked: &RestoreAsked,
     explain: &dyn Fn(&Plan),
 ) -> Result<u8, Failure> {
-    apply::find_criu().map_err(|error| refused(&error))?;
+    let program = apply::find_criu().map_err(|error| refused(&error))?;
     let create = &asked.asked;
     for (is_asked, option) in [
         (create.console_socket.is_some(), "--console-socket"),
@@ -141,7 +141,7 @@ pub(super) fn restore(
         bundle: Some(absolute(&create.bundle)?),
         ..Io::default()
     };
-    let mut container = apply::restore(&plan, io).map_err(|error| match &error {
+    let mut container = apply::restore(&program, &plan, io).map_err(|error| match &error {
         CriuError::Step(error) => {
             failed(&Attempt { plan: &plan.plan, program: None, sources: &attempt }, error)
         }

@@ -210,16 +210,12 @@ fn cgroup_roots(facts: &HostFacts, own: &CgroupPaths) -> Vec<String> {
         words.push(format!("--cgroup-root={}:{path}", names.join(",")));
     }
     if let (Some(own), Some(unified)) = (&own.v2, &cgroup.unified)
-        && own_is_only(&words)
+        // A root without a controller's name counts for all that have none of their own.
+        && words.is_empty()
     {
         words.push(format!("--cgroup-root={}", below(own, &unified.mount_point, &unified.root)));
     }
     words
-}
-
-/// A root without a controller's name counts for all that have none of their own.
-fn own_is_only(words: &[String]) -> bool {
-    words.is_empty()
 }
 
 /// What is mounted there now.
@@ -298,12 +294,13 @@ fn inherited(draft: &mut Draft<'_>, outside: &CriuOutside) -> (Vec<InheritedFd>,
             }
         }
     }
-    for (kind, source) in &draft.config.namespaces {
+    let config = draft.config;
+    for (kind, source) in &config.namespaces {
         let is_known = outside.namespaces.contains_key(kind) || *kind == NamespaceKind::Cgroup;
         if matches!(source, NamespaceSource::Join(_)) && !is_known {
             let origin = at("/namespaces").key(kind.name());
             let reason = "criu makes this namespace anew, it joins none";
-            draft.errors.push(PlanError { origin, refusal: Refusal::Contradiction { reason } });
+            draft.refuse(&origin, Refusal::Contradiction { reason });
         }
     }
     (given, words)
