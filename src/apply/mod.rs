@@ -78,7 +78,7 @@ pub use seal::seal_program;
 pub use spawn::{spawn, spawn_through};
 pub use stage::{Stage, StageError, init_pipe};
 pub use start::{StartError, start};
-pub use state::listen_to_word;
+pub use state::{WORD_DIRECTORY, WORD_SOCKET, listen_to_word};
 pub use statistics::{LinkStatistics, Traffic, link_statistics};
 pub use update::{UpdateCause, UpdateError, cgroup_values};
 pub use window::{set_window_size, window_size};

@@ -24,7 +24,7 @@ use crate::types::Errno;
 
 mod door;
 
-pub use door::listen_to_word;
+pub use door::{WORD_DIRECTORY, WORD_SOCKET, listen_to_word};
 
 /// The journal's file.
 pub(super) const JOURNAL: &str = "journal";

@@ -74,19 +74,19 @@ impl Directory {
 impl Directory {
     /// Makes the directory for the word that a container is ready, and listens there.
     pub(crate) fn make_notify(&self) -> Outcome<UnixDatagram> {
-        file::mkdirat(self.own.fd(), NOTIFY, 0o755)?;
-        listen_to_word(&format!("/proc/self/fd/{}/notify", self.own.fd().0))
+        file::mkdirat(self.own.fd(), WORD_DIRECTORY_C, 0o755)?;
+        listen_to_word(&format!("/proc/self/fd/{}/{WORD_DIRECTORY}", self.own.fd().0))
     }
 
     /// Removes it with its socket.
     pub(crate) fn remove_notify(&self) -> Outcome {
         let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
         let absent = |fault: Fault| if fault.is(Errno::ENOENT) { Ok(()) } else { Err(fault) };
-        match fd::openat(self.own.fd(), NOTIFY, flags, 0) {
+        match fd::openat(self.own.fd(), WORD_DIRECTORY_C, flags, 0) {
             Err(fault) => absent(fault),
             Ok(directory) => {
-                file::unlinkat(directory.fd(), NOTIFY_SOCKET).or_else(absent)?;
-                file::rmdirat(self.own.fd(), NOTIFY).or_else(absent)
+                file::unlinkat(directory.fd(), WORD_SOCKET_C).or_else(absent)?;
+                file::rmdirat(self.own.fd(), WORD_DIRECTORY_C).or_else(absent)
             }
         }
     }
@@ -99,7 +99,7 @@ impl Directory {
 pub fn listen_to_word(directory: &str) -> Outcome<UnixDatagram> {
     let opened = File::open(directory).map_err(|error| io_fault(Sysno::openat, &error))?;
     // Behind the descriptor, since an address has room for 107 bytes only.
-    let path = format!("/proc/self/fd/{}/notify.sock", host::number(&opened).0);
+    let path = format!("/proc/self/fd/{}/{WORD_SOCKET}", host::number(&opened).0);
     let _ = std::fs::remove_file(&path);
     let socket = UnixDatagram::bind(&path).map_err(|error| io_fault(Sysno::bind, &error))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777))
@@ -107,9 +107,12 @@ pub fn listen_to_word(directory: &str) -> Outcome<UnixDatagram> {
     Ok(socket)
 }
 
-/// The directory that a container is shown, and the socket in it.
-const NOTIFY: &CStr = c"notify";
-const NOTIFY_SOCKET: &CStr = c"notify.sock";
+/// The directory in the state directory that a container is shown, for its word that it is ready.
+pub const WORD_DIRECTORY: &str = "notify";
+const WORD_DIRECTORY_C: &CStr = c"notify";
+/// The socket in it.
+pub const WORD_SOCKET: &str = "notify.sock";
+const WORD_SOCKET_C: &CStr = c"notify.sock";
 
 impl Seen {
     /// Whether init waits for the word to start.

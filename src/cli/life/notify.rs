@@ -13,7 +13,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::thread;
 use std::time::Duration;
 
-use crate::apply::listen_to_word;
+use crate::apply::{WORD_DIRECTORY, WORD_SOCKET, listen_to_word};
 use crate::cli::args::ContainerId;
 use crate::cli::report::{Failure, Problem};
 use crate::config::{BindSource, Config, EnvVar, Mount, MountKind};
@@ -23,7 +23,6 @@ use crate::types::{Errno, HostPath, MountFlags, NamespaceKind, RootPath};
 const VARIABLE: &str = "NOTIFY_SOCKET";
 /// Where the directory is inside.
 const INSIDE: &str = "/run/notify";
-const SOCKET: &str = "notify.sock";
 /// The longest message that is looked at; systemd reads no longer ones.
 const LONGEST: usize = 4096;
 /// How often it is looked whether the container still lives.
@@ -40,6 +39,11 @@ fn address() -> Option<String> {
     env::var(VARIABLE).ok().filter(|text| text.starts_with(['/', '@']))
 }
 
+/// Where it is on the host.
+fn directory(root: &HostPath, id: &ContainerId) -> HostPath {
+    root.child(id.as_str()).child(WORD_DIRECTORY)
+}
+
 /// Shows the container a directory for its socket, if this command's own readiness is waited for.
 pub(super) fn prepare(
     config: &mut Config,
@@ -50,11 +54,11 @@ pub(super) fn prepare(
     let Some(process) = config.process.as_mut().filter(|_| can_mount && address().is_some()) else {
         return Ok(());
     };
-    let directory = root.child(id.as_str()).child("notify");
+    let directory = directory(root, id);
     let destination =
         RootPath::new(INSIDE).map_err(|error| Failure::from(Problem::of(&error).at(INSIDE)))?;
     process.env.retain(|variable| variable.name != VARIABLE);
-    let value = format!("{INSIDE}/{SOCKET}");
+    let value = format!("{INSIDE}/{WORD_SOCKET}");
     process.env.push(EnvVar { name: VARIABLE.into(), value });
     config.mounts.push(Mount::new(
         destination,
@@ -71,7 +75,7 @@ pub(super) fn prepare(
 /// Listens for the word of a container that was created with such a directory; `None` where nobody waits for it.
 pub(super) fn listen(root: &HostPath, id: &ContainerId) -> Result<Option<Notify>, Failure> {
     let Some(text) = address() else { return Ok(None) };
-    let directory = root.child(id.as_str()).child("notify");
+    let directory = directory(root, id);
     let socket = match listen_to_word(directory.as_str()) {
         Err(fault) if fault.errno == Errno::ENOENT => return Ok(None),
         answer => answer.map_err(|fault| Problem::new(fault.to_string()).at(&directory))?,
