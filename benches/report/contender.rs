@@ -127,8 +127,12 @@ impl Contender {
     }
 
     fn state(&self, place: &Place) -> String {
-        let name = self.name().replace([' ', ','], "");
-        place.at.join(format!("state-{name}")).display().to_string()
+        place.at.join(format!("state-{}", self.file_name())).display().to_string()
+    }
+
+    /// Its name as a part of others.
+    fn file_name(&self) -> String {
+        self.name().replace([' ', ','], "")
     }
 
     /// The words that run a container to its end.
@@ -143,7 +147,7 @@ impl Contender {
         id: &str,
     ) -> Result<Words, String> {
         // What one leaves behind when it fails must not stand in another's way.
-        let id = &format!("{id}-{}", self.name().replace([' ', ','], ""));
+        let id = &format!("{id}-{}", self.file_name());
         let words = match self.kind {
             Kind::Floor => self.floor(place, variant, payload, id)?,
             Kind::Bubblewrap => bubblewrap(&self.path, &place.root, variant, payload)?,
