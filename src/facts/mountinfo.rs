@@ -139,6 +139,13 @@ impl MountFact {
     ///
     /// That other one is on the mount that this one is on, or that one's, and so on to the root.
     pub(super) fn is_covered(&self, table: &[Self]) -> bool {
+        // The kernel puts one that is mounted on a mount itself below that one, by the same path.
+        let is_on_it = |other: &Self| {
+            other.parent == self.id && other.id != self.id && other.mount_point == self.mount_point
+        };
+        if table.iter().any(is_on_it) {
+            return true;
+        }
         let mut way = self;
         // A table that is none, where the way leads in a circle, has an end too.
         for _ in table {

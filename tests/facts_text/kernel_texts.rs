@@ -174,6 +174,11 @@ fn a_hierarchy_that_another_mount_has_covered_is_not_there() {
         let facts = discover(&parse_mountinfo(&text).unwrap(), &caller, None, false);
         assert_eq!(facts.hierarchies.len(), 1, "{on}");
     }
+    // What is mounted on a mount itself is below it for the kernel.
+    let text = format!("{HYBRID}62 35 0:50 / /sys/fs/cgroup/memory rw - tmpfs tmpfs rw\n");
+    let facts = discover(&parse_mountinfo(&text).unwrap(), &caller, None, false);
+    assert_eq!(facts.v1("memory"), None);
+    assert_eq!(facts.hierarchies.len(), 1, "{:?}", facts.hierarchies);
     // Mounts in a circle are those of no kernel.
     let circle =
         parse_mountinfo("1 2 0:1 / /a rw - cgroup c rw,memory\n2 1 0:2 / / rw - tmpfs t rw");
