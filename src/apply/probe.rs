@@ -96,7 +96,11 @@ pub fn probe(needs: &Needs) -> Result<HostFacts, ProbeError> {
     }
     let mut cgroup = None;
     if needs.cgroup {
-        let found = cgroup::cgroup(&mut reader, mounts.as_deref().unwrap_or_default(), &caller)?;
+        let mounts = mounts.as_deref().unwrap_or_default();
+        let mut found = cgroup::cgroup(&mut reader, mounts, &caller)?;
+        if let Some(unified) = found.unified.as_mut().filter(|_| needs.delegate) {
+            unified.delegate = cgroup::delegate(&mut reader)?;
+        }
         features::cgroup_kill(&mut kernel, &found);
         cgroup = Some(found);
     }

@@ -11,6 +11,8 @@ pub struct Needs {
     pub subids: bool,
     /// The cgroup tree.
     pub cgroup: bool,
+    /// Which files of a v2 cgroup go with it to whom it is given.
+    pub delegate: bool,
     /// What systemd answers.
     pub systemd: bool,
     /// What memory becomes by a change of ids.
@@ -30,6 +32,7 @@ impl Needs {
         Self {
             subids: true,
             cgroup: true,
+            delegate: true,
             systemd: true,
             suid_dumpable: true,
             mounts: true,

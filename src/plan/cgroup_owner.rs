@@ -10,23 +10,27 @@ use alloc::vec::Vec;
 use super::draft::{Draft, at, step_undone};
 use super::model::{Step, Undo};
 use super::op::{CgroupOp, Op};
-use crate::config::{MountKind, UserSpec};
+use crate::config::{Config, Mount, MountKind, UserSpec};
 use crate::facts::Unified;
 use crate::types::{Capability, HostPath, MountFlags, NamespaceKind};
 
 /// What a kernel that does not say lets be given away.
 const FILES: [&str; 3] = ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"];
 
-/// The step, if the container has its tree of cgroups mounted for writing, in a cgroup namespace of its own.
-pub(super) fn plan(draft: &mut Draft<'_>, unified: &Unified, own: &HostPath) -> Option<Step> {
-    let config = draft.config;
-    let is_writable = config.mounts.iter().any(|mount| {
+/// Whether the container has its tree of cgroups mounted for writing, in a cgroup namespace of its own.
+pub(super) fn is_asked(config: &Config) -> bool {
+    let is_writable = |mount: &Mount| {
         let flags = mount.set.difference(mount.clear);
         matches!(mount.kind, MountKind::Cgroup)
             && mount.destination.as_str() == "/sys/fs/cgroup"
             && !flags.contains(MountFlags::MS_RDONLY)
-    });
-    if !is_writable || !config.creates(NamespaceKind::Cgroup) {
+    };
+    config.mounts.iter().any(is_writable) && config.creates(NamespaceKind::Cgroup)
+}
+
+/// The step, if it [is asked for](is_asked) and the user is another than the caller.
+pub(super) fn plan(draft: &mut Draft<'_>, unified: &Unified, own: &HostPath) -> Option<Step> {
+    if !is_asked(draft.config) {
         return None;
     }
     let uid = owner(draft)?;

@@ -218,6 +218,7 @@ pub fn needs(config: &Config) -> Needs {
     Needs {
         subids: creates_userns && idmap::needs_subids(&config.uid_mappings, &config.gid_mappings),
         cgroup: config.cgroup.is_some() || has_cgroup_mount,
+        delegate: config.cgroup.is_some() && cgroup_owner::is_asked(config),
         systemd: config
             .cgroup
             .as_ref()

@@ -49,12 +49,14 @@ fn look_inside(reader: &mut Reader, unified: &mut Unified) -> Result<(), ProbeEr
     };
     unified.caller_subtree = words(reader, &dir, "cgroup.subtree_control")?;
     unified.caller_populated = is_populated(&dir)?;
-    unified.delegate = reader
-        .file("/sys/kernel/cgroup/delegate")?
-        .map(|text| text.lines().map(str::to_owned).collect())
-        .unwrap_or_default();
     unified.bfq = unified.controllers.contains("io") && has_bfq(&unified.mount_point, &dir);
     Ok(())
+}
+
+/// What the kernel lets be given away with a cgroup.
+pub(super) fn delegate(reader: &mut Reader) -> Result<Vec<String>, ProbeError> {
+    let text = reader.file("/sys/kernel/cgroup/delegate")?.unwrap_or_default();
+    Ok(text.lines().map(str::to_owned).collect())
 }
 
 /// The leaf belongs to the cgroup above it, where the next container's goes too.
