@@ -138,6 +138,9 @@ fn a_signal_ends_what_does_not_mind_it_and_reaches_what_does() {
 }
 
 /// A shell blocks all signals for the moment in which it forks. What comes then is dropped later, when nobody looks.
+///
+/// `drops` is dropped at once: the first thread of a program of tests does not block it. What is seen in between is for the
+/// tests of `signals::fate`.
 #[test]
 fn a_signal_that_is_blocked_for_a_moment_ends_the_program_all_the_same() {
     let state = State::new("blocked");
