@@ -7,6 +7,7 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nsplan::plan::{Actor, CgroupOp, Op, Plan, ProcessOp, Slot, Step, StepId, Undo};
 use nsplan::types::HostPath;
 
+use crate::rounds::fewer;
 use crate::stage::{
     self, Rootfs, can_make_cgroups, cgroup_name, cgroups_named, with_cgroup, with_userns,
 };
@@ -107,7 +108,8 @@ fn an_init_is_found_whenever_the_process_in_between_is_killed() {
         Step { op, origin: nsplan::types::Pointer::root(), undo: Undo::Nothing }
     };
     // A launcher that fails after ever more that takes time, so after ever more of the other's steps.
-    for pause in (0..400).chain([0; 100]) {
+    let apart = usize::try_from(fewer()).unwrap();
+    for pause in (0..400).step_by(apart).chain(std::iter::repeat_n(0, 100 / apart)) {
         let mut plan = plan.clone();
         let steps = (0..pause).map(|_| write("/dev/null")).chain([write("/nonexistent/file")]);
         plan.parent.splice(clone + 1.., steps);

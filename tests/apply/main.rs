@@ -12,6 +12,9 @@ mod kernel_view;
 mod kernels;
 mod lowering;
 mod measure;
+#[path = "../support/rounds.rs"]
+#[allow(dead_code, reason = "other test programs use the rest")]
+mod rounds;
 mod stage;
 mod terminal;
 

@@ -15,14 +15,14 @@ use nsplan::facts::HostFacts;
 use nsplan::plan::{Plan, PlanError, needs, plan};
 use nsplan::types::HostPath;
 
+#[path = "../support/rounds.rs"]
+#[allow(dead_code, reason = "other test programs use the rest")]
+mod many;
+#[allow(unused_imports, reason = "other test programs use the rest")]
+pub(crate) use many::{fewer, rounds};
+
 /// The user that tests become when they must be an ordinary one.
 pub(crate) const USER: u32 = 1000;
-
-/// So many rounds, or a part of them where each instruction is emulated: `NSPLAN_TEST_FEWER` says one in how many.
-pub(crate) fn rounds(usual: u32) -> u32 {
-    let fewer = std::env::var("NSPLAN_TEST_FEWER").ok().and_then(|text| text.parse::<u32>().ok());
-    usual / fewer.unwrap_or(1).max(1)
-}
 
 /// Says which fact is missing; where nothing may be skipped that is a failure.
 #[track_caller]

@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::stage::{Life, ended};
-use crate::support::is_root;
+use crate::support::{fewer, is_root};
 
 #[test]
 fn of_two_creations_at_once_one_wins_and_the_other_says_so() {
@@ -82,7 +82,7 @@ fn commands_killed_at_any_moment_leave_what_a_deletion_removes() {
     let other = Life::new("bystander", "exit 9");
     let pid = other.created();
     let life = Life::new("random", "exec sleep 100");
-    for round in 0..40_u64 {
+    for round in (0..40_u64).step_by(usize::try_from(fewer()).unwrap()) {
         let here = life.here();
         let mut create = life.bundle.command(&["create", "--bundle", &here, &life.id]);
         killed_after(create.stdout(Stdio::null()).stderr(Stdio::null()), round * 400);
