@@ -3,10 +3,11 @@
 
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::statvfs::{FsFlags, statvfs};
+
+use crate::running::State;
 
 /// Whether the program of that process is on a read-only mount, or a copy in memory, which is sealed: before Linux 5.12.
 fn is_read_only(pid: u32) -> bool {
@@ -44,9 +45,10 @@ fn a_launcher_that_is_the_hosts_root_runs_from_a_read_only_mount() {
     let program = env!("CARGO_BIN_EXE_nsplan");
     let own = statvfs(program).expect("the program");
     assert!(!own.flags().contains(FsFlags::ST_RDONLY), "cannot tell: it is read-only already");
-    let mut launcher = Command::new(program)
-        .args(["do", "--rootfs", "/", "--read-only", "--", "sleep", "30"])
-        .stdin(Stdio::null())
+    // A launcher that is killed outright leaves its notes there.
+    let state = State::new("seal");
+    let mut launcher = state
+        .command(&["do", "--rootfs", "/", "--read-only", "--", "sleep", "30"])
         .spawn()
         .expect("nsplan");
     let deadline = Instant::now() + Duration::from_secs(10);
