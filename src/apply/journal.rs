@@ -99,6 +99,7 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Keeps the container's network until everything is undone.
+    #[cfg(feature = "net")]
     pub(crate) fn hold(&mut self, network: std::fs::File) {
         self.network = Some(network);
     }
