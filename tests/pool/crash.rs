@@ -13,7 +13,7 @@ const ROLE: &str = "NSPLAN_POOL_ROLE";
 
 /// Not a test of its own: the launcher of the one below.
 #[test]
-#[ignore = "the launcher that another test kills"]
+#[ignore = "run inside another test: the launcher that it kills"]
 fn a_launcher_with_a_pool() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let (name, state) = role.split_once(' ').unwrap();

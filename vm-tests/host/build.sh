@@ -14,6 +14,8 @@ if [ ! -d "$(rustc --print sysroot)/lib/rustlib/$target" ]; then
   target=x86_64-unknown-linux-gnu
   export RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static"
 fi
+# A dev-dependency of the benchmarks has a page of C, which needs nothing of a C library: any compiler will do.
+export CC_x86_64_unknown_linux_musl=${CC_x86_64_unknown_linux_musl:-cc}
 # Without debug information, since they are copied at every boot; a little optimised, since every instruction is emulated.
 export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_TERM_COLOR=never
 flags=(--quiet --locked --target "$target" --message-format=json-render-diagnostics)
