@@ -7,6 +7,11 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
+#[path = "../support/rounds.rs"]
+#[allow(dead_code, reason = "other test programs use the rest")]
+mod many;
+use many::rounds;
+
 /// A state directory of a test's own, and what runs in it.
 struct Scene {
     root: PathBuf,
@@ -249,8 +254,8 @@ fn trap_10_a_signal_is_128_and_its_number_and_every_other_code_exact() {
     }
     scene.start("trap10", &[]);
     let runs = std::env::var("NSPLAN_JOIN_RUNS").ok().and_then(|text| text.parse().ok());
-    for run in 0..runs.unwrap_or(100) {
-        let wanted = run % 120;
+    for run in 0..runs.unwrap_or_else(|| rounds(100)) {
+        let wanted = i32::try_from(run % 120).expect("a code");
         let code = wanted.to_string();
         let output = scene.output(&["exec", "trap10", "sh", "-c", &format!("exit {code}")]);
         assert_eq!(output.status.code(), Some(wanted), "run {run}");

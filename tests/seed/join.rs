@@ -11,7 +11,7 @@ use nsplan::plan::{Op, PrivilegeOp, ProcessOp, Record, Refusal, Step, join, join
 use nsplan::types::{NamespaceKind, Signal};
 
 use crate::exec::{passes_two_files_on, range_of, template, written};
-use crate::support::{Scratch, is_root, rootfs};
+use crate::support::{Scratch, is_root, rootfs, rounds};
 
 /// A container that sleeps, and what is looked at in it while it runs.
 fn beside_a_sleeper(look: impl FnOnce(&Record)) {
@@ -239,7 +239,7 @@ fn trap_11_no_code_of_5000_short_lived_ones_is_lost() {
     beside_a_sleeper(|record| {
         // In the original a handler for all children was there first, now and then. So: several at once, in one program.
         let launch = |first: u8| {
-            for run in 0..2500_u16 {
+            for run in 0..rounds(2500) {
                 let code = first + u8::try_from(run % 120).unwrap();
                 let script = format!("exit {code}");
                 let start =
