@@ -140,6 +140,10 @@ impl Floor<'_> {
                 let set = libc::PR_SET_NO_NEW_PRIVS.into();
                 control(&mut self.machine, &[set, 1.into(), 0.into(), 0.into(), 0.into()]);
             }
+            PrivilegeOp::NotDumpable => {
+                let set = libc::PR_SET_DUMPABLE.into();
+                control(&mut self.machine, &[set, 0.into(), 0.into(), 0.into(), 0.into()]);
+            }
             PrivilegeOp::Seccomp { flags, program } if !flags.contains(LISTENS) => {
                 self.filter(flags.bits(), program)?;
             }

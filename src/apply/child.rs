@@ -259,7 +259,8 @@ impl Child<'_> {
             | Act::KeepCapabilities
             | Act::SetCapabilities { .. }
             | Act::SetAmbient(_)
-            | Act::NoNewPrivileges => identity::act(act),
+            | Act::NoNewPrivileges
+            | Act::NotDumpable => identity::act(act),
             Act::NewKeyring => treatment::new_keyring(),
             Act::Personality(word) => treatment::personality(*word),
             Act::Affinity(mask) => treatment::set_affinity(mask),

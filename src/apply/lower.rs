@@ -246,6 +246,7 @@ impl Lowering<'_> {
             }
             &PrivilegeOp::SetAmbient { set } => Act::SetAmbient(set),
             PrivilegeOp::NoNewPrivileges => Act::NoNewPrivileges,
+            PrivilegeOp::NotDumpable => Act::NotDumpable,
             PrivilegeOp::Seccomp { flags, program } => Act::Seccomp {
                 flags: *flags,
                 program: program.iter().map(|&instruction| filter(instruction)).collect(),

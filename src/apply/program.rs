@@ -224,6 +224,7 @@ pub(crate) enum Act {
     },
     SetAmbient(CapSet),
     NoNewPrivileges,
+    NotDumpable,
     Seccomp {
         flags: FilterFlags,
         program: Vec<SockFilter>,

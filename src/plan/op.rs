@@ -942,6 +942,10 @@ pub enum PrivilegeOp {
     },
     /// `prctl(PR_SET_NO_NEW_PRIVS)`.
     NoNewPrivileges,
+    /// `prctl(PR_SET_DUMPABLE, 0)`, where the filter that comes next may end init by a signal that dumps core: on its
+    /// own, or because it forbids `exit_group`. Before Linux 5.16 such a death takes every process along that shares the
+    /// memory, so the launcher; not where the memory may not be dumped (`core(5)`, `prctl(2)`). `execve` lifts it again.
+    NotDumpable,
     /// `seccomp(SECCOMP_SET_MODE_FILTER)` (Linux 3.17), for the calling thread, which then is the only one of its
     /// process. Its process has no new privileges, or holds `CAP_SYS_ADMIN`. With
     /// `SECCOMP_FILTER_FLAG_NEW_LISTENER` the listener is then handed to the parent, as [`Token::Listener`].

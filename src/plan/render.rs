@@ -564,6 +564,7 @@ impl fmt::Display for PrivilegeOp {
             }
             Self::SetAmbient { set } => write!(f, "set ambient capabilities: {}", cap_words(*set)),
             Self::NoNewPrivileges => f.write_str("forbid new privileges"),
+            Self::NotDumpable => f.write_str("let a death under the filter dump no core"),
             Self::Seccomp { flags, program } => {
                 write!(f, "filter system calls by {} instructions", program.len())?;
                 let words = flags.iter_names().map(|(name, _)| {

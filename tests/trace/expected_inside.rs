@@ -366,6 +366,7 @@ fn privilege(op: &PrivilegeOp) -> Vec<Item> {
             clear.chain(set.iter().map(raise)).collect()
         }
         PrivilegeOp::NoNewPrivileges => one("prctl PR_SET_NO_NEW_PRIVS 1"),
+        PrivilegeOp::NotDumpable => one("prctl PR_SET_DUMPABLE SUID_DUMP_DISABLE"),
         PrivilegeOp::Seccomp { flags, .. } if flags.is_empty() => {
             one("seccomp SECCOMP_SET_MODE_FILTER 0")
         }

@@ -25,6 +25,7 @@ pub(super) fn act(act: &Act) -> Outcome {
             set.iter().try_for_each(|capability| privilege::raise_ambient(capability.number()))
         }
         Act::NoNewPrivileges => privilege::no_new_privileges(),
+        Act::NotDumpable => privilege::set_dumpable(0),
         _ => Err(Fault::new(Sysno::exit, Errno::ENOSYS)),
     }
 }

@@ -23,7 +23,7 @@ use super::{CompileError, FilterInstruction, arch, table};
 #[derive(Debug, Default)]
 pub(in crate::plan) struct Placed {
     /// Init's, right before `execve`.
-    pub(in crate::plan) install: Option<Step>,
+    pub(in crate::plan) install: Vec<Step>,
     /// The parent's, before anything is made.
     pub(in crate::plan) connect: Option<Step>,
     /// The parent's, once init is ready.
@@ -61,8 +61,10 @@ pub(in crate::plan) fn plan(draft: &mut Draft<'_>) -> Placed {
     let asks = asks_agent(profile);
     check_start(draft, &filter, &origin, asks);
     let flags = flags(draft, profile, asks);
-    let install = Op::Privilege(PrivilegeOp::Seccomp { flags, program });
-    let install = Some(step(install, &origin));
+    let may_end_init = may_end_init(&filter).then_some(Op::Privilege(PrivilegeOp::NotDumpable));
+    let install =
+        may_end_init.into_iter().chain([Op::Privilege(PrivilegeOp::Seccomp { flags, program })]);
+    let install = install.map(|op| step(op, &origin)).collect();
     let Some(path) = agent(draft, profile, asks) else {
         return Placed { install, needs_admin, ..Placed::default() };
     };
@@ -151,6 +153,13 @@ fn check_start(draft: &mut Draft<'_>, filter: &Filter, origin: &Pointer, asks: b
     if !draft.config.hooks.start_container.is_empty() {
         check_hooks(draft, filter);
     }
+}
+
+/// Whether init may die of a call that it makes under its filter, or of one that ends it and is forbidden.
+fn may_end_init(filter: &Filter) -> bool {
+    use SeccompAction as A;
+    let is_let = |name| matches!(answer_to(filter, name), Some(Verdict::Plain(A::Allow | A::Log)));
+    !["execve", "sendmsg", "exit_group"].into_iter().all(is_let)
 }
 
 /// The hooks are started and waited for under the filter.
