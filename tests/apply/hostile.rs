@@ -73,7 +73,10 @@ fn a_file_s_mount_point_is_never_made_through_a_link() {
     let mut config = rootfs.shell("exit 0");
     config.mounts.push(bind(host_path(&source), "/data/file"));
     let error = start(&plan(&config)).err().unwrap();
-    assert_eq!(error.errno(), Some(nsplan::types::Errno::EEXIST), "{error}");
+    // `openat2` finds that the link is there, `openat`, before Linux 5.6, that it is one.
+    let errno = error.errno();
+    use nsplan::types::Errno;
+    assert!(errno == Some(Errno::EEXIST) || errno == Some(Errno::ELOOP), "{error}");
     assert!(!victim.exists());
 }
 

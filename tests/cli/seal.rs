@@ -12,7 +12,8 @@ use crate::running::State;
 /// Whether the program of that process is on a read-only mount, or a copy in memory, which is sealed: before Linux 5.12.
 fn is_read_only(pid: u32) -> bool {
     let path = format!("/proc/{pid}/exe");
-    let is_copy = std::fs::read_link(&path).is_ok_and(|link| link.starts_with("/memfd:nsplan"));
+    let copy = "/memfd:nsplan (deleted)";
+    let is_copy = std::fs::read_link(&path).is_ok_and(|link| link == std::path::Path::new(copy));
     is_copy || statvfs(&*path).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_RDONLY))
 }
 

@@ -267,14 +267,19 @@ fn accounts_of_a_strangers_root_are_refused_by_name_and_nothing_is_changed() {
         ("ln -s passwd \"$1\"", "ELOOP"),
         // The host's own has a daemon: the link leads back into the root, where it is itself.
         ("ln -s /etc/passwd \"$1\"", "ELOOP"),
-        ("ln -s ../../../../../../proc/self/root/etc/passwd \"$1\"", "cannot be looked up without"),
+        // Without `openat2`, before Linux 5.6, no link is followed.
+        (
+            "ln -s ../../../../../../proc/self/root/etc/passwd \"$1\"",
+            "cannot be looked up without|ELOOP",
+        ),
     ] {
         let bundle = Bundle::new("minimal");
         put(&bundle, "etc/passwd", how);
         let before = listing(&bundle);
         let (code, error) = bundle.refusal("true");
         assert_eq!(code, 125, "{how}: {error}");
-        assert!(error.starts_with("nsplan: ") && error.contains(says), "{how}: {error}");
+        let is_said = says.split('|').any(|says| error.contains(says));
+        assert!(error.starts_with("nsplan: ") && is_said, "{how}: {error}");
         assert_eq!(listing(&bundle), before, "{how}");
     }
     // Groups of a user by name: broken lines are none.

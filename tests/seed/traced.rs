@@ -36,12 +36,24 @@ fn got(pid: Pid) -> Vec<&'static str> {
         });
         got.extend(read.is_ok_and(|length| name == "mem" || length > 0).then_some(name));
     }
+    let of_memory = got.len();
     for name in ["exe", "cwd", "root", "ns/mnt"] {
         got.extend(fs::read_link(file(name)).is_ok().then_some(name));
     }
     let descriptor = |fd: i32| fs::read_link(file(&format!("fd/{fd}"))).is_ok();
     got.extend((fs::read_dir(file("fd")).is_ok() || (0..64).any(descriptor)).then_some("fd"));
+    // Who is at its end has given its memory back, and with it what forbids a look at the names of what else it has.
+    if is_ending(pid) {
+        got.truncate(of_memory);
+    }
     got
+}
+
+/// `PF_EXITING` among the flags of `/proc/PID/stat`, or gone.
+fn is_ending(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let flags = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(6)?.parse().ok());
+    flags.is_none_or(|flags: u64| flags & 4 != 0)
 }
 
 /// Inside: for each line on standard input, what it can get of its own container's first process, and of all others.
