@@ -6,7 +6,7 @@ use alloc::string::String;
 use super::error::{Refusal, UsernsBar};
 use super::hook_op::HookOp;
 use super::op::{CgroupOp, InterfaceName, MountOp, NamespaceOp, NetworkOp, Op, ProcessOp, UserOp};
-use crate::types::{Capability, Errno};
+use crate::types::{Capability, CloneFlags, Errno};
 
 /// What to do about a refusal; `None` where the message says it already.
 #[must_use]
@@ -73,6 +73,11 @@ pub fn apply_hint(op: &Op, errno: Errno) -> Option<String> {
         }
         (Op::Process(ProcessOp::Clone { .. }), Errno::EPERM) => {
             "namespaces are refused: by a seccomp filter, a security module, or because the root directory is a chroot".into()
+        }
+        (Op::Process(ProcessOp::Clone { flags, .. }), Errno::EACCES)
+            if flags.contains(CloneFlags::CLONE_INTO_CGROUP) =>
+        {
+            "a process may be begun in a cgroup by who may write the cgroup.procs of one above it and his own; below a user's systemd he is with `systemd-run --user --scope`".into()
         }
         (Op::Process(ProcessOp::Clone { .. }), Errno::EAGAIN) => {
             "no more processes: see RLIMIT_NPROC and the pids controller".into()
