@@ -1,5 +1,7 @@
 //! The launcher's steps, one arm each, and its side of the channels.
 
+mod shared;
+
 use alloc::boxed::Box;
 use alloc::format;
 
@@ -18,7 +20,7 @@ use crate::sys::channel::{self, Received};
 use crate::sys::clone::Gone;
 use crate::sys::process::Pid;
 use crate::sys::{Fault, Handle, Sysno, host};
-use crate::types::{Errno, HostPath};
+use crate::types::Errno;
 
 impl Launcher<'_> {
     /// One step: what undoes it is recorded first.
@@ -63,7 +65,7 @@ impl Launcher<'_> {
         }
     }
 
-    fn cgroup(&mut self, id: StepId, op: &CgroupOp, undo: &Undo) -> Result<(), Cause> {
+    fn cgroup_once(&mut self, id: StepId, op: &CgroupOp, undo: &Undo) -> Result<(), Cause> {
         match op {
             CgroupOp::MakeDirectory { path, fresh } => self.make_cgroup(id, path, *fresh, undo),
             CgroupOp::Write { file, value } => Ok(cgroup::write(file, value.as_bytes())?),
@@ -96,55 +98,6 @@ impl Launcher<'_> {
             | CgroupOp::Kill { .. }
             | CgroupOp::ReturnFromLeaf { .. }
             | CgroupOp::Enter { .. } => Err(Cause::Protocol),
-        }
-    }
-
-    /// Makes a directory. A shared parent that its last user removed after it was found here is made again.
-    fn make_cgroup(
-        &mut self,
-        id: StepId,
-        path: &HostPath,
-        fresh: bool,
-        undo: &Undo,
-    ) -> Result<(), Cause> {
-        for _ in 0..MOST_RACES {
-            match self.make_cgroup_once(id, path, fresh, undo) {
-                Err(Cause::Kernel(fault)) if fault.is(Errno::ENOENT) => {}
-                answer => return answer,
-            }
-            let plan = self.plan.clone();
-            for (index, step) in (0..id.index).zip(&plan.parent) {
-                if let Op::Cgroup(CgroupOp::MakeDirectory { path: above, fresh: false }) = &step.op
-                    && path.as_str().starts_with(&format!("{above}/"))
-                {
-                    let id = StepId { actor: id.actor, index };
-                    self.make_cgroup_once(id, above, false, &step.undo)?;
-                }
-            }
-        }
-        self.make_cgroup_once(id, path, fresh, undo)
-    }
-
-    fn make_cgroup_once(
-        &mut self,
-        id: StepId,
-        path: &HostPath,
-        fresh: bool,
-        undo: &Undo,
-    ) -> Result<(), Cause> {
-        let Undo::Op(undo) = undo else { return Err(Cause::Protocol) };
-        if !fresh && cgroup::exists(path)? {
-            return Ok(self.journal.found(id, undo)?);
-        }
-        self.journal.record(id, undo)?;
-        match cgroup::make(path) {
-            Err(fault) if fault.is(Errno::EEXIST) && fresh => {
-                // Whoever was there first removes it.
-                self.journal.cancel(id)?;
-                Err(fault.into())
-            }
-            Err(fault) if fault.is(Errno::EEXIST) => Ok(self.journal.found(id, undo)?),
-            answer => Ok(answer?),
         }
     }
 
@@ -344,9 +297,6 @@ impl Launcher<'_> {
         (id, failed.cause)
     }
 }
-
-/// How often a shared parent may vanish while a directory is made in it.
-const MOST_RACES: u8 = 16;
 
 /// Why a step was not done, and whose step it was if not the one at hand.
 #[derive(Debug)]

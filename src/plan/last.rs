@@ -47,6 +47,7 @@ pub(super) fn plan(draft: &mut Draft<'_>, process: &Process, last: &Last<'_>) ->
     if draft.is_held() {
         steps.extend(held::wait(execute.as_ref()));
     }
+    steps.extend(filter.not_dumpable.clone());
     steps.push(step(Op::Sync(SyncOp::Signal(Token::Ready)), &everyone));
     steps.extend(filter.install.clone());
     steps.extend(hooks.iter().cloned());

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::PathBuf;
 
-use nsplan::config::{Config, Resources};
-use nsplan::types::HostPath;
+use nsplan::config::{Config, Limit, Resources};
+use nsplan::plan::{CgroupOp, Op, Plan, Step, Undo};
+use nsplan::types::{HostPath, Pointer};
 
 use crate::stage::{Running, cgroup_facts, has_v1, limited, name};
-use crate::support::{Scratch, is_root, planned, rootfs, shell};
+use crate::support::{Scratch, is_root, planned, rootfs, shell, wait_for};
 
 /// A script in a cgroup of its own in the parent.
 fn below(root: &Scratch, parent: &str, script: &str) -> Config {
@@ -25,13 +26,17 @@ fn start(parent: &str) -> Running {
     running
 }
 
-/// The parent's directories that are there.
-fn there(parent: &str) -> Vec<PathBuf> {
+/// Where the parent's directories would be.
+fn places(parent: &str) -> Vec<PathBuf> {
     let facts = cgroup_facts();
     let v1 = facts.hierarchies.iter().map(|hierarchy| &hierarchy.mount_point);
     let mounts = v1.chain(facts.unified.iter().map(|unified| &unified.mount_point));
-    let paths = mounts.map(|mount| PathBuf::from(mount.child(parent).as_str()));
-    paths.filter(|path| path.exists()).collect()
+    mounts.map(|mount| PathBuf::from(mount.child(parent).as_str())).collect()
+}
+
+/// Those that are there.
+fn there(parent: &str) -> Vec<PathBuf> {
+    places(parent).into_iter().filter(|path| path.exists()).collect()
 }
 
 #[test]
@@ -87,6 +92,69 @@ fn containers_that_begin_and_end_all_at_once_never_lose_their_parent_and_leave_n
         for _ in 0..4 {
             scope.spawn(|| starter(&parent));
         }
+    });
+    assert_eq!(there(&parent), [] as [PathBuf; 0]);
+}
+
+/// Where a hierarchy hands something down, CPUs on v1 or controllers on v2: the step that makes the container's own
+/// directory there.
+fn made_below_what_is_handed_down(plan: &Plan) -> Option<usize> {
+    let handed = plan.parent.iter().filter_map(|step| match &step.op {
+        Op::Cgroup(CgroupOp::InheritCpuset { directory }) => Some(directory.as_str()),
+        Op::Cgroup(CgroupOp::EnableControllers { directory, controllers, .. })
+            if !controllers.is_empty() =>
+        {
+            Some(directory.as_str())
+        }
+        _ => None,
+    });
+    let handed: Vec<_> = handed.map(|directory| format!("{directory}/")).collect();
+    plan.parent.iter().position(|step| match &step.op {
+        Op::Cgroup(CgroupOp::MakeDirectory { path, fresh: true }) => {
+            handed.iter().any(|above| path.as_str().starts_with(above))
+        }
+        _ => false,
+    })
+}
+
+#[test]
+fn a_parent_that_vanishes_is_made_again_with_all_that_a_container_needs_of_it() {
+    if !is_root() {
+        return;
+    }
+    let parent = name();
+    let root = rootfs("vanishing");
+    let mut config = below(&root, &parent, "exit 3");
+    let resources = &mut config.cgroup.as_mut().unwrap().resources;
+    resources.pids = Some(Limit::At(64));
+    resources.cpu.cpus = Some("0".into());
+    let mut plan = planned(&config).unwrap();
+    let own = made_below_what_is_handed_down(&plan).expect("cpuset, or v2 with controllers");
+    // The launcher waits there until somebody reads.
+    let gate = root.path().join("gate");
+    nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let file = HostPath::new(gate.to_str().unwrap()).unwrap();
+    let op = Op::Cgroup(CgroupOp::Write { file, value: "x".into() });
+    plan.parent.insert(own, Step { op, origin: Pointer::root(), undo: Undo::Nothing });
+    let launcher = format!("/proc/self/task/{}/syscall", nix::unistd::gettid());
+    let places = places(&parent);
+    std::thread::scope(|scope| {
+        let vanished = scope.spawn(|| {
+            let opens = format!("{} ", libc::SYS_openat);
+            wait_for(|| {
+                let is_there = places.iter().any(|place| place.exists());
+                let call = fs::read_to_string(&launcher).unwrap();
+                (is_there && call.starts_with(&opens)).then_some(())
+            });
+            // Where the container has something already the kernel keeps it.
+            let gone = places.iter().filter(|place| fs::remove_dir(place).is_ok()).count();
+            fs::read(&gate).unwrap();
+            gone
+        });
+        let container = nsplan::apply::spawn(&plan, nsplan::apply::Io::default());
+        let mut container = container.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(container.wait().expect("everything undone").code(), 3);
+        assert!(vanished.join().unwrap() > 0, "nothing vanished");
     });
     assert_eq!(there(&parent), [] as [PathBuf; 0]);
 }

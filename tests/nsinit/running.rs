@@ -336,7 +336,7 @@ fn out_of_memory_is_a_line_until_the_container_is_gone() {
         return;
     }
     let place = Place::new("oom");
-    let script = "echo ready; read go </tmp/go; n=$(head -c 64m /dev/zero | tr '\\0' x); echo $?";
+    let script = "echo ready; read go </tmp/go; n=$(head -c 64m /dev/zero | tr '\\0' x); echo $?; read go </tmp/go";
     let script = format!("mkfifo /tmp/go; {script}");
     let args = ["--memory-limit", "24m", "--memory-swap", "24m", "sh", "-c", &script];
     let mut child = place.started(&args);
@@ -348,10 +348,15 @@ fn out_of_memory_is_a_line_until_the_container_is_gone() {
         assert!(watcher.try_wait().unwrap().is_none(), "it watches");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    fs::write(place.root.path().join("tmp/go"), "go\n").unwrap();
-    child.wait().unwrap();
+    let go = || fs::write(place.root.path().join("tmp/go"), "go\n").unwrap();
+    go();
+    // The kernel tells of it a moment later, of a cgroup that is still there.
+    let mut told = BufReader::new(watcher.stdout.as_mut().unwrap());
     let mut said = String::new();
-    std::io::Read::read_to_string(watcher.stdout.as_mut().unwrap(), &mut said).unwrap();
+    told.read_line(&mut said).unwrap();
+    go();
+    child.wait().unwrap();
+    std::io::Read::read_to_string(&mut told, &mut said).unwrap();
     assert!(watcher.wait().unwrap().success());
     let expected = format!("{}: out of memory", place.id);
     assert!(!said.is_empty() && said.lines().all(|line| line == expected), "{said:?}");

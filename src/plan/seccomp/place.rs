@@ -22,8 +22,10 @@ use super::{CompileError, FilterInstruction, arch, table};
 /// The steps of a filter, and what the others must leave for it.
 #[derive(Debug, Default)]
 pub(in crate::plan) struct Placed {
+    /// Init's, before it says that it is ready.
+    pub(in crate::plan) not_dumpable: Option<Step>,
     /// Init's, right before `execve`.
-    pub(in crate::plan) install: Vec<Step>,
+    pub(in crate::plan) install: Option<Step>,
     /// The parent's, before anything is made.
     pub(in crate::plan) connect: Option<Step>,
     /// The parent's, once init is ready.
@@ -61,17 +63,17 @@ pub(in crate::plan) fn plan(draft: &mut Draft<'_>) -> Placed {
     let asks = asks_agent(profile);
     check_start(draft, &filter, &origin, asks);
     let flags = flags(draft, profile, asks);
-    let may_end_init = may_end_init(&filter).then_some(Op::Privilege(PrivilegeOp::NotDumpable));
-    let install =
-        may_end_init.into_iter().chain([Op::Privilege(PrivilegeOp::Seccomp { flags, program })]);
-    let install = install.map(|op| step(op, &origin)).collect();
+    let not_dumpable =
+        may_end_init(&filter).then(|| step(Op::Privilege(PrivilegeOp::NotDumpable), &origin));
+    let install = Some(step(Op::Privilege(PrivilegeOp::Seccomp { flags, program }), &origin));
     let Some(path) = agent(draft, profile, asks) else {
-        return Placed { install, needs_admin, ..Placed::default() };
+        return Placed { not_dumpable, install, needs_admin, ..Placed::default() };
     };
     let place = at("/seccomp/listenerPath");
     let metadata = profile.listener_metadata.clone();
     let send = Op::Privilege(PrivilegeOp::SendListener { metadata });
     Placed {
+        not_dumpable,
         install,
         connect: Some(step(Op::Privilege(PrivilegeOp::ConnectAgent { path }), &place)),
         hand_over: [
