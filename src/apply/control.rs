@@ -127,13 +127,18 @@ impl CgroupHandle {
     /// # Errors
     /// If a file is there and cannot be read, or holds something else than it should.
     pub fn stats(&self) -> Result<CgroupStats, ControlError> {
-        let texts = files::statistics(&self.directories)?;
         let stats = match self.version {
             CgroupVersion::V1 => {
                 let ticks = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(0);
-                CgroupStats::from_v1(&texts, u64::try_from(ticks).unwrap_or(0))
+                // A hybrid host has some controllers in the v2 tree alone.
+                let (unified, v1): (Vec<_>, Vec<_>) =
+                    self.directories.iter().cloned().partition(files::is_unified);
+                let unified = CgroupStats::from_v2(&files::statistics(&unified)?);
+                let v1 = files::statistics(&v1)?;
+                let v1 = CgroupStats::from_v1(&v1, u64::try_from(ticks).unwrap_or(0));
+                v1.and_then(|v1| Ok(v1.or(unified?)))
             }
-            CgroupVersion::V2 => CgroupStats::from_v2(&texts),
+            CgroupVersion::V2 => CgroupStats::from_v2(&files::statistics(&self.directories)?),
         };
         stats.map_err(|error| ControlError::Text {
             directory: self.directories.first().cloned(),

@@ -225,6 +225,21 @@ pub struct Stalled {
 }
 
 impl CgroupStats {
+    /// With each part of `other` of which there is nothing here: the two trees of a hybrid host have each controller once.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        fn either<T: Default + PartialEq>(own: T, other: T) -> T {
+            if own == T::default() { other } else { own }
+        }
+        Self {
+            cpu: either(self.cpu, other.cpu),
+            memory: either(self.memory, other.memory),
+            block_io: either(self.block_io, other.block_io),
+            pids: either(self.pids, other.pids),
+            hugetlb: either(self.hugetlb, other.hugetlb),
+        }
+    }
+
     /// Whether a file of that name has a part in the statistics: the others need not be read.
     #[must_use]
     pub fn is_source(name: &str) -> bool {

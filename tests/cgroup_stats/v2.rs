@@ -198,3 +198,15 @@ fn an_event_has_runcs_names_and_counts_swap_with_memory() {
     assert_eq!(event["network_interfaces"][0]["RxBytes"], 5);
     assert_eq!(event["network_interfaces"][0]["Name"], "veth0");
 }
+
+#[test]
+fn the_trees_of_a_hybrid_host_tell_what_each_has() {
+    let one = v1(&[("pids.current", "3"), ("pids.max", "50")]).unwrap();
+    let other =
+        v2(&[("memory.current", "4096"), ("memory.max", "8192"), ("memory.stat", "anon 7")]);
+    let both = one.clone().or(other.clone().unwrap());
+    assert_eq!(both.pids, one.pids);
+    assert_eq!(both.pids.unwrap().limit, Some(50));
+    assert_eq!(both.memory, other.unwrap().memory);
+    assert_eq!(both.memory.memory.usage, 4096);
+}

@@ -40,6 +40,11 @@ pub(super) fn write(path: &HostPath, value: &[u8]) -> Result<(), ControlError> {
     cgroup::write(path, value).map_err(|fault| ControlError::Kernel { path: path.clone(), fault })
 }
 
+/// Whether it is a directory of the v2 tree: only there does each say which controllers it has.
+pub(super) fn is_unified(directory: &HostPath) -> bool {
+    fs::exists(directory.child("cgroup.controllers").as_str()).unwrap_or(false)
+}
+
 /// Every file with a part in the statistics, of all directories together.
 pub(super) fn statistics(
     directories: &[HostPath],

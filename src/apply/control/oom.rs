@@ -65,11 +65,13 @@ impl CgroupHandle {
     /// # Errors
     /// [`ControlError::Missing`] without the memory controller.
     pub fn notify_oom(&self) -> Result<OomEvents, ControlError> {
-        match self.version {
-            CgroupVersion::V1 => {
+        // A hybrid host may have memory in the v2 tree, and the rest in v1.
+        let unified = self.having("memory.events", "cgroup.events");
+        match (self.version, unified) {
+            (CgroupVersion::V1, Err(_)) => {
                 notify_v1(self.having("memory.oom_control", "cgroup.event_control")?)
             }
-            CgroupVersion::V2 => notify_v2(self.having("memory.events", "cgroup.events")?),
+            (_, unified) => notify_v2(unified?),
         }
     }
 
