@@ -336,7 +336,8 @@ fn out_of_memory_is_a_line_until_the_container_is_gone() {
         return;
     }
     let place = Place::new("oom");
-    let script = "echo ready; read go </tmp/go; n=$(head -c 64m /dev/zero | tr '\\0' x); echo $?; read go </tmp/go";
+    let script =
+        "echo ready; read go </tmp/go; head -c 64m /dev/zero | tail >/dev/null; read go </tmp/go";
     let script = format!("mkfifo /tmp/go; {script}");
     let args = ["--memory-limit", "24m", "--memory-swap", "24m", "sh", "-c", &script];
     let mut child = place.started(&args);
