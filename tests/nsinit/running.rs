@@ -1,7 +1,8 @@
 //! Real containers, started by the binary.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::{Child, Command, Output, Stdio};
 
 use crate::binary::text;
@@ -349,14 +350,18 @@ fn out_of_memory_is_a_line_until_the_container_is_gone() {
         assert!(watcher.try_wait().unwrap().is_none(), "it watches");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    let go = || fs::write(place.root.path().join("tmp/go"), "go\n").unwrap();
-    go();
+    let gate = place.root.path().join("tmp/go");
+    fs::write(&gate, "go\n").unwrap();
     // The kernel tells of it a moment later, of a cgroup that is still there.
     let mut told = BufReader::new(watcher.stdout.as_mut().unwrap());
     let mut said = String::new();
     told.read_line(&mut said).unwrap();
-    go();
-    child.wait().unwrap();
+    // Nobody may be there to read it: whom the kernel kills is its choice.
+    while child.try_wait().unwrap().is_none() {
+        let gate = fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&gate);
+        let _ = gate.and_then(|mut gate| gate.write_all(b"go\n"));
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
     std::io::Read::read_to_string(&mut told, &mut said).unwrap();
     assert!(watcher.wait().unwrap().success());
     let expected = format!("{}: out of memory", place.id);
