@@ -19,128 +19,39 @@ mod oci;
 mod profiles;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read as _, Seek as _};
 
-use libseccomp::{
-    ScmpAction, ScmpArch, ScmpArgCompare, ScmpCompareOp, ScmpFilterContext, ScmpSyscall,
-};
+use libseccomp::ScmpSyscall;
 use nsplan::config::{
     Seccomp, SeccompAction, SeccompArch, SeccompArg, SeccompOperator, SeccompRule,
 };
 use nsplan::plan::seccomp::{
     Call, FilterInstruction, answer, audit_arch, check, compile, interpret,
 };
+use nsplan_oracles::{LITTLE, add_rules, context, export, scmp_action, scmp_arch};
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use meaning::{Point, X32, number};
 
-fn scmp_arch(arch: SeccompArch) -> Option<ScmpArch> {
-    // libseccomp 2.5 knows no LoongArch.
-    (arch != SeccompArch::Loongarch64).then(|| arch.name().parse().unwrap())
-}
-
-fn scmp_action(action: SeccompAction) -> ScmpAction {
-    match action {
-        SeccompAction::Allow => ScmpAction::Allow,
-        SeccompAction::Errno(errno) => ScmpAction::Errno(errno.into()),
-        SeccompAction::KillProcess => ScmpAction::KillProcess,
-        SeccompAction::KillThread => ScmpAction::KillThread,
-        SeccompAction::Log => ScmpAction::Log,
-        SeccompAction::Notify => ScmpAction::Notify,
-        SeccompAction::Trace(message) => ScmpAction::Trace(message),
-        SeccompAction::Trap => ScmpAction::Trap,
-    }
-}
-
-fn scmp_compare(arg: &SeccompArg) -> ScmpArgCompare {
-    let (op, datum) = match arg.op {
-        SeccompOperator::Equal => (ScmpCompareOp::Equal, arg.value),
-        SeccompOperator::GreaterEqual => (ScmpCompareOp::GreaterEqual, arg.value),
-        SeccompOperator::GreaterThan => (ScmpCompareOp::Greater, arg.value),
-        SeccompOperator::LessEqual => (ScmpCompareOp::LessOrEqual, arg.value),
-        SeccompOperator::LessThan => (ScmpCompareOp::Less, arg.value),
-        SeccompOperator::MaskedEqual => (ScmpCompareOp::MaskedEqual(arg.value), arg.value_two),
-        SeccompOperator::NotEqual => (ScmpCompareOp::NotEqual, arg.value),
-    };
-    ScmpArgCompare::new(arg.index.into(), op, datum)
-}
-
-/// As runc has libseccomp compile a profile, for the architectures that are given. `with_first`: with a rule that comes
-/// first, [`FIRST`], since libseccomp 2.5.4 forgets to load the number of the call where the first rule is about one that an
-/// architecture lacks.
+/// libseccomp's program for the architectures that are given. `with_first`: with a rule that comes first, [`FIRST`], since
+/// libseccomp 2.5.4 forgets to load the number of the call where the first rule is about one that an architecture lacks.
 fn reference(
     profile: &Seccomp,
     arches: &[SeccompArch],
     with_first: bool,
 ) -> Vec<FilterInstruction> {
-    let mut context = ScmpFilterContext::new(scmp_action(profile.default_action)).unwrap();
-    context.set_act_badarch(ScmpAction::KillThread).unwrap();
-    // The machine's own may be of the wrong endianness.
-    context.remove_arch(ScmpArch::Native).unwrap();
-    for &arch in arches {
-        context.add_arch(scmp_arch(arch).unwrap()).unwrap();
-    }
+    let mut context = context(profile, arches);
     if with_first {
         let call = ScmpSyscall::from_name(FIRST.0).unwrap();
         context.add_rule(scmp_action(FIRST.1), call).unwrap();
         context.set_syscall_priority(call, 255).unwrap();
     }
-    for rule in profile.rules.iter().filter(|rule| rule.action != profile.default_action) {
-        for name in &rule.names {
-            let Ok(call) = ScmpSyscall::from_name(name) else { continue };
-            let action = scmp_action(rule.action);
-            let comparators: Vec<_> = rule.args.iter().map(scmp_compare).collect();
-            let repeats =
-                |arg: &SeccompArg| rule.args.iter().filter(|o| o.index == arg.index).count() > 1;
-            if rule.args.iter().any(repeats) {
-                for one in comparators {
-                    context.add_rule_conditional(action, call, &[one]).unwrap();
-                }
-            } else if comparators.is_empty() {
-                context.add_rule(action, call).unwrap();
-            } else {
-                context.add_rule_conditional(action, call, &comparators).unwrap();
-            }
-        }
-    }
-    let mut file = tempfile();
-    context.export_bpf(&file).unwrap();
-    file.rewind().unwrap();
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).unwrap();
-    let is_big = audit_arch(arches[0]) & LITTLE == 0;
-    bytes.chunks_exact(8).map(|bytes| instruction(bytes, is_big)).collect()
+    add_rules(&mut context, profile);
+    export(&context, arches[0])
 }
 
 /// A call that every architecture has and no random profile names, and its action.
 const FIRST: (&str, SeccompAction) = ("getpid", SeccompAction::Trace(0x7777));
-
-/// `__AUDIT_ARCH_LE`.
-const LITTLE: u32 = 0x4000_0000;
-
-/// Programs are exported in the byte order of their architecture.
-fn instruction(bytes: &[u8], is_big: bool) -> FilterInstruction {
-    let (code, value) = ([bytes[0], bytes[1]], [bytes[4], bytes[5], bytes[6], bytes[7]]);
-    FilterInstruction {
-        code: if is_big { u16::from_be_bytes(code) } else { u16::from_le_bytes(code) },
-        if_true: bytes[2],
-        if_false: bytes[3],
-        value: if is_big { u32::from_be_bytes(value) } else { u32::from_le_bytes(value) },
-    }
-}
-
-/// A file without a name.
-fn tempfile() -> File {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let path = std::env::temp_dir().join(format!("oracle-{}-{number}", std::process::id()));
-    let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
-    std::fs::remove_file(path).unwrap();
-    file
-}
 
 /// Whether a difference at `point` is one of the known ones.
 fn is_known(profile: &Seccomp, native: SeccompArch, point: &Point, found: u32) -> bool {
