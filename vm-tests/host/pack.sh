@@ -96,6 +96,10 @@ pack_systemd() {
   # There is no PAM in the guest.
   printf '%s\n' '[Service]' 'PAMName=' 'Environment=XDG_RUNTIME_DIR=/run/user/%i' 'Delegate=yes' > "$work/etc/systemd/system/user@.service.d/vm.conf"
   cp "$here/guest/vm.service" "$work/etc/systemd/system/"
+  # The project may have been built below /tmp: neither a mount over it nor a clean one.
+  mkdir -p "$work/etc/tmpfiles.d"
+  ln -s /dev/null "$work/etc/systemd/system/tmp.mount"
+  ln -s /dev/null "$work/etc/tmpfiles.d/tmp.conf"
   archive "$cache/systemd.cpio"
 }
 
