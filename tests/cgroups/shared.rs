@@ -119,9 +119,19 @@ fn made_below_what_is_handed_down(plan: &Plan) -> Option<usize> {
 
 #[test]
 fn a_parent_that_vanishes_is_made_again_with_all_that_a_container_needs_of_it() {
-    if !is_root() {
-        return;
+    if is_root() {
+        start_while_the_parent_vanishes(false);
     }
+}
+
+#[test]
+fn a_parent_that_another_has_made_again_is_given_what_it_has_lost() {
+    if is_root() {
+        start_while_the_parent_vanishes(true);
+    }
+}
+
+fn start_while_the_parent_vanishes(is_made_again: bool) {
     let parent = name();
     let root = rootfs("vanishing");
     let mut config = below(&root, &parent, "exit 3");
@@ -147,9 +157,13 @@ fn a_parent_that_vanishes_is_made_again_with_all_that_a_container_needs_of_it() 
                 (is_there && call.starts_with(&opens)).then_some(())
             });
             // Where the container has something already the kernel keeps it.
-            let gone = places.iter().filter(|place| fs::remove_dir(place).is_ok()).count();
+            let is_gone = |place: &&PathBuf| fs::remove_dir(place).is_ok();
+            let gone: Vec<_> = places.iter().filter(is_gone).collect();
+            if is_made_again {
+                gone.iter().for_each(|place| fs::create_dir(place).unwrap());
+            }
             fs::read(&gate).unwrap();
-            gone
+            gone.len()
         });
         let container = nsplan::apply::spawn(&plan, nsplan::apply::Io::default());
         let mut container = container.unwrap_or_else(|error| panic!("{error}"));

@@ -4,22 +4,29 @@ use super::Launcher;
 use crate::apply::cgroup;
 use crate::apply::error::Cause;
 use crate::plan::{CgroupOp, Op, StepId, Undo};
+use crate::sys::Fault;
 use crate::types::{Errno, HostPath};
 
 impl Launcher<'_> {
-    /// A shared directory that its last user removed after it was found here is made again, with what was done in it.
+    /// A shared directory that its last user removed after it was found here is made again, with what was done in it; and
+    /// one that somebody else has made again by then is given what it has lost. That shows in what is made below: it has no
+    /// file of a controller's, or nothing to inherit.
     pub(super) fn cgroup(&mut self, id: StepId, op: &CgroupOp, undo: &Undo) -> Result<(), Cause> {
-        if let Some(place) = shared_place(op) {
+        if let Some(place) = place_below_shared(op) {
             for _ in 0..MOST_RACES {
                 match self.cgroup_once(id, op, undo) {
-                    Err(Cause::Kernel(fault)) if fault.is(Errno::ENOENT) => {
-                        self.share_again(id, place)?;
+                    Err(Cause::Kernel(fault)) if is_lost(fault) => {
+                        self.share_again(id, &place)?;
                     }
                     answer => return answer,
                 }
             }
         }
-        self.cgroup_once(id, op, undo)
+        match self.cgroup_once(id, op, undo) {
+            // It stays empty; whether that is enough, the kernel says when somebody enters.
+            Err(Cause::Kernel(fault)) if fault.is(Errno::ENODATA) => Ok(()),
+            answer => answer,
+        }
     }
 
     /// What the steps before one did to shared directories, from the top down to its own. Another may remove those at
@@ -32,15 +39,15 @@ impl Launcher<'_> {
                 let rest = below.as_str().strip_prefix(place.as_str());
                 rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             };
-            let is_lost = match op {
+            let is_to_do = match op {
                 CgroupOp::MakeDirectory { path, .. } => is_above(path) && !cgroup::exists(path)?,
                 op => shared_place(op).is_some_and(is_above),
             };
-            if !is_lost {
+            if !is_to_do {
                 continue;
             }
             match self.cgroup_once(StepId { actor: before.actor, index }, op, &step.undo) {
-                Err(Cause::Kernel(fault)) if fault.is(Errno::ENOENT) => return Ok(()),
+                Err(Cause::Kernel(fault)) if is_lost(fault) => return Ok(()),
                 answer => answer?,
             }
         }
@@ -80,6 +87,21 @@ fn shared_place(op: &CgroupOp) -> Option<&HostPath> {
         }
         _ => None,
     }
+}
+
+/// Where a step works that can fail for what a shared directory above has lost.
+fn place_below_shared(op: &CgroupOp) -> Option<HostPath> {
+    match op {
+        CgroupOp::Write { file, .. } => {
+            let (directory, _) = file.as_str().rsplit_once('/')?;
+            HostPath::new(directory).ok()
+        }
+        op => shared_place(op).cloned(),
+    }
+}
+
+fn is_lost(fault: Fault) -> bool {
+    fault.is(Errno::ENOENT) || fault.is(Errno::ENODATA)
 }
 
 /// How often a shared parent may vanish while a directory is made in it.
