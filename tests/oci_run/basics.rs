@@ -232,7 +232,7 @@ fn limits_are_those_of_its_cgroup_at_its_path() {
         .set("/linux/cgroupsPath", json!(path))
         .set("/linux/resources/pids", json!({"limit": 33}))
         .set("/linux/resources/memory", json!({"limit": 67_108_864}));
-    let said = bundle.run("cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null; cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; true");
+    let said = bundle.run("cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null; cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max /sys/fs/cgroup/unified/memory.max 2>/dev/null; true");
     assert_eq!(said, "33\n67108864\n");
     let left = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"].map(|top| format!("{top}{path}"));
     assert!(left.iter().all(|path| !std::path::Path::new(path).exists()));
