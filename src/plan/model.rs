@@ -79,8 +79,8 @@ pub enum Topology {
     /// The parent clones init, which shares its memory until it execs (`CLONE_VM`): the cost does not grow with the
     /// parent, and nothing of the parent is copied. Init uses raw system calls and prepared memory only.
     SharedMemory,
-    /// The parent clones init with memory of its own: something in init's script would otherwise stick to the parent,
-    /// or init enters namespaces whose processes could trace it (`ptrace(2)`).
+    /// The parent clones init with memory of its own: something in init's script would otherwise stick to the parent
+    /// (`oom_score_adj`, a death for want of memory), or init enters namespaces whose processes could trace it (`ptrace(2)`).
     CopiedMemory,
     /// The parent clones an intermediate with memory of its own, which joins or unshares what only counts for its
     /// children (pid: `setns(2)`; time: `time_namespaces(7)`), and clones init with `CLONE_PARENT`.

@@ -7,7 +7,7 @@ use super::error::{Refusal, UsernsBar};
 use super::hooks;
 use super::model::{Step, Topology};
 use super::op::{NamespaceOp, Op};
-use crate::config::{Config, NamespaceSource};
+use crate::config::{Config, Limit, NamespaceSource};
 use crate::facts::{Feature, HostFacts};
 use crate::types::{Capability, CloneFlags, NamespaceKind, Pointer};
 
@@ -150,9 +150,25 @@ pub(super) fn topology(draft: &Draft<'_>) -> Topology {
         // Processes of a joined namespace, and hooks in the container's, could trace one that shares memory with its
         // launcher; an init that stays would share it for good, and one that waits for who knows how long.
         Topology::CopiedMemory
+    } else if changes_oom_score(draft) || has_little_memory(config) {
+        // Who runs out of memory is killed with all who share it, and so they have one `oom_score_adj` together.
+        Topology::CopiedMemory
     } else {
         Topology::SharedMemory
     }
+}
+
+/// `__set_oom_adj` in the kernel's `fs/proc/base.c` sets it for every process that shares the memory.
+fn changes_oom_score(draft: &Draft<'_>) -> bool {
+    let wish = draft.config.process.as_ref().and_then(|process| process.oom_score_adj);
+    wish.is_some_and(|wish| wish != draft.facts.caller.oom_score_adj)
+}
+
+/// Whether init itself could run out of it: its mounts alone are some hundred kilobytes of the kernel's.
+fn has_little_memory(config: &Config) -> bool {
+    const ENOUGH: u64 = 4 << 20;
+    let limit = config.cgroup.as_ref().and_then(|cgroup| cgroup.resources.memory.limit);
+    matches!(limit, Some(Limit::At(bytes)) if bytes < ENOUGH)
 }
 
 /// Whether init stays as the program's parent.

@@ -15,10 +15,10 @@ fn a_child_allocates_nothing() {
     let mut config = rootfs.shell("exit 7");
     let process = config.process.as_mut().unwrap();
     process.rlimits.insert(Resource::Core, Rlimit { soft: 0, hard: 0 });
-    process.oom_score_adj = Some(500);
     process.terminal = false;
     let mut with_init = config.clone();
-    with_init.process.as_mut().unwrap().init = true;
+    let process = with_init.process.as_mut().unwrap();
+    (process.init, process.oom_score_adj) = (true, Some(500));
     let plans = [plan(&config), plan(&with_userns(config)), plan(&with_init)];
     allocator::arm();
     let results: Vec<_> = plans.iter().map(run).collect();

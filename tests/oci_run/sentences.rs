@@ -1,9 +1,10 @@
 //! Sentences of the spec that no other test shows, on real containers.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -88,6 +89,44 @@ fn without_a_wish_the_oom_score_stays_the_callers() {
     shell.args(["-c", "echo 77 > /proc/self/oom_score_adj; exec \"$0\" \"$@\""]);
     shell.arg(run.get_program()).args(run.get_args());
     assert_eq!(said(&shell.output().unwrap()), "77\n");
+}
+
+#[test]
+fn an_oom_score_is_the_containers_and_not_its_launchers() {
+    if !is_root() {
+        return;
+    }
+    let own = fs::read_to_string("/proc/self/oom_score_adj").unwrap();
+    let bundle = Bundle::new("score-alone").set("/process/oomScoreAdj", json!(321));
+    let mut run = bundle.runner(Some("cat /proc/self/oom_score_adj; read end; exit 7"));
+    let mut launcher = run.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    let mut output = BufReader::new(launcher.stdout.take().unwrap());
+    output.read_line(&mut said).unwrap();
+    let file = format!("/proc/{}/oom_score_adj", launcher.id());
+    let launchers = fs::read_to_string(file).unwrap();
+    // Its input ends.
+    assert_eq!(launcher.wait().unwrap().code(), Some(7));
+    assert_eq!((said.as_str(), launchers), ("321\n", own));
+}
+
+#[test]
+fn a_memory_limit_too_small_for_init_ends_init_alone_and_leaves_nothing() {
+    if !is_root() {
+        return;
+    }
+    let bundle = Bundle::new("little");
+    let path = format!("/nsplan-oci/{}", bundle.id());
+    let bundle = bundle
+        .set("/linux/cgroupsPath", json!(path))
+        .set("/linux/resources/memory", json!({"limit": 100_000}));
+    let output = bundle.runner(Some("exit 0")).output().unwrap();
+    // Refused, killed on the way, or once there; never by the end of the launcher itself.
+    assert!(matches!(output.status.code(), Some(125 | 137)), "{output:?}");
+    let left = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+    let left = left.map(|top| format!("{top}{path}"));
+    assert!(left.iter().all(|path| !Path::new(path).exists()), "{left:?}");
+    assert_ne!(bundle.command(&["state", &bundle.id()]).output().unwrap().status.code(), Some(0));
 }
 
 /// The types of the spec and the kernel's names for them.
