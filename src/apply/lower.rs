@@ -20,6 +20,7 @@ use crate::sys::process::StringTable;
 use crate::sys::seccomp::SockFilter;
 use crate::types::RootPath;
 
+mod known;
 mod mounts;
 mod parent;
 mod slots;
@@ -91,6 +92,7 @@ pub fn lower(plan: &Plan) -> Result<Program, LowerError> {
     let door = plan.init.iter().any(|step| step.op == Op::Sync(SyncOp::AwaitKnock));
     let door = door.then(|| lowering.place(Slot::Door));
     slots::keep_open(&mut init, door);
+    known::mark(&mut init);
     let places = lowering.places.len();
     let by_launcher = slots::by_launcher(&plan.parent);
     let numbered = lowering.places.iter().enumerate();
@@ -102,9 +104,11 @@ pub fn lower(plan: &Plan) -> Result<Program, LowerError> {
         init,
         maps_are_written: plan.parent.iter().any(|step| writes_map(&step.op)),
         given: given.map(|(at, &slot)| (slot, Place(at))).collect(),
-        places: places + 2,
+        places: places + 4,
         mask_directory: Place(places),
         mask_device: Place(places + 1),
+        directory: Place(places + 2),
+        mount_point: Place(places + 3),
         root,
         dev: known(relative("dev"))?,
         null_device: known(relative("dev/null"))?,

@@ -28,6 +28,9 @@ pub struct Program {
     pub(crate) mask_device: Place,
     /// Where the root directory is kept.
     pub(crate) root: Place,
+    /// Where the directory is kept in which things are made, and what the next step mounts on.
+    pub(crate) directory: Place,
+    pub(crate) mount_point: Place,
     /// `/dev` and `/dev/null` below it.
     pub(crate) dev: Target,
     pub(crate) null_device: Target,
@@ -74,6 +77,17 @@ pub(crate) struct Part {
     pub(crate) down_to: CString,
 }
 
+/// What a step need not look up, since the step before has. Holds only where all steps are taken, in their order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// The directory it works in is the one that is kept.
+    pub(crate) directory: bool,
+    /// The directory was empty a moment ago, so what is made is not there yet.
+    pub(crate) is_new: bool,
+    /// The next mount is on what it makes.
+    pub(crate) is_mounted_on: bool,
+}
+
 /// One step, by the name of its [`Op`](crate::plan::Op), in integers and C strings.
 #[derive(Debug)]
 pub(crate) enum Act {
@@ -89,6 +103,7 @@ pub(crate) enum Act {
     MakeMountPoint {
         target: Target,
         directory: bool,
+        known: Known,
     },
     Filesystem(Box<Filesystem>),
     CloneTree {
@@ -120,12 +135,14 @@ pub(crate) enum Act {
         number: DeviceNumber,
         uid: u32,
         gid: u32,
+        known: Known,
     },
     Symlink {
         path: Target,
         text: CString,
         replace: bool,
         only_if: Option<Target>,
+        known: Known,
     },
     Mask(Target),
     MakeReadonly(Target),
@@ -259,6 +276,8 @@ pub(crate) struct Filesystem {
     pub(crate) strict: bool,
     pub(crate) keep: Option<Place>,
     pub(crate) copy_up: bool,
+    /// Whether the step before has kept what it is mounted on.
+    pub(crate) is_found: bool,
 }
 
 /// See [`MountOp::Attach`](crate::plan::MountOp::Attach).
@@ -272,6 +291,8 @@ pub(crate) struct Attach {
     /// The same for `mount(2)`: flags to set and to clear on the top.
     pub(crate) set: u64,
     pub(crate) clear: u64,
+    /// Whether the step before has kept what it is attached on.
+    pub(crate) is_found: bool,
 }
 
 /// A hook that init runs; see [`HookOp::Run`](crate::plan::HookOp::Run).

@@ -106,8 +106,14 @@ impl<'a> Walk<'a> {
                 self.one_of(std::slice::from_ref(call))
             }
             Item::IfMissing(label, then) => {
-                self.next();
-                let is_missing = self.known.get(&**label) == Some(&Seen::Missing);
+                let next = self.next();
+                let is_missing = match self.known.get(&**label) {
+                    Some(seen) => *seen == Seen::Missing,
+                    // In an empty file system it is made without a look.
+                    None => {
+                        matches!(then.last(), Some(Item::Do(call) | Item::Try(call, _)) if next == Some(call))
+                    }
+                };
                 if is_missing { self.all(then) } else { Ok(()) }
             }
             Item::IfThere(label, directory, other) => {

@@ -3,54 +3,45 @@
 use core::ffi::CStr;
 
 use super::Child;
-use super::path::Links;
-use crate::apply::program::Target;
+use super::path::{Directory, Links, name_of};
+use crate::apply::program::Act;
 use crate::sys::abi::{self, O_NOFOLLOW, O_PATH};
-use crate::sys::{Fault, Fd, Outcome, Sysno, fd, file};
+use crate::sys::{Fd, Outcome, fd, file};
 use crate::types::{DeviceNumber, Errno};
 
 impl Child<'_> {
     /// `mode` has the file type. What exists is accepted if it is the same device, and refused otherwise.
-    pub(super) fn make_node(
-        self,
-        path: &Target,
-        mode: u32,
-        number: DeviceNumber,
-        (uid, gid): (u32, u32),
-    ) -> Outcome {
-        let (directory, part) = self.make_parent(path)?;
-        match file::mknodat(directory.fd(), &part.name, mode, number.encode()) {
-            Ok(()) => file::fchownat(directory.fd(), &part.name, uid, gid),
+    pub(super) fn make_node(self, node: &Act) -> Outcome {
+        let Act::MakeNode { path, mode, number, uid, gid, known } = node else { return Ok(()) };
+        let (part, above) = name_of(path)?;
+        let inside = self.work_in(*known, || self.make_directories(above))?;
+        let directory = inside.fd;
+        match file::mknodat(directory, &part.name, *mode, number.encode()) {
+            Ok(()) => file::fchownat(directory, &part.name, *uid, *gid),
             Err(fault) if fault.is(Errno::EEXIST) => {
-                if is_node(directory.fd(), &part.name, mode, number)? { Ok(()) } else { Err(fault) }
+                if is_node(directory, &part.name, *mode, *number)? { Ok(()) } else { Err(fault) }
             }
             Err(fault) => Err(fault),
         }
     }
 
-    pub(super) fn symlink(
-        self,
-        path: &Target,
-        text: &CStr,
-        replace: bool,
-        only_if: Option<&Target>,
-    ) -> Outcome {
-        if let Some(condition) = only_if
-            && self.find(condition)?.is_none()
-        {
-            return Ok(());
-        }
-        let Some((part, above)) = path.parts.split_last() else {
-            return Err(Fault::new(Sysno::symlinkat, Errno::EEXIST));
+    pub(super) fn symlink(self, link: &Act) -> Outcome {
+        let Act::Symlink { path, text, replace, only_if, known } = link else { return Ok(()) };
+        let (part, above) = name_of(path)?;
+        let look_up = || self.resolve_parts(above, Links::InRoot);
+        let directory = match only_if {
+            Some(condition) if self.find(condition)?.is_none() => return Ok(()),
+            // Another step cannot know whether this one was taken.
+            Some(_) => Directory::of(look_up()?),
+            None => self.work_in(*known, look_up)?,
         };
-        let directory = self.resolve_parts(above, Links::InRoot)?;
-        if replace {
-            match file::unlinkat(directory.fd(), &part.name) {
+        if *replace {
+            match file::unlinkat(directory.fd, &part.name) {
                 Err(fault) if !fault.is(Errno::ENOENT) => return Err(fault),
                 _ => {}
             }
         }
-        match file::symlinkat(text, directory.fd(), &part.name) {
+        match file::symlinkat(text, directory.fd, &part.name) {
             Err(fault) if fault.is(Errno::EEXIST) => Ok(()),
             answer => answer,
         }

@@ -20,10 +20,12 @@ impl Child<'_> {
     pub(super) fn mask(self, target: &Target) -> Outcome {
         let Some(found) = self.find(target)? else { return Ok(()) };
         if fd::fstat(found.fd())?.is_directory() {
-            self.mask_directory(&found)
+            self.mask_directory(&found)?;
         } else {
-            self.mask_file(&found)
+            self.mask_file(&found)?;
         }
+        self.leave(found);
+        Ok(())
     }
 
     /// One empty file system for all: the first is mounted, the others are copies of that mount.
@@ -33,12 +35,12 @@ impl Child<'_> {
             return mount::mount(Some(c"tmpfs"), path.as_cstr(), Some(c"tmpfs"), LOCKED, None);
         }
         if let Ok(first) = self.at(self.program.mask_directory) {
-            let copy = mount::clone_tree(first, c"", false)?;
-            return mount::move_mount(copy.fd(), found.fd(), c"");
+            return self.cover_with_copy(first, found);
         }
         let fs = mount::fsopen(c"tmpfs")?;
         mount::create(fs.fd())?;
         let first = mount::fsmount(fs.fd(), LOCKED)?;
+        self.leave(fs);
         mount::move_mount(first.fd(), found.fd(), c"")?;
         self.keep(self.program.mask_directory, first);
         Ok(())
@@ -50,8 +52,14 @@ impl Child<'_> {
             let (from, to) = (FdPath::new(device)?, FdPath::new(found.fd())?);
             return mount::mount(Some(from.as_cstr()), to.as_cstr(), None, MS_BIND, None);
         }
-        let copy = mount::clone_tree(device, c"", false)?;
-        mount::move_mount(copy.fd(), found.fd(), c"")
+        self.cover_with_copy(device, found)
+    }
+
+    fn cover_with_copy(self, original: Fd, found: &Handle) -> Outcome {
+        let copy = mount::clone_tree(original, c"", false)?;
+        mount::move_mount(copy.fd(), found.fd(), c"")?;
+        self.leave(copy);
+        Ok(())
     }
 
     /// The container's, else the host's; whichever, it is the device of that number that was opened.
@@ -87,7 +95,10 @@ impl Child<'_> {
             MountApi::Detached => {
                 let copy = mount::clone_tree(found.fd(), c"", true)?;
                 mount::setattr(copy.fd(), true, &read_only())?;
-                mount::move_mount(copy.fd(), found.fd(), c"")
+                mount::move_mount(copy.fd(), found.fd(), c"")?;
+                self.leave(copy);
+                self.leave(found);
+                Ok(())
             }
             MountApi::DetachedWithoutSetattr => {
                 let copy = mount::clone_tree(found.fd(), c"", true)?;

@@ -15,7 +15,7 @@ impl Child<'_> {
     pub(super) fn filesystem(self, new: &Filesystem) -> Outcome {
         let links = if new.strict { Links::Refused } else { Links::InRoot };
         let mounted = if self.program.api == MountApi::Classic {
-            let target = self.resolve(&new.target, links)?;
+            let target = self.mount_point(&new.target, links, new.is_found)?;
             // What is there is held open before it is covered.
             let covered =
                 new.copy_up.then(|| fd::openat(target.fd(), c".", O_PATH, 0)).transpose()?;
@@ -29,18 +29,38 @@ impl Child<'_> {
             }
             mounted
         } else {
-            let mounted = make(new)?;
-            let target = self.resolve(&new.target, links)?;
+            let mounted = self.make(new)?;
+            let target = self.mount_point(&new.target, links, new.is_found)?;
             if new.copy_up {
                 copy::copy(target.fd(), mounted.fd(), has_mode(new))?;
             }
             mount::move_mount(mounted.fd(), target.fd(), c"")?;
+            self.leave(target);
             mounted
         };
-        if let Some(place) = new.keep {
-            self.keep(place, mounted);
+        match new.keep {
+            Some(place) => self.keep(place, mounted),
+            None => self.leave(mounted),
         }
         Ok(())
+    }
+
+    /// A new file system, mounted nowhere yet.
+    fn make(self, new: &Filesystem) -> Outcome<Handle> {
+        let fs = mount::fsopen(&new.fstype)?;
+        if let Some(source) = &new.source {
+            mount::set_string(fs.fd(), c"source", source)?;
+        }
+        for (key, value) in &new.options {
+            match value {
+                Some(value) => mount::set_string(fs.fd(), key, value)?,
+                None => mount::set_flag(fs.fd(), key)?,
+            }
+        }
+        mount::create(fs.fd())?;
+        let mounted = mount::fsmount(fs.fd(), new.attributes)?;
+        self.leave(fs);
+        Ok(mounted)
     }
 
     pub(super) fn clone_tree(self, source: &CStr, recursive: bool, place: Place) -> Outcome {
@@ -80,9 +100,11 @@ impl Child<'_> {
                 mount::setattr(tree.fd(), false, attr)?;
             }
         }
-        let target = self.resolve(&attach.target, Links::InRoot)?;
+        let target = self.mount_point(&attach.target, Links::InRoot, attach.is_found)?;
         let mounted = self.put(&tree, &target, attach.recursive)?;
+        self.leave(target);
         if self.program.api == MountApi::Detached || attach.top.is_none() {
+            self.leave(tree);
             return Ok(());
         }
         let top = match mounted {
@@ -146,22 +168,6 @@ impl Child<'_> {
 /// Whether the options say which mode the root has.
 fn has_mode(new: &Filesystem) -> bool {
     new.options.iter().any(|(key, _)| **key == *c"mode")
-}
-
-/// A new file system, mounted nowhere yet.
-fn make(new: &Filesystem) -> Outcome<Handle> {
-    let fs = mount::fsopen(&new.fstype)?;
-    if let Some(source) = &new.source {
-        mount::set_string(fs.fd(), c"source", source)?;
-    }
-    for (key, value) in &new.options {
-        match value {
-            Some(value) => mount::set_string(fs.fd(), key, value)?,
-            None => mount::set_flag(fs.fd(), key)?,
-        }
-    }
-    mount::create(fs.fd())?;
-    mount::fsmount(fs.fd(), new.attributes)
 }
 
 pub(in crate::apply) fn read_only() -> MountAttr {

@@ -1,9 +1,10 @@
 //! A path below the root becomes a descriptor, and missing directories are made, on descriptors all the way.
 
 use core::ffi::CStr;
+use core::mem;
 
 use super::Child;
-use crate::apply::program::{Part, Target};
+use crate::apply::program::{Known, Part, Target};
 use crate::plan::Resolver;
 use crate::sys::abi::{self, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY};
 use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, file};
@@ -74,37 +75,119 @@ impl Child<'_> {
                 _ => {}
             }
             let (down, _) = parts.split_at(made);
-            here = self.resolve_parts(down, Links::InRoot)?;
+            let below = self.resolve_parts(down, Links::InRoot)?;
+            self.leave(mem::replace(&mut here, below));
         }
         Ok(here)
     }
 
-    /// The directory that `target` is in, and its name there. The directory and those above are made if missing.
-    pub(super) fn make_parent(self, target: &Target) -> Outcome<(Handle, &Part)> {
-        let Some((part, above)) = target.parts.split_last() else {
-            return Err(Fault::new(Sysno::openat, Errno::EISDIR));
-        };
-        Ok((self.make_directories(above)?, part))
+    /// The directory that a step makes things in, looked up unless it is the one at hand, and at hand from now on.
+    pub(super) fn work_in(
+        self,
+        known: Known,
+        look_up: impl FnOnce() -> Outcome<Handle>,
+    ) -> Outcome<Directory> {
+        let place = self.program.directory;
+        if known.directory
+            && let Ok(fd) = self.at(place)
+        {
+            return Ok(Directory { fd, _own: None });
+        }
+        let found = look_up()?;
+        // Who takes single steps may have mounted something over it before the next.
+        if self.launch.marks {
+            return Ok(Directory::of(found));
+        }
+        if let Ok(last) = self.take(place) {
+            self.leave(last);
+        }
+        let fd = found.fd();
+        self.keep(place, found);
+        Ok(Directory { fd, _own: None })
     }
 
-    pub(super) fn make_mount_point(self, target: &Target, directory: bool) -> Outcome {
-        if directory {
-            return self.make_directories(&target.parts).map(drop);
-        }
-        match self.resolve(target, Links::InRoot) {
-            Err(fault) if fault.is(Errno::ENOENT) => {}
-            answer => return answer.map(drop),
-        }
-        let (above, part) = self.make_parent(target)?;
-        let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
-        match fd::openat(above.fd(), &part.name, flags, 0o644) {
-            // Made by another meanwhile; or a link to nowhere, which stays refused.
-            Err(fault) if fault.is(Errno::EEXIST) => {
-                self.resolve(target, Links::InRoot).map(drop).map_err(|_| fault)
-            }
-            answer => answer.map(drop),
+    /// What a mount goes on: what the step before has made or found, or what is there by its path.
+    pub(super) fn mount_point(
+        self,
+        target: &Target,
+        links: Links,
+        is_found: bool,
+    ) -> Outcome<Handle> {
+        match self.take(self.program.mount_point) {
+            Ok(found) if is_found => Ok(found),
+            _ => self.resolve(target, links),
         }
     }
+
+    pub(super) fn make_mount_point(
+        self,
+        target: &Target,
+        directory: bool,
+        known: Known,
+    ) -> Outcome {
+        let made = if known.is_new {
+            let (part, above) = name_of(target)?;
+            let inside = self.work_in(known, || self.make_directories(above))?;
+            self.make_in(&inside, part, target, directory)?
+        } else if directory {
+            self.make_directories(&target.parts)?
+        } else {
+            match self.resolve(target, Links::InRoot) {
+                Err(fault) if fault.is(Errno::ENOENT) => {
+                    let (part, above) = name_of(target)?;
+                    let inside = Directory::of(self.make_directories(above)?);
+                    self.make_in(&inside, part, target, false)?
+                }
+                answer => answer?,
+            }
+        };
+        if known.is_mounted_on && !self.launch.marks {
+            self.keep(self.program.mount_point, made);
+        } else {
+            self.leave(made);
+        }
+        Ok(())
+    }
+
+    /// A new directory or empty file. What is there already is taken as it is; a link to nowhere stays refused.
+    fn make_in(
+        self,
+        inside: &Directory,
+        part: &Part,
+        target: &Target,
+        directory: bool,
+    ) -> Outcome<Handle> {
+        let made = if directory {
+            file::mkdirat(inside.fd, &part.name, 0o755)
+        } else {
+            let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+            fd::openat(inside.fd, &part.name, flags, 0o644).map(drop)
+        };
+        match made {
+            Ok(()) => fd::openat(inside.fd, &part.name, O_PATH | O_NOFOLLOW, 0),
+            Err(fault) if fault.is(Errno::EEXIST) => self
+                .resolve(target, Links::InRoot)
+                .map_err(|other| if directory { other } else { fault }),
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+/// A directory that a step makes things in: of its own, and closed with it, or kept for those that follow.
+pub(super) struct Directory {
+    pub(super) fd: Fd,
+    _own: Option<Handle>,
+}
+
+impl Directory {
+    pub(super) fn of(own: Handle) -> Self {
+        Self { fd: own.fd(), _own: Some(own) }
+    }
+}
+
+/// The name of what is to be made, and the path of the directory it is in.
+pub(super) fn name_of(target: &Target) -> Outcome<(&Part, &[Part])> {
+    target.parts.split_last().ok_or(Fault::new(Sysno::openat, Errno::EISDIR))
 }
 
 /// Without `openat2`: each part by itself; a symbolic link is refused, wherever it leads.

@@ -22,7 +22,7 @@ impl Child<'_> {
         if let Some(program) = process::fork()? {
             self.stay(program)
         }
-        signal::reset_dispositions();
+        signal::reset_dispositions(u64::MAX);
         // Or `^C` would reach the program twice: from the terminal and from init. `SIGTTOU` is still blocked.
         process::begin_group()?;
         if has_terminal {

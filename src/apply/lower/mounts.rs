@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{LowerReason, Lowered, Lowering, makeable, target, text};
-use crate::apply::program::{Act, Attach, Filesystem, PrepareRoot, Target};
+use crate::apply::program::{Act, Attach, Filesystem, Known, PrepareRoot, Target};
 use crate::plan::{MountApi, MountOp, Slot};
 use crate::sys::abi::{self, MountAttr, WinSize};
 use crate::types::{MountFlags, Propagation, RootPath};
@@ -26,7 +26,8 @@ impl Lowering<'_> {
                 Act::EmptyRoot { path: text(path.as_str())?, for_mapped_root: *for_mapped_root }
             }
             MountOp::MakeMountPoint { target: path, directory } => {
-                Act::MakeMountPoint { target: makeable(path)?, directory: *directory }
+                let known = Known::default();
+                Act::MakeMountPoint { target: makeable(path)?, directory: *directory, known }
             }
             MountOp::Filesystem { .. } => self.filesystem(op)?,
             MountOp::CloneTree { source, recursive, slot } => Act::CloneTree {
@@ -102,6 +103,7 @@ impl Lowering<'_> {
             strict: *strict,
             keep: keep.map(|slot| self.place(slot)),
             copy_up: *copy_up,
+            is_found: false,
         })))
     }
 
@@ -117,12 +119,14 @@ impl Lowering<'_> {
                 number: *number,
                 uid: *uid,
                 gid: *gid,
+                known: Known::default(),
             },
             MountOp::Symlink { path, target: text_of, replace, only_if } => Act::Symlink {
                 path: file_target(path)?,
                 text: text(text_of)?,
                 replace: *replace,
                 only_if: only_if.as_ref().map(|path| self.target(path)).transpose()?,
+                known: Known::default(),
             },
             MountOp::Mask { path } => Act::Mask(self.target(path)?),
             MountOp::MakeReadonly { path } => Act::MakeReadonly(self.target(path)?),
@@ -164,6 +168,7 @@ impl Lowering<'_> {
             all,
             set: top.0.bits(),
             clear: top.1.bits(),
+            is_found: false,
         })))
     }
 }
