@@ -17,6 +17,7 @@ mod kernel;
 mod mountinfo;
 mod needs;
 mod proc_cgroup;
+mod split;
 mod stat;
 mod stats;
 mod status;

@@ -8,6 +8,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::split::{cut, split};
 use super::{FactsError, MountFact};
 use crate::types::MountFlags;
 
@@ -34,7 +35,7 @@ const FLAGS: [(&str, MountFlags); 8] = [
 /// # Errors
 /// The first line with a field missing or a number that is none.
 pub fn parse_mountinfo(text: &str) -> Result<Vec<MountFact>, FactsError> {
-    text.split('\n')
+    split(text, b'\n')
         .enumerate()
         .filter(|(_, line)| !line.is_empty())
         .map(|(at, line)| {
@@ -44,29 +45,32 @@ pub fn parse_mountinfo(text: &str) -> Result<Vec<MountFact>, FactsError> {
 }
 
 fn parse_line(line: &str) -> Result<MountFact, &'static str> {
-    let mut fields = line.split(' ');
-    let mut number =
-        |expected| fields.next().and_then(|field| field.parse::<u32>().ok()).ok_or(expected);
+    let mut rest = Some(line);
+    let mut next = || {
+        let text = rest.take()?;
+        let (field, behind) =
+            cut(text, b' ').map_or((text, None), |(field, behind)| (field, Some(behind)));
+        rest = behind;
+        Some(field)
+    };
+    let mut number = |expected| next().and_then(|field| field.parse::<u32>().ok()).ok_or(expected);
     let id = number("the id of a mount")?;
     let parent = number("the id of the parent mount")?;
-    let _device = fields.next().ok_or("a device number")?;
-    let root = fields.next().ok_or("the root of the mount")?;
-    let mount_point = fields.next().ok_or("a mount point")?;
-    let words = fields.next().ok_or("options of the mount")?;
+    let _device = next().ok_or("a device number")?;
+    let root = next().ok_or("the root of the mount")?;
+    let mount_point = next().ok_or("a mount point")?;
+    let words = next().ok_or("options of the mount")?;
     let mut shared = false;
     loop {
-        match fields.next() {
+        match next() {
             Some("-") => break,
             Some(field) => shared |= field.starts_with("shared:"),
             None => return Err("a lone `-` before the file system type"),
         }
     }
-    let fstype = fields.next().filter(|name| !name.is_empty()).ok_or("a file system type")?;
-    let source = fields.next().ok_or("a mount source")?;
-    let super_options: Vec<&str> = fields.collect();
-    if super_options.is_empty() {
-        return Err("options of the superblock");
-    }
+    let fstype = next().filter(|name| !name.is_empty()).ok_or("a file system type")?;
+    let source = next().ok_or("a mount source")?;
+    let super_options = rest.ok_or("options of the superblock")?;
     Ok(MountFact {
         id,
         parent,
@@ -76,13 +80,13 @@ fn parse_line(line: &str) -> Result<MountFact, &'static str> {
         shared,
         fstype: unescape(fstype),
         source: unescape(source),
-        super_options: super_options.join(" "),
+        super_options: super_options.to_owned(),
     })
 }
 
 fn parse_flags(words: &str) -> MountFlags {
     let mut flags = MountFlags::empty();
-    for word in words.split(',') {
+    for word in split(words, b',') {
         if let Some((_, flag)) = FLAGS.iter().find(|(name, _)| *name == word) {
             flags |= *flag;
         }
@@ -95,7 +99,7 @@ fn parse_flags(words: &str) -> MountFlags {
 
 /// Replaces `\NNN`, three octal digits of an ASCII character, by that character; anything else stays as it is.
 fn unescape(field: &str) -> String {
-    if !field.contains('\\') {
+    if !field.as_bytes().contains(&b'\\') {
         return field.to_owned();
     }
     let mut out = String::with_capacity(field.len());

@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeSet;
 
-use crate::types::HostPath;
+use crate::types::{HostPath, NamespaceKind, Resource};
 
 /// The sections of [`HostFacts`](super::HostFacts) that are worth reading for one plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,10 @@ pub struct Needs {
     pub accounts: Option<HostPath>,
     /// What these paths are.
     pub paths: BTreeSet<HostPath>,
+    /// Whether the kernel knows these namespaces.
+    pub namespaces: BTreeSet<NamespaceKind>,
+    /// The caller's own limits.
+    pub rlimits: BTreeSet<Resource>,
 }
 
 impl Needs {
@@ -38,6 +42,8 @@ impl Needs {
             mounts: true,
             accounts: None,
             paths: BTreeSet::new(),
+            namespaces: NamespaceKind::ALL.into_iter().collect(),
+            rlimits: Resource::ALL.iter().copied().collect(),
         }
     }
 }

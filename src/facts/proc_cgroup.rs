@@ -8,6 +8,7 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::split::{cut, split};
 use super::{CgroupFacts, FactsError, Hierarchy, MountFact, Unified};
 use crate::types::HostPath;
 
@@ -35,7 +36,7 @@ impl Membership {
 /// # Errors
 /// The first line that is not `id:controllers:/path`.
 pub fn parse_proc_cgroup(text: &str) -> Result<Vec<Membership>, FactsError> {
-    text.split('\n')
+    split(text, b'\n')
         .enumerate()
         .filter(|(_, line)| !line.is_empty())
         .map(|(at, line)| {
@@ -47,12 +48,12 @@ pub fn parse_proc_cgroup(text: &str) -> Result<Vec<Membership>, FactsError> {
 }
 
 fn parse_line(line: &str) -> Option<Membership> {
-    let mut fields = line.splitn(3, ':');
-    let id = fields.next()?.parse().ok()?;
-    let words = fields.next()?;
-    let path = fields.next().filter(|path| path.starts_with('/'))?.to_owned();
+    let (id, rest) = cut(line, b':')?;
+    let id = id.parse().ok()?;
+    let (words, path) = cut(rest, b':')?;
+    let path = path.starts_with('/').then(|| path.to_owned())?;
     let mut membership = Membership { id, controllers: BTreeSet::new(), name: None, path };
-    for word in words.split(',').filter(|word| !word.is_empty()) {
+    for word in split(words, b',').filter(|word| !word.is_empty()) {
         match word.strip_prefix("name=") {
             Some(name) => membership.name = Some(name.to_owned()),
             None => drop(membership.controllers.insert(word.to_owned())),
@@ -140,7 +141,7 @@ fn shows(mount: &MountFact, line: &Membership) -> bool {
         return mount.fstype == "cgroup2";
     }
     mount.fstype == "cgroup"
-        && mount.super_options.split(',').any(|word| match word.strip_prefix("name=") {
+        && split(&mount.super_options, b',').any(|word| match word.strip_prefix("name=") {
             Some(name) => line.name.as_deref() == Some(name),
             None => line.controllers.contains(word),
         })

@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 
 use super::FactsError;
+use super::split::{cut, split};
 use crate::types::CapSet;
 
 /// What `/proc/PID/status` says, as far as it is used.
@@ -29,6 +30,8 @@ pub struct ProcStatus {
     pub ambient: Option<CapSet>,
     /// Whether new privileges can no longer be had; `None` before Linux 4.10.
     pub no_new_privs: Option<bool>,
+    /// Which signals are ignored, from the lowest bit for signal 1.
+    pub ignored: Option<u64>,
 }
 
 /// Reads `/proc/PID/status`. Lines that are not known are passed over: kernels add some.
@@ -38,8 +41,9 @@ pub struct ProcStatus {
 pub fn parse_status(text: &str) -> Result<ProcStatus, FactsError> {
     let mut status = ProcStatus::default();
     let mut seen = 0u8;
-    for (at, line) in text.lines().enumerate() {
-        let Some((key, value)) = line.split_once(':') else {
+    for (at, line) in split(text, b'\n').enumerate() {
+        // Of some sixty lines a dozen are read.
+        let Some((key, value)) = cut(line, b':').filter(|(key, _)| is_read(key)) else {
             continue;
         };
         let bit = read_line(&mut status, key, value)
@@ -53,6 +57,11 @@ pub fn parse_status(text: &str) -> Result<ProcStatus, FactsError> {
         }
         None => Ok(status),
     }
+}
+
+/// Whether a key may be one that [`read_line`] knows.
+fn is_read(key: &str) -> bool {
+    matches!(key.as_bytes(), [b'U' | b'G' | b'C' | b'N' | b'S', ..])
 }
 
 const REQUIRED: [(&str, u8); 6] =
@@ -74,6 +83,7 @@ fn read_line(status: &mut ProcStatus, key: &str, value: &str) -> Result<u8, &'st
         "CapEff" => status.effective = capabilities(value)?,
         "CapBnd" => status.bounding = capabilities(value)?,
         "CapAmb" => status.ambient = Some(capabilities(value)?),
+        "SigIgn" => status.ignored = u64::from_str_radix(value.trim(), 16).ok(),
         "NoNewPrivs" => status.no_new_privs = Some(value.trim() != "0"),
         _ => {}
     }

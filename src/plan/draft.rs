@@ -1,6 +1,5 @@
 //! The state of one planning run: what is asked, what is true, and what stands against it so far.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -128,5 +127,5 @@ pub(super) fn at(pointer: &str) -> Pointer {
 
 /// Element `index` of a list in the canonical config.
 pub(super) fn at_index(list: &str, index: usize) -> Pointer {
-    Pointer::new(&format!("{list}/{index}"))
+    Pointer::new(list).index(index)
 }

@@ -1,7 +1,6 @@
 //! Where in a configuration something stands: a JSON pointer.
 
 use alloc::borrow::ToOwned;
-use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
@@ -51,7 +50,23 @@ impl Pointer {
     /// The element `index` of what this points to.
     #[must_use]
     pub fn index(&self, index: usize) -> Self {
-        Self(format!("{}/{index}", self.0))
+        let mut digits = [0; 20];
+        let mut begin = digits.len();
+        let mut rest = index;
+        loop {
+            begin -= 1;
+            digits[begin] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        let digits = &digits[begin..];
+        let mut text = String::with_capacity(self.0.len() + 1 + digits.len());
+        text.push_str(&self.0);
+        text.push('/');
+        text.extend(digits.iter().copied().map(char::from));
+        Self(text)
     }
 
     /// The pointer without its last part; `None` for the whole document.

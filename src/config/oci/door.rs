@@ -91,7 +91,7 @@ impl<'d> Door<'d> {
             self.wrong(node, Expected::Text);
             return None;
         };
-        if text.contains('\0') {
+        if text.as_bytes().contains(&0) {
             self.refuse(node, Problem::Nul);
             return None;
         }
