@@ -8,7 +8,7 @@ mod features;
 mod read;
 mod systemd;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use nix::errno::Errno as NixErrno;
@@ -18,6 +18,7 @@ use nix::sys::statfs::{SELINUX_MAGIC, statfs};
 use nix::sys::statvfs::FsFlags;
 use nix::unistd::{AccessFlags, access};
 
+use super::IgnoredSignals;
 use crate::facts::{
     Caller, FactsError, Feature, HostFacts, KernelVersion, LsmFacts, MountFact, Needs, PathFact,
     ProcStatus, SubidFacts, UsernsFacts, parse_id_map, parse_mountinfo, parse_passwd, parse_status,
@@ -80,16 +81,25 @@ impl From<FactsError> for ProbeError {
 /// # References
 /// `proc(5)`, `capabilities(7)`, `user_namespaces(7)`, `cgroups(7)`.
 pub fn probe(needs: &Needs) -> Result<HostFacts, ProbeError> {
+    probe_to_start(needs).map(|(facts, _)| facts)
+}
+
+/// As [`probe`], and says which signals the calling process ignores: for [`Io::ignored`](super::Io), by a caller that
+/// changes none of that before the start.
+///
+/// # Errors
+/// As [`probe`].
+pub fn probe_to_start(needs: &Needs) -> Result<(HostFacts, Option<IgnoredSignals>), ProbeError> {
     let mut reader = Reader::open()?;
     let status = parse_status(&reader.own("status")?)?;
-    let mut kernel = features::kernel(&reader, &status)?;
+    let mut kernel = features::kernel(&reader, &status, &needs.namespaces)?;
     if needs.suid_dumpable {
         let text = reader.file("/proc/sys/fs/suid_dumpable")?;
         kernel.suid_dumpable = text.map_or(0, |text| number_or(&text, 0));
     }
     let lsm = lsm(&mut reader)?;
     let userns = userns(&mut reader, &lsm)?;
-    let mut caller = caller(&mut reader, &status)?;
+    let mut caller = caller(&mut reader, &status, needs)?;
     let mut mounts = None;
     if needs.mounts || needs.cgroup {
         mounts = Some(mount_table(&mut reader, kernel.version)?);
@@ -118,7 +128,10 @@ pub fn probe(needs: &Needs) -> Result<HostFacts, ProbeError> {
         None => None,
     };
     let paths = needs.paths.iter().map(|path| Ok((path.clone(), path_fact(path)?)));
-    Ok(HostFacts {
+    // Without that call those that are handled are set back one by one too.
+    let clears = kernel.features.contains(&Feature::ClearSighand);
+    let ignored = status.ignored.filter(|_| clears).map(IgnoredSignals);
+    let facts = HostFacts {
         schema: HostFacts::SCHEMA,
         kernel,
         caller,
@@ -130,7 +143,8 @@ pub fn probe(needs: &Needs) -> Result<HostFacts, ProbeError> {
         mounts: mounts.filter(|_| needs.mounts),
         paths: paths.collect::<Result<_, ProbeError>>()?,
         accounts,
-    })
+    };
+    Ok((facts, ignored))
 }
 
 /// Looks at everything that does not depend on a config: what a bug report wants.
@@ -152,7 +166,7 @@ pub fn in_initial_userns() -> bool {
     link.map_or(true, |link| link.as_os_str() == INITIAL_USERNS)
 }
 
-fn caller(reader: &mut Reader, status: &ProcStatus) -> Result<Caller, ProbeError> {
+fn caller(reader: &mut Reader, status: &ProcStatus, needs: &Needs) -> Result<Caller, ProbeError> {
     let in_initial_userns = match reader.own_link("ns/user")? {
         Some(link) => link == INITIAL_USERNS,
         None => true,
@@ -169,7 +183,7 @@ fn caller(reader: &mut Reader, status: &ProcStatus) -> Result<Caller, ProbeError
         uid_map: Vec::new(),
         gid_map: Vec::new(),
         setgroups_allowed: true,
-        rlimits: rlimits()?,
+        rlimits: rlimits(&needs.rlimits)?,
         oom_score_adj: number_or(&reader.own("oom_score_adj")?, 0),
     };
     if !in_initial_userns {
@@ -182,9 +196,9 @@ fn caller(reader: &mut Reader, status: &ProcStatus) -> Result<Caller, ProbeError
     Ok(caller)
 }
 
-fn rlimits() -> Result<BTreeMap<Resource, Rlimit>, ProbeError> {
+fn rlimits(needed: &BTreeSet<Resource>) -> Result<BTreeMap<Resource, Rlimit>, ProbeError> {
     let mut limits = BTreeMap::new();
-    for &resource in Resource::ALL {
+    for &resource in needed {
         let (soft, hard) = getrlimit(nix_resource(resource))
             .map_err(|errno| ProbeError::call(format!("getrlimit({resource})"), errno))?;
         let limit = Rlimit { soft, hard };

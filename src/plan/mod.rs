@@ -44,6 +44,7 @@ mod mount_checks;
 mod mounts;
 mod names;
 mod namespaces;
+mod needs;
 mod network;
 mod network_rules;
 mod op;
@@ -77,6 +78,7 @@ pub use idmap::map_with_subids;
 pub use invariants::{Broken, Rule, invariants};
 pub use join::{join, join_in, join_needs};
 pub use model::{Actor, MountApi, Plan, PlanTextError, Resolver, Step, StepId, Topology, Undo};
+pub use needs::needs;
 pub use op::{
     CgroupOp, IdKind, InterfaceName, LabelModule, Link, MountOp, NamespaceOp, NetworkOp, Op,
     PrivilegeOp, ProcessOp, PropertyValue, RANDOM_DIGITS, Slot, StateOp, SyncOp, Token,
@@ -99,8 +101,8 @@ use network::Networks;
 use resctrl::Classes;
 use seccomp::Placed;
 
-use crate::config::{CgroupDriver, Config, MountKind};
-use crate::facts::{Feature, HostFacts, Needs};
+use crate::config::Config;
+use crate::facts::{Feature, HostFacts};
 use crate::types::{CloneFlags, NamespaceKind};
 
 /// Plans a container.
@@ -201,36 +203,6 @@ fn whole(
         start: Vec::new(),
         notes: draft.notes,
     })
-}
-
-/// Which facts planning `config` will look at, so that a probe reads no others.
-#[must_use]
-pub fn needs(config: &Config) -> Needs {
-    let creates_userns = config.creates(NamespaceKind::User);
-    let has_cgroup_mount =
-        config.mounts.iter().any(|mount| matches!(mount.kind, MountKind::Cgroup));
-    let is_recursive = |set: crate::types::MountFlags| !set.is_empty();
-    let named = config.process.as_ref().is_some_and(|process| process.user.is_in_accounts());
-    let sources = config.mounts.iter().filter_map(|mount| match &mount.kind {
-        MountKind::Bind(bind) => Some(bind.source.clone()),
-        _ => None,
-    });
-    Needs {
-        subids: creates_userns && idmap::needs_subids(&config.uid_mappings, &config.gid_mappings),
-        cgroup: config.cgroup.is_some() || has_cgroup_mount,
-        delegate: config.cgroup.is_some() && cgroup_owner::is_asked(config),
-        systemd: config
-            .cgroup
-            .as_ref()
-            .is_some_and(|cgroup| matches!(cgroup.driver, CgroupDriver::Systemd { .. })),
-        mounts: config.root.readonly_recursive
-            || config.intel_rdt.is_some()
-            || mounts::binds_hosts_own(config)
-            || config.mounts.iter().any(|mount| is_recursive(mount.set_recursive)),
-        suid_dumpable: namespaces::joins_pid(config),
-        accounts: named.then(|| config.root.path.clone()),
-        paths: sources.chain([config.root.path.clone()]).collect(),
-    }
 }
 
 fn mount_api(facts: &HostFacts) -> MountApi {

@@ -80,7 +80,8 @@ fn an_unfiltered_kernel_has_what_its_version_promises() {
 
 #[test]
 fn limits_are_those_of_the_limits_file() {
-    let facts = probe(&Needs::default()).unwrap();
+    let rlimits = Resource::ALL.iter().copied().collect();
+    let facts = probe(&Needs { rlimits, ..Needs::default() }).unwrap();
     let text = fs::read_to_string("/proc/self/limits").unwrap();
     for (resource, title) in [
         (Resource::Nofile, "Max open files"),

@@ -12,7 +12,11 @@ use crate::facts::{CgroupFacts, FactsError, Feature, KernelFacts, KernelVersion,
 use crate::sys::probe::{Clone3, Question, answers, clone3, has_capability};
 use crate::types::NamespaceKind;
 
-pub(super) fn kernel(reader: &Reader, status: &ProcStatus) -> Result<KernelFacts, ProbeError> {
+pub(super) fn kernel(
+    reader: &Reader,
+    status: &ProcStatus,
+    needed: &BTreeSet<NamespaceKind>,
+) -> Result<KernelFacts, ProbeError> {
     let names = uname().map_err(|errno| ProbeError::call("uname", errno))?;
     let release = names.release().to_string_lossy().into_owned();
     let version = KernelVersion::parse(&release).ok_or_else(|| FactsError {
@@ -22,7 +26,7 @@ pub(super) fn kernel(reader: &Reader, status: &ProcStatus) -> Result<KernelFacts
         problem: format!("expected a version, found `{release}`"),
     })?;
     let has_namespace = |kind: &NamespaceKind| reader.own_has(&format!("ns/{kind}"));
-    let namespaces: BTreeSet<_> = NamespaceKind::ALL.into_iter().filter(has_namespace).collect();
+    let namespaces: BTreeSet<_> = needed.iter().copied().filter(has_namespace).collect();
     let clone3 = clone3();
     let has = |feature: &Feature| match feature {
         Feature::AmbientCapabilities => status.ambient.is_some(),

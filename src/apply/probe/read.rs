@@ -20,8 +20,8 @@ pub(super) struct Reader {
 }
 
 const OWN: &str = "/proc/thread-self";
-/// Room for any file that the kernel writes as one record; a longer one takes several reads.
-const ROOM: usize = 16 * 1024;
+/// Room for nearly any file that the kernel writes as one record; a longer one takes several reads.
+const ROOM: usize = 4 * 1024;
 
 impl Reader {
     pub(super) fn open() -> Result<Self, ProbeError> {
@@ -35,13 +35,13 @@ impl Reader {
     pub(super) fn own(&mut self, name: &str) -> Result<Cow<'_, str>, ProbeError> {
         let length = fill(self.own.as_fd(), name, &mut self.buffer, false)
             .map_err(|errno| ProbeError::call(format!("read {OWN}/{name}"), errno))?;
-        Ok(String::from_utf8_lossy(&self.buffer[..length]))
+        Ok(text(&self.buffer[..length]))
     }
 
     /// A file of the calling thread that not every kernel has.
     pub(super) fn own_if_any(&mut self, name: &str) -> Result<Option<Cow<'_, str>>, ProbeError> {
         match fill(self.own.as_fd(), name, &mut self.buffer, false) {
-            Ok(length) => Ok(Some(String::from_utf8_lossy(&self.buffer[..length]))),
+            Ok(length) => Ok(Some(text(&self.buffer[..length]))),
             Err(Errno::ENOENT) => Ok(None),
             Err(errno) => Err(ProbeError::call(format!("read {OWN}/{name}"), errno)),
         }
@@ -51,7 +51,7 @@ impl Reader {
     pub(super) fn own_whole(&mut self, name: &str) -> Result<String, ProbeError> {
         let length = fill(self.own.as_fd(), name, &mut self.buffer, true)
             .map_err(|errno| ProbeError::call(format!("read {OWN}/{name}"), errno))?;
-        Ok(String::from_utf8_lossy(&self.buffer[..length]).into_owned())
+        Ok(text(&self.buffer[..length]).into_owned())
     }
 
     /// Where a link of the calling thread leads.
@@ -72,10 +72,19 @@ impl Reader {
     pub(super) fn file(&mut self, path: &str) -> Result<Option<Cow<'_, str>>, ProbeError> {
         let to_end = !path.starts_with("/proc/");
         match fill(AT_FDCWD, path, &mut self.buffer, to_end) {
-            Ok(length) => Ok(Some(String::from_utf8_lossy(&self.buffer[..length]))),
+            Ok(length) => Ok(Some(text(&self.buffer[..length]))),
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES) => Ok(None),
             Err(errno) => Err(ProbeError::call(format!("read {path}"), errno)),
         }
+    }
+}
+
+/// What the kernel writes is UTF-8 but for names of others; looking for those takes much longer than seeing that there are
+/// none.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    match core::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
     }
 }
 
