@@ -7,6 +7,7 @@ mod counts;
 mod floor;
 mod gate;
 mod host;
+mod hot;
 mod inside;
 mod machine;
 mod measure;
@@ -36,7 +37,8 @@ const USAGE: &str = "usage: report all [ROUNDS [OUT]]            measure and wri
        report render SITTING.json OUT           write the page again
        report measure v1|v2 ROUNDS SITTING.json measure one layout
        report floor PLAN.json OUT [COUNT]       a floor from the output of `nsplan plan --json`
-       report payload exits|stamps|stays OUT";
+       report payload exits|stamps|stays OUT
+       report hot NSPLAN START.ld               list anew what a start runs, for the linker";
 
 fn main() -> ExitCode {
     // `cargo bench` adds an option of its own.
@@ -88,8 +90,25 @@ fn run(words: &[&str]) -> Result<(), String> {
             };
             write_program(out, &program)
         }
+        ["hot", nsplan, script] => hot_functions(Path::new(nsplan), Path::new(script)),
         _ => Err(USAGE.into()),
     }
+}
+
+/// Writes the list of a linker script anew, and leaves the rest of it as it is.
+fn hot_functions(nsplan: &Path, script: &Path) -> Result<(), String> {
+    let fail = |error: std::io::Error| format!("{}: {error}", script.display());
+    let (nsplan, script) =
+        (nsplan.canonicalize().map_err(fail)?, script.canonicalize().map_err(fail)?);
+    let text = fs::read_to_string(&script).map_err(fail)?;
+    let begin = text.find("    *(.text.").ok_or("a linker script without a list")?;
+    let end = text.rfind("    *(.text.").and_then(|at| Some(at + text[at..].find('\n')? + 1));
+    let end = end.ok_or("a linker script without a list")?;
+    let layout = Layout::here().into_iter().next().ok_or("no cgroups")?;
+    let at = host::enter(layout)?;
+    let root = bundle::root(&at).map_err(|error| error.to_string())?;
+    let list = hot::list(&nsplan, &Place { at, root })?;
+    fs::write(&script, format!("{}{list}{}", &text[..begin], &text[end..])).map_err(fail)
 }
 
 /// Every layout in a process of its own, as each changes its mounts.
