@@ -20,8 +20,7 @@ pub(crate) fn c_path(path: &HostPath) -> Outcome<CString> {
 
 /// One value in one `write(2)`, to a file that exists.
 pub(crate) fn write(path: &HostPath, value: &[u8]) -> Outcome {
-    let file = fd::openat(Fd::CWD, &c_path(path)?, O_WRONLY, 0)?;
-    fd::write(file.fd(), value)
+    fd::write(open_to_write(path)?.fd(), value)
 }
 
 /// `mkdir(path, 0755)`.
@@ -38,7 +37,7 @@ pub(crate) fn exists(path: &HostPath) -> Outcome<bool> {
     }
 }
 
-/// `cpuset.cpus` and `cpuset.mems` from the directory above, where they are empty.
+/// `cpuset.cpus` and `cpuset.mems` from the directory above, where they are empty. `ENODATA` if they are empty there too.
 pub(crate) fn inherit_cpuset(directory: &HostPath) -> Outcome {
     let above = directory.as_str().rsplit_once('/').map_or("/", |(above, _)| above);
     let above = HostPath::new(above).map_err(|_| Fault::new(Sysno::openat, Errno::EINVAL))?;
@@ -47,7 +46,11 @@ pub(crate) fn inherit_cpuset(directory: &HostPath) -> Outcome {
         let mut first = [0; 8];
         let length = fd::read(own.fd(), &mut first)?;
         if first[..length].trim_ascii().is_empty() {
-            fd::write(own.fd(), read(&above.child(name))?.trim().as_bytes())?;
+            let inherited = read(&above.child(name))?;
+            if inherited.trim().is_empty() {
+                return Err(Fault::new(Sysno::read, Errno::ENODATA));
+            }
+            fd::write(own.fd(), inherited.trim().as_bytes())?;
         }
     }
     Ok(())
@@ -114,7 +117,7 @@ pub(crate) fn open_directory(directory: &HostPath) -> Outcome<Handle> {
 }
 
 /// `open(file, O_WRONLY)`.
-pub(crate) fn open_tasks(file: &HostPath) -> Outcome<Handle> {
+pub(crate) fn open_to_write(file: &HostPath) -> Outcome<Handle> {
     fd::openat(Fd::CWD, &c_path(file)?, O_WRONLY, 0)
 }
 
@@ -213,10 +216,20 @@ pub(crate) fn kill(directory: &HostPath) -> Outcome {
     })
 }
 
+/// All of a file of the kernel's, which tells no size beforehand.
 pub(crate) fn read(path: &HostPath) -> Outcome<String> {
-    fs::read_to_string(path.as_str()).map_err(|error| {
-        Fault::new(Sysno::read, Errno(error.raw_os_error().unwrap_or(Errno::EIO.0)))
-    })
+    const ROOM: usize = 1024;
+    let file = fd::openat(Fd::CWD, &c_path(path)?, O_RDONLY, 0)?;
+    let mut text = Vec::new();
+    let mut part = [0; ROOM];
+    loop {
+        let length = fd::read(file.fd(), &mut part)?;
+        if length == 0 {
+            break;
+        }
+        text.extend_from_slice(&part[..length]);
+    }
+    String::from_utf8(text).map_err(|_| Fault::new(Sysno::read, Errno::EINVAL))
 }
 
 /// Whether a path names a cgroup below the root of a cgroup tree: only there may an undo from a file be carried out.

@@ -66,6 +66,10 @@ pub(crate) struct Launch {
     pub(crate) hook_stack: Option<Stack>,
     /// Descriptors below this may be open: for kernels without `close_range`.
     pub(crate) descriptors: u32,
+    /// The signals that the launcher ignores, if that is known.
+    pub(crate) ignored: Option<u64>,
+    /// Descriptors below this may stay open until all are closed: 0 in a process where that never happens.
+    pub(crate) room: i32,
     /// Whether descriptors are marked to be closed by `execve` instead of closed: they have owners in this program.
     pub(crate) marks: bool,
     /// The program that init becomes before it begins its script, if it is to.
@@ -165,7 +169,7 @@ struct Child<'a> {
 impl Child<'_> {
     /// Signals are as in a new process: handlers of the launcher's must not run here, so they go before the mask.
     fn settle(self, seat: &Seat) {
-        signal::reset_dispositions();
+        signal::reset_dispositions(self.launch.ignored.unwrap_or(u64::MAX));
         let _ = signal::set_mask(0);
         for &other in &seat.not_mine {
             let _ = fd::close(other);
@@ -277,7 +281,9 @@ impl Child<'_> {
             Act::IsolateTree { flags } => mount::mount(None, c"/", None, *flags, None),
             Act::PrepareRoot(root) => self.prepare_root(root),
             Act::EmptyRoot { path, for_mapped_root } => self.empty_root(path, *for_mapped_root),
-            Act::MakeMountPoint { target, directory } => self.make_mount_point(target, *directory),
+            Act::MakeMountPoint { target, directory, known } => {
+                self.make_mount_point(target, *directory, *known)
+            }
             Act::Filesystem(filesystem) => self.filesystem(filesystem),
             Act::CloneTree { source, recursive, place } => {
                 self.clone_tree(source, *recursive, *place)
@@ -288,12 +294,8 @@ impl Child<'_> {
             Act::Attach(attach) => self.attach(attach),
             Act::Remount { target, attr, set, clear } => self.remount(target, attr, *set, *clear),
             Act::Propagate { target, kind, recursive } => self.propagate(target, *kind, *recursive),
-            Act::MakeNode { path, mode, number, uid, gid } => {
-                self.make_node(path, *mode, *number, (*uid, *gid))
-            }
-            Act::Symlink { path, text, replace, only_if } => {
-                self.symlink(path, text, *replace, only_if.as_ref())
-            }
+            Act::MakeNode { .. } => self.make_node(act),
+            Act::Symlink { .. } => self.symlink(act),
             Act::Mask(target) => self.mask(target),
             Act::MakeReadonly(target) => self.make_readonly(target),
             Act::PivotRoot => self.pivot_root(),
@@ -321,6 +323,13 @@ impl Child<'_> {
 
     fn keep(self, place: Place, handle: Handle) {
         self.launch.set(place, handle.keep());
+    }
+
+    /// What is not needed any more is closed with everything else later: one call for all of them.
+    fn leave(self, handle: Handle) {
+        if handle.fd().0 < self.launch.room {
+            handle.keep();
+        }
     }
 
     fn signal(self, token: Token) -> Outcome {

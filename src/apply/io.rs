@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use std::os::fd::OwnedFd;
 
-use super::journal::StateDir;
+use super::state_dir::StateDir;
 use crate::sys::abi::O_RDWR;
 use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, host};
 use crate::types::{Errno, HostPath};
@@ -32,7 +32,15 @@ pub struct Io {
     pub state: Option<StateDir>,
     /// The directory the container is described in, for its record.
     pub bundle: Option<HostPath>,
+    /// The signals that this process ignores, which a new program would go on to ignore: init sets these back. Where they
+    /// are not known it sets back all, one by one.
+    pub ignored: Option<IgnoredSignals>,
 }
+
+/// Signals that a process ignores, from the lowest bit for signal 1; from
+/// [`probe_to_start`](super::probe::probe_to_start).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IgnoredSignals(pub(super) u64);
 
 /// The descriptors behind an [`Io`], none of them at a number that another goes to.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,7 @@ use super::network;
 use super::resctrl;
 use super::running::Running;
 use super::state::{Directory, Seen};
+use super::state_dir::StateDir;
 use super::systemd;
 use crate::plan::{
     CgroupOp, HookKind, HookOp, InterfaceName, NetworkOp, Op, ResctrlOp, StateOp, StepId,
@@ -30,29 +31,6 @@ use crate::types::{Errno, HostPath, Signal};
 const ORPHAN: Duration = Duration::from_millis(500);
 /// How long it may take to die of `SIGKILL`.
 const LAST_WAIT: Duration = Duration::from_secs(10);
-
-/// Where a container's state is kept: `root/id/`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StateDir {
-    /// A directory that only its owner can write to; it is made if it is missing.
-    pub root: PathBuf,
-    /// The container's name in it.
-    pub id: String,
-}
-
-impl StateDir {
-    /// Whether it is, by whatever links, below a container's root, which could write to it then. Below the host's own root
-    /// everything is: whoever gives a container that gives the state along.
-    #[must_use]
-    pub fn is_inside(&self, root: &HostPath) -> bool {
-        let above = self.root.ancestors().find_map(|above| above.canonicalize().ok());
-        let root = Path::new(root.as_str()).canonicalize().ok();
-        match (above, root) {
-            (Some(above), Some(root)) => root != Path::new("/") && above.starts_with(root),
-            _ => false,
-        }
-    }
-}
 
 /// What was undone after a launcher that had died.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,14 +19,17 @@ use crate::plan::{
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::Gone;
 use crate::sys::process::Pid;
-use crate::sys::{Fault, Handle, Sysno, host};
-use crate::types::Errno;
+use crate::sys::{Fault, Handle, Sysno, fd, host};
+use crate::types::{Errno, HostPath};
 
 impl Launcher<'_> {
     /// One step: what undoes it is recorded first.
     pub(super) fn step(&mut self, id: StepId, step: &Step) -> Result<(), Failed> {
         if let (Undo::Op(undo), false) = (&step.undo, decides_itself(&step.op)) {
             self.journal.record(id, undo)?;
+        }
+        if !matches!(step.op, Op::Cgroup(CgroupOp::Write { .. })) {
+            self.written = None;
         }
         match &step.op {
             Op::Cgroup(op) => Ok(self.cgroup(id, op, &step.undo)?),
@@ -68,7 +71,7 @@ impl Launcher<'_> {
     fn cgroup_once(&mut self, id: StepId, op: &CgroupOp, undo: &Undo) -> Result<(), Cause> {
         match op {
             CgroupOp::MakeDirectory { path, fresh } => self.make_cgroup(id, path, *fresh, undo),
-            CgroupOp::Write { file, value } => Ok(cgroup::write(file, value.as_bytes())?),
+            CgroupOp::Write { file, value } => self.write(file, value),
             CgroupOp::InheritCpuset { directory } => Ok(cgroup::inherit_cpuset(directory)?),
             CgroupOp::EnableControllers { directory, controllers, more } => {
                 Ok(cgroup::enable(directory, controllers, more)?)
@@ -77,7 +80,7 @@ impl Launcher<'_> {
             CgroupOp::DevicePolicy { directory, program } => {
                 Ok(cgroup::device_policy(directory, program)?)
             }
-            CgroupOp::OpenTasks { file, slot } => self.hold(*slot, cgroup::open_tasks(file)?),
+            CgroupOp::OpenTasks { file, slot } => self.hold(*slot, cgroup::open_to_write(file)?),
             CgroupOp::OpenDirectory { directory } => {
                 self.hold(Slot::CgroupDirectory, cgroup::open_directory(directory)?)
             }
@@ -99,6 +102,17 @@ impl Launcher<'_> {
             | CgroupOp::ReturnFromLeaf { .. }
             | CgroupOp::Enter { .. } => Err(Cause::Protocol),
         }
+    }
+
+    /// Rules for devices come in dozens, each a write of its own to the same file, which takes longer to open.
+    fn write(&mut self, path: &HostPath, value: &str) -> Result<(), Cause> {
+        let file = match self.written.take() {
+            Some((last, file)) if last == *path => file,
+            _ => cgroup::open_to_write(path)?,
+        };
+        fd::write(file.fd(), value.as_bytes())?;
+        self.written = Some((path.clone(), file));
+        Ok(())
     }
 
     pub(super) fn hold(&mut self, slot: Slot, handle: Handle) -> Result<(), Cause> {

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::control::Pace;
 use super::error::{Cause, Leftover};
-use super::journal::{StateDir, finish, is_kept};
+use super::journal::{finish, is_kept};
 use super::running::{Running, StateError, Status};
 use super::state::{Directory, Seen};
+use super::state_dir::StateDir;
 use crate::types::Signal;
 
 /// How long a process may take to die of `SIGKILL`, and others to let go of the container.

@@ -76,10 +76,14 @@ fn go_on_from(mount: &Handle) -> Outcome {
 
 /// On a read-only mount, or a file in memory that is sealed: `nsplan` was here before.
 fn is_out_of_reach(own: &Handle) -> Outcome<bool> {
-    if is_on_read_only_mount(own)? {
+    let system = fd::fstatfs(own.fd())?;
+    if system.flags & abi::MOUNT_ATTR_RDONLY != 0 {
         return Ok(true);
     }
-    // Only a file in memory has seals; any other answers EINVAL.
+    // Only a file in memory has seals, and those are in a tmpfs of the kernel's.
+    if system.magic != abi::TMPFS_MAGIC {
+        return Ok(false);
+    }
     let seals = open().and_then(|file| Ok(fcntl(&file, FcntlArg::F_GET_SEALS)?));
     Ok(seals
         .is_ok_and(|seals| SealFlag::from_bits_truncate(seals).contains(SealFlag::F_SEAL_WRITE)))

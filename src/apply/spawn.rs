@@ -1,36 +1,35 @@
 //! Carries out a plan: the launcher's steps in order, and the whole way back if one fails.
 
+mod launch;
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::AtomicI32;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
 
 use super::affinity::Affinity;
 use super::agent::Agent;
-use super::child::{self, Launch, Seat};
+use super::child::{self, Launch};
 use super::container::Container;
 use super::dumpable::Dumpable;
 use super::error::{ApplyError, Cause};
 use super::hold::{Hold, Tick};
-use super::io::{Io, Sources};
-use super::journal::{Journal, StateDir};
+use super::io::{IgnoredSignals, Io, Sources};
+use super::journal::Journal;
 use super::lower::lower;
 use super::mark;
-use super::message::Message;
 use super::network::Network;
-use super::program::{Act, Program};
+use super::program::Program;
 use super::reexec::{self, InitProgram, Letter, Reexec};
 use super::script::Script;
-use super::state::Directory;
-use crate::plan::{Actor, Plan, Slot, StepId, Token, Topology, Undo};
-use crate::sys::clone::{Gone, Nursery, Request, Stack};
+use super::state_dir::StateDir;
+use crate::plan::{Actor, Plan, Slot, StepId, Undo};
+use crate::sys::clone::{Gone, Nursery, Request};
 use crate::sys::late::Late;
 use crate::sys::process::Pid;
 use crate::sys::shared::{LastWords, Newborn};
 use crate::sys::spare::Spare;
-use crate::sys::words::Words;
-use crate::sys::{Handle, Outcome, Sysno, channel, host, process, signal};
+use crate::sys::{Handle, Outcome, Sysno, host, signal};
 use crate::types::{CloneFlags, HostPath, Signal};
 
 /// Starts the container of a plan; returns when its program runs.
@@ -109,10 +108,13 @@ pub(super) struct Launcher<'a> {
     pub(super) plan: Script<'a>,
     pub(super) state: Option<StateDir>,
     pub(super) bundle: Option<HostPath>,
+    ignored: Option<IgnoredSignals>,
     pub(super) sources: Sources,
     program: Option<Program>,
     reexec: Option<(Reexec, Handle)>,
     pub(super) slots: Vec<(Slot, Handle)>,
+    /// The file that the step before has written to.
+    pub(super) written: Option<(HostPath, Handle)>,
     pub(super) journal: Journal,
     pub(super) held: Option<Hold>,
     pub(super) network: Option<Network>,
@@ -147,17 +149,19 @@ impl<'a> Launcher<'a> {
         program: Option<Program>,
         more: usize,
     ) -> Result<Self, ApplyError> {
-        let Io { stdio, passed, state, bundle } = io;
+        let Io { stdio, passed, state, bundle, ignored } = io;
         let sources = Sources::new(stdio, passed, more)
             .map_err(|fault| ApplyError::new(&plan, None, Cause::Kernel(fault)))?;
         Ok(Self {
             plan,
             state,
             bundle,
+            ignored,
             sources,
             program,
             reexec: None,
             slots: Vec::new(),
+            written: None,
             journal: Journal::default(),
             held: None,
             network: None,
@@ -265,86 +269,6 @@ impl Launcher<'_> {
             self.intermediate = started
         }
         Ok(())
-    }
-
-    /// Everything a child works with, and the ends of the channels that are its alone after the clone.
-    fn prepare(&mut self, program: Program) -> Outcome<(Launch, Vec<Handle>)> {
-        let mut theirs = Vec::new();
-        let (mine, end) = self.channel(&mut theirs)?;
-        let mut init =
-            Seat { stack: Stack::new()?, channel: end, not_mine: [host::number(&mine)].into() };
-        let has_filter = program.init.iter().any(|act| matches!(act, Act::Seccomp { .. }));
-        let reexec = match self.reexec.take() {
-            Some((program, letter)) => {
-                let message = Message::Letter.encode();
-                channel::send(host::number(&mine), &message, Some(letter.fd()))?;
-                if has_filter {
-                    self.last_words = Some(Arc::new(reexec::post_words(&mine)?));
-                }
-                Some(program)
-            }
-            None if has_filter => {
-                self.last_words = Some(Arc::new(self.words_of_child()?));
-                None
-            }
-            None => None,
-        };
-        self.channels.init = Some(mine);
-        let intermediate = if self.plan.topology == Topology::Intermediate {
-            let (mine_too, end) = self.channel(&mut theirs)?;
-            let not_mine = [init.not_mine[0], host::number(&mine_too)].into();
-            // The intermediate has closed the launcher's ends by the time it clones init.
-            init.not_mine = [end].into();
-            self.channels.intermediate = Some(mine_too);
-            self.newborn = Some(Arc::new(Newborn::new()?));
-            Some(Seat { stack: Stack::new()?, channel: end, not_mine })
-        } else {
-            None
-        };
-        if program.init.iter().any(|act| matches!(act, Act::Await(Token::Payload))) {
-            self.late = Some(Arc::new(Late::new()?));
-        }
-        let launch = Launch {
-            late: self.late.clone(),
-            table: (0..program.places).map(|_| AtomicI32::new(-1)).collect(),
-            init,
-            intermediate,
-            stdio: self.sources.stdio.each_ref().map(|fd| fd.as_ref().map(Handle::fd)),
-            passed: self.sources.passed.iter().map(Handle::fd).collect(),
-            is_host_root: host::effective_uid() == 0,
-            last_words: self.last_words.clone(),
-            newborn: self.newborn.clone(),
-            hook_stack: program.has_hooks().then(Stack::new).transpose()?,
-            descriptors: process::descriptor_limit()?,
-            reexec,
-            marks: false,
-            spare: Spare::default(),
-            words: if program.has_supervisor() { Some(Words::own()?) } else { None },
-            program,
-        };
-        for (slot, place) in &launch.program.given {
-            if let Some((_, handle)) = self.slots.iter().find(|(other, _)| other == slot) {
-                launch.set(*place, handle.fd());
-            }
-        }
-        Ok((launch, theirs))
-    }
-
-    /// Memory for what init can say below its filter. Who starts it later reads that from a file.
-    fn words_of_child(&self) -> Outcome<LastWords> {
-        let is_held = self.slots.iter().any(|(slot, _)| *slot == Slot::Door);
-        match self.journal.directory().filter(|_| is_held).map(Directory::last_file).transpose()? {
-            Some(file) => LastWords::in_file(&file),
-            None => LastWords::new(),
-        }
-    }
-
-    fn channel(&self, theirs: &mut Vec<Handle>) -> Outcome<(OwnedFd, crate::sys::Fd)> {
-        let (mine, end) = host::channel()?;
-        let end = self.sources.above(host::handle(end))?;
-        let fd = end.fd();
-        theirs.push(end);
-        Ok((mine, fd))
     }
 
     /// The program runs: what it was started with is not needed any more.

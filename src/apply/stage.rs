@@ -181,6 +181,8 @@ impl Stage {
             descriptors: process::descriptor_limit()?,
             words: if program.has_supervisor() { Some(Words::own()?) } else { None },
             reexec: None,
+            room: 0,
+            ignored: None,
             marks: true,
             spare: Spare::default(),
             program,

@@ -7,11 +7,12 @@ use core::fmt;
 
 use super::error::{ApplyError, Cause};
 use super::io::Io;
-use super::journal::{Journal, StateDir};
+use super::journal::Journal;
 use super::running::{Running, StateError};
 use super::script::Script;
 use super::spawn::{Launcher, Started};
 use super::state::Directory;
+use super::state_dir::StateDir;
 use crate::plan::{Actor, MountApi, Plan, Resolver, StartScript, StepId, Topology};
 use crate::sys::Fault;
 use crate::types::Errno;

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::io::{ErrorKind, Write as _};
 use std::mem::ManuallyDrop;
 use std::process::ExitCode;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::args::{Action, ContainerId, Request, Subject, log_of, parse};
@@ -26,8 +28,8 @@ use super::surroundings::starter;
 use super::template::template;
 use super::update::change;
 use super::verbs::NSPLAN;
-use crate::apply::probe::{in_initial_userns, probe, probe_all};
-use crate::apply::{ApplyError, Io, StateDir, seal_program, spawn};
+use crate::apply::probe::{in_initial_userns, probe_all, probe_to_start};
+use crate::apply::{ApplyError, IgnoredSignals, Io, StateDir, seal_program, spawn};
 use crate::config::{Config, Extra, Generation, Parsed, SourceMap, to_libcontainer};
 use crate::facts::HostFacts;
 use crate::plan::{Features, Plan, PlanError, apply_hint, needs, plan, plan_hint};
@@ -78,7 +80,7 @@ fn carry_out(request: &Request, log: &Log) -> Result<u8, Failure> {
             let config = request.driven(config);
             let plan = match facts {
                 Some(facts) => plan_for(&config, &sources, &facts)?,
-                None => plan_here(&config, &sources)?,
+                None => plan_here(&config, &sources)?.0,
             };
             print(&if *json { plan.to_json() } else { plan.to_string() })
         }
@@ -136,7 +138,8 @@ pub(super) fn start(root: &HostPath, explain: &dyn Fn(&Plan), job: Job<'_>) -> R
         seal()?;
     }
     // Given back with the program's end: piece by piece, it would be while the caller waits for that.
-    let plan = ManuallyDrop::new(plan_here(job.config, job.sources)?);
+    let (plan, ignored) = plan_here(job.config, job.sources)?;
+    let plan = ManuallyDrop::new(plan);
     explain(&plan);
     let state = StateDir { root: root.as_str().into(), id: job.id.to_string() };
     if state.is_inside(&job.config.root.path) {
@@ -150,7 +153,7 @@ pub(super) fn start(root: &HostPath, explain: &dyn Fn(&Plan), job: Job<'_>) -> R
         .map_err(|errno| Failure::from(Problem::new(format!("signalfd = {errno}"))))?;
     let bundle = job.bundle.clone();
     let passed = passed(job.passed)?;
-    let io = Io { state: Some(state), bundle, passed, ..Io::default() };
+    let io = Io { state: Some(state), bundle, passed, ignored, ..Io::default() };
     let mut container = spawn(&plan, io).map_err(|error| {
         let program = job.config.process.as_ref().and_then(|process| process.args.first());
         failed(&Attempt { plan: &plan, program, sources: job.sources }, &error)
@@ -173,9 +176,14 @@ fn starts_containers(action: &Action) -> bool {
 pub(super) fn seal() -> Result<(), Failure> {
     seal_program().map_err(|fault| {
         let text = format!("the launcher's own program could be overwritten from inside: {fault}");
-        Problem::new(text).hint("install it on a read-only file system").into()
-    })
+        Failure::from(Problem::new(text).hint("install it on a read-only file system"))
+    })?;
+    SEALED.store(true, Ordering::Relaxed);
+    Ok(())
 }
+
+/// Whether this process's program is out of everybody's reach already.
+static SEALED: AtomicBool = AtomicBool::new(false);
 
 /// Whether a container without id maps could write to the file of this program: nearly every container of root's.
 fn is_likely_exposed() -> bool {
@@ -185,6 +193,9 @@ fn is_likely_exposed() -> bool {
 /// Whether some id of the container's may write to the file of this program: see [`seal_program`].
 pub(super) fn is_exposed(creates_user: bool, uids: &IdMap) -> bool {
     use std::os::unix::fs::MetadataExt as _;
+    if SEALED.load(Ordering::Relaxed) {
+        return false;
+    }
     let Ok(own) = std::fs::metadata("/proc/self/exe") else { return true };
     let caller = nix::unistd::geteuid().as_raw();
     let is_mapped = if !creates_user {
@@ -265,7 +276,7 @@ impl Request {
     /// Whether the container is one of the host's root: root in a user namespace, which an engine of an ordinary user's is, is
     /// none.
     pub(super) fn is_root(&self) -> bool {
-        let is_root = || nix::unistd::geteuid().is_root() && in_initial_userns();
+        let is_root = || nix::unistd::geteuid().is_root() && is_in_initial_userns();
         self.rootless.map_or_else(is_root, |rootless| !rootless)
     }
 
@@ -278,9 +289,18 @@ impl Request {
     }
 }
 
-fn plan_here(config: &Config, sources: &Sources) -> Result<Plan, Failure> {
+/// Whether this process is in the first user namespace, which it stays in.
+pub(super) fn is_in_initial_userns() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(in_initial_userns)
+}
+
+fn plan_here(config: &Config, sources: &Sources) -> Result<Planned, Failure> {
     plan_with(config, sources, plan)
 }
+
+/// A plan for this host, and what the start of it can make use of.
+pub(super) type Planned = (Plan, Option<IgnoredSignals>);
 
 fn plan_for(config: &Config, sources: &Sources, facts: &HostFacts) -> Result<Plan, Failure> {
     refused(sources, plan(config, facts))
@@ -291,9 +311,10 @@ pub(super) fn plan_with(
     config: &Config,
     sources: &Sources,
     plan: fn(&Config, &HostFacts) -> Result<Plan, Vec<PlanError>>,
-) -> Result<Plan, Failure> {
-    let facts = probe(&needs(config)).map_err(|error| Problem::of(&error).at("probe"))?;
-    refused(sources, plan(config, &facts))
+) -> Result<Planned, Failure> {
+    let seen = probe_to_start(&needs(config));
+    let (facts, ignored) = seen.map_err(|error| Problem::of(&error).at("probe"))?;
+    Ok((refused(sources, plan(config, &facts))?, ignored))
 }
 
 fn refused(sources: &Sources, planned: Result<Plan, Vec<PlanError>>) -> Result<Plan, Failure> {

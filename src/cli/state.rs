@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 
 use super::report::{Failure, Problem};
-use crate::apply::probe::in_initial_userns;
+use super::run::is_in_initial_userns;
 use crate::types::HostPath;
 
 /// The directory of a program's caller: what `--root` says, made absolute, or the usual place.
@@ -16,7 +16,7 @@ pub fn root(tool: &str, given: Option<&HostPath>) -> Result<HostPath, Failure> {
     let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
     let uid = nix::unistd::geteuid().as_raw();
     // Root of a user namespace is an ordinary user outside, to whom `/run` does not belong.
-    let user = (uid != 0 || !in_initial_userns()).then_some(uid);
+    let user = (uid != 0 || !is_in_initial_userns()).then_some(uid);
     place(tool, given.map(HostPath::as_str), user, runtime.as_deref())
 }
 

@@ -147,7 +147,7 @@ pub fn exec<S: AsRef<str>>(config: &Config, args: &[S], start: Start<'_>) -> Res
         }
     }
     let plan = planned(&config)?;
-    let io = Io { stdio, passed, state, bundle: None };
+    let io = Io { stdio, passed, state, ..Io::default() };
     let mut container = match &command {
         Some(command) => apply::spawn_through(&plan, io, &command.program),
         None => apply::spawn(&plan, io),

@@ -59,7 +59,7 @@ constants! { u64:
     MOUNT_ATTR_IDMAP = 0x10_0000,
     RESOLVE_NO_XDEV = 1, RESOLVE_NO_MAGICLINKS = 2, RESOLVE_NO_SYMLINKS = 4, RESOLVE_BENEATH = 8,
     RESOLVE_IN_ROOT = 0x10,
-    PROC_SUPER_MAGIC = 0x9fa0, DEVPTS_SUPER_MAGIC = 0x1cd1, CGROUP2_SUPER_MAGIC = 0x6367_7270, CGROUP_SUPER_MAGIC = 0x27_e0eb,
+    PROC_SUPER_MAGIC = 0x9fa0, TMPFS_MAGIC = 0x0102_1994, DEVPTS_SUPER_MAGIC = 0x1cd1, CGROUP2_SUPER_MAGIC = 0x6367_7270, CGROUP_SUPER_MAGIC = 0x27_e0eb,
     RDTGROUP_SUPER_MAGIC = 0x0765_5821,
     ST_RELATIME = 0x1000, ST_NOSYMFOLLOW = 0x2000,
 }
@@ -341,6 +341,7 @@ mod tests {
             DEVPTS_SUPER_MAGIC,
             CGROUP2_SUPER_MAGIC,
             CGROUP_SUPER_MAGIC,
+            TMPFS_MAGIC,
         );
         // musl's headers, and so libc for it, do not have this one.
         #[cfg(target_env = "gnu")]

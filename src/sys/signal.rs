@@ -48,12 +48,13 @@ pub(crate) fn await_any() -> Outcome<u32> {
     Ok(narrow(number.cast_signed()).cast_unsigned())
 }
 
-/// `rt_sigaction` to `SIG_DFL` for every signal that can have another: also for the ignored ones, which
+/// `rt_sigaction` to `SIG_DFL` for the signals of a set, from the lowest bit for signal 1: the ignored ones too, which
 /// `CLONE_CLEAR_SIGHAND` leaves and `execve` keeps (the Rust runtime ignores `SIGPIPE`).
 ///
 /// Only for a process whose dispositions are its own.
-pub(crate) fn reset_dispositions() {
-    (1..=64).for_each(|signal| dispose(signal, &SigAction::default()));
+pub(crate) fn reset_dispositions(set: u64) {
+    let of_set = |signal: &u32| set >> (signal - 1) & 1 == 1;
+    (1..=64).filter(of_set).for_each(|signal| dispose(signal, &SigAction::default()));
 }
 
 /// `rt_sigaction` to `SIG_IGN` for every signal that can be ignored but `kept`: what was pending of them is gone.

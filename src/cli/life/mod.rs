@@ -132,7 +132,7 @@ fn create(request: &Request, asked: &Create, explain: &dyn Fn(&Plan)) -> Result<
         seal()?;
     }
     let receivers = receivers(&config, asked)?;
-    let plan = plan_with(&config, &sources, plan_created)?;
+    let (plan, ignored) = plan_with(&config, &sources, plan_created)?;
     explain(&plan);
     let root = state_root(request)?;
     state::prepare(&root, nix::unistd::geteuid().as_raw())?;
@@ -141,6 +141,7 @@ fn create(request: &Request, asked: &Create, explain: &dyn Fn(&Plan)) -> Result<
         state: Some(StateDir { root: root.as_str().into(), id: asked.id.to_string() }),
         bundle: Some(absolute(&asked.bundle)?),
         passed,
+        ignored,
         ..Io::default()
     };
     let mut container = spawn(&plan, io).map_err(|error| {

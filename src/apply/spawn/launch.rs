@@ -1,0 +1,130 @@
+//! What a child is given: its program, its ends of the channels, memory to run in.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::AtomicI32;
+use std::os::fd::OwnedFd;
+
+use super::{IgnoredSignals, Launcher};
+use crate::apply::child::{Launch, Seat};
+use crate::apply::message::Message;
+use crate::apply::program::{Act, Program};
+use crate::apply::reexec;
+use crate::apply::state::Directory;
+use crate::plan::{Slot, Token, Topology};
+use crate::sys::clone::Stack;
+use crate::sys::late::Late;
+use crate::sys::shared::{LastWords, Newborn};
+use crate::sys::spare::Spare;
+use crate::sys::words::Words;
+use crate::sys::{Handle, Outcome, channel, host, process};
+use crate::types::Resource;
+
+impl Launcher<'_> {
+    /// Everything a child works with, and the ends of the channels that are its alone after the clone.
+    pub(super) fn prepare(&mut self, program: Program) -> Outcome<(Launch, Vec<Handle>)> {
+        let mut theirs = Vec::new();
+        let (mine, end) = self.channel(&mut theirs)?;
+        let mut init =
+            Seat { stack: Stack::new()?, channel: end, not_mine: [host::number(&mine)].into() };
+        let has_filter = program.init.iter().any(|act| matches!(act, Act::Seccomp { .. }));
+        let reexec = match self.reexec.take() {
+            Some((program, letter)) => {
+                let message = Message::Letter.encode();
+                channel::send(host::number(&mine), &message, Some(letter.fd()))?;
+                if has_filter {
+                    self.last_words = Some(Arc::new(reexec::post_words(&mine)?));
+                }
+                Some(program)
+            }
+            None if has_filter => {
+                self.last_words = Some(Arc::new(self.words_of_child()?));
+                None
+            }
+            None => None,
+        };
+        self.channels.init = Some(mine);
+        let intermediate = if self.plan.topology == Topology::Intermediate {
+            let (mine_too, end) = self.channel(&mut theirs)?;
+            let not_mine = [init.not_mine[0], host::number(&mine_too)].into();
+            // The intermediate has closed the launcher's ends by the time it clones init.
+            init.not_mine = [end].into();
+            self.channels.intermediate = Some(mine_too);
+            self.newborn = Some(Arc::new(Newborn::new()?));
+            Some(Seat { stack: Stack::new()?, channel: end, not_mine })
+        } else {
+            None
+        };
+        if program.init.iter().any(|act| matches!(act, Act::Await(Token::Payload))) {
+            self.late = Some(Arc::new(Late::new()?));
+        }
+        let descriptors = process::descriptor_limit()?;
+        let launch = Launch {
+            late: self.late.clone(),
+            table: (0..program.places).map(|_| AtomicI32::new(-1)).collect(),
+            init,
+            intermediate,
+            stdio: self.sources.stdio.each_ref().map(|fd| fd.as_ref().map(Handle::fd)),
+            passed: self.sources.passed.iter().map(Handle::fd).collect(),
+            is_host_root: host::effective_uid() == 0,
+            last_words: self.last_words.clone(),
+            newborn: self.newborn.clone(),
+            hook_stack: program.has_hooks().then(Stack::new).transpose()?,
+            room: room(&program, descriptors),
+            descriptors,
+            reexec,
+            ignored: self.ignored.map(|IgnoredSignals(ignored)| ignored),
+            marks: false,
+            spare: Spare::default(),
+            words: if program.has_supervisor() { Some(Words::own()?) } else { None },
+            program,
+        };
+        self.give(&launch);
+        Ok((launch, theirs))
+    }
+
+    /// The descriptors that the launcher has opened for the child.
+    fn give(&self, launch: &Launch) {
+        for (slot, place) in &launch.program.given {
+            if let Some((_, handle)) = self.slots.iter().find(|(other, _)| other == slot) {
+                launch.set(*place, handle.fd());
+            }
+        }
+    }
+
+    /// Memory for what init can say below its filter. Who starts it later reads that from a file.
+    fn words_of_child(&self) -> Outcome<LastWords> {
+        let is_held = self.slots.iter().any(|(slot, _)| *slot == Slot::Door);
+        match self.journal.directory().filter(|_| is_held).map(Directory::last_file).transpose()? {
+            Some(file) => LastWords::in_file(&file),
+            None => LastWords::new(),
+        }
+    }
+
+    fn channel(&self, theirs: &mut Vec<Handle>) -> Outcome<(OwnedFd, crate::sys::Fd)> {
+        let (mine, end) = host::channel()?;
+        let end = self.sources.above(host::handle(end))?;
+        let fd = end.fd();
+        theirs.push(end);
+        Ok((mine, fd))
+    }
+}
+
+/// Below which number init may leave descriptors open until it closes all: neither its own limit nor that of its program is
+/// met, with room for all trees that are held at once and for what a step needs.
+fn room(program: &Program, limit: u32) -> i32 {
+    const MOST: u64 = 256;
+    const OF_A_STEP: u64 = 32;
+    let nofile = Resource::Nofile.number();
+    let (mut lowest, mut trees) = (MOST.min(limit.into()), 0);
+    for act in &program.init {
+        match act {
+            Act::SetRlimit { resource, limit } if *resource == nofile => {
+                lowest = lowest.min(limit.soft).min(limit.hard);
+            }
+            Act::CloneTree { .. } | Act::CloneDevice { .. } => trees += 1,
+            _ => {}
+        }
+    }
+    i32::try_from(lowest.saturating_sub(OF_A_STEP + trees)).unwrap_or(0)
+}

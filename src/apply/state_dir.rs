@@ -1,0 +1,37 @@
+//! Where a container's state is kept, and whether the container could write to it.
+
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+
+use crate::types::HostPath;
+
+/// Where a container's state is kept: `root/id/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateDir {
+    /// A directory that only its owner can write to; it is made if it is missing.
+    pub root: PathBuf,
+    /// The container's name in it.
+    pub id: String,
+}
+
+impl StateDir {
+    /// Whether it is, by whatever links, below a container's root, which could write to it then. Below the host's own root
+    /// everything is: whoever gives a container that gives the state along.
+    #[must_use]
+    pub fn is_inside(&self, root: &HostPath) -> bool {
+        let above = self.root.ancestors().find_map(real);
+        match (above, real(Path::new(root.as_str()))) {
+            (Some(above), Some(root)) => root != Path::new("/") && above.starts_with(root),
+            _ => false,
+        }
+    }
+}
+
+/// Where a path leads, all links followed: as the kernel says it, which looks it up once instead of part by part.
+fn real(path: &Path) -> Option<PathBuf> {
+    let found = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
+    std::fs::read_link(format!("/proc/self/fd/{}", found.as_raw_fd())).ok()
+}
