@@ -140,3 +140,58 @@ fn join_mounts(script: &mut [Act]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apply::lower::lower;
+    use crate::config::{Config, Mount};
+    use crate::facts::HostFacts;
+    use crate::plan::plan;
+    use crate::types::{HostPath, MountFlags};
+
+    /// What is known of each thing that is made, by its path.
+    fn known(change: impl FnOnce(&mut Config)) -> Vec<(String, Known)> {
+        let root = HostPath::new("/srv/root").expect("absolute");
+        let mut config = Config::sandbox(root, vec!["sh".into()], false);
+        change(&mut config);
+        let plan = plan(&config, &HostFacts::example()).expect("root may do this");
+        let program = lower(&plan).expect("a plan of the planner's");
+        let of = |act: &Act| match act {
+            Act::MakeMountPoint { target, known, .. } => Some((target.whole.clone(), *known)),
+            Act::MakeNode { path, known, .. } | Act::Symlink { path, known, .. } => {
+                Some((path.whole.clone(), *known))
+            }
+            _ => None,
+        };
+        let made = program.init.iter().filter_map(of);
+        made.map(|(path, known)| (path.into_string().expect("UTF-8"), known)).collect()
+    }
+
+    fn of(list: &[(String, Known)], path: &str) -> Known {
+        list.iter().find(|(other, _)| other == path).unwrap_or_else(|| panic!("{path}: {list:?}")).1
+    }
+
+    #[test]
+    fn what_is_made_in_an_empty_file_system_is_made_where_the_step_before_has_worked() {
+        let list = known(|_| {});
+        let (first, later) = (of(&list, "dev/pts"), of(&list, "dev/shm"));
+        assert_eq!(first, Known { directory: false, is_new: true, is_mounted_on: true });
+        assert_eq!(later, Known { directory: true, is_new: true, is_mounted_on: true });
+        // The image's own directories may be there, and anything in their place.
+        assert!(!of(&list, "dev").is_new && !of(&list, "proc").is_new);
+        // Right behind one another, with the masks of `/dev` still to come.
+        assert!(of(&list, "dev/zero").directory && of(&list, "dev/stdin").directory);
+    }
+
+    #[test]
+    fn a_mount_that_may_lead_anywhere_ends_all_knowledge() {
+        let tmpfs = |path| Mount::filesystem(path, "tmpfs", MountFlags::empty(), &[]);
+        let list = known(|config| {
+            config.mounts.extend(["/a", "/a/b", "/c", "/a/d"].map(tmpfs));
+        });
+        assert!(of(&list, "a/b").is_new);
+        // `/c` may be a link to `/a`.
+        assert_eq!(of(&list, "a/d"), Known { is_mounted_on: true, ..Known::default() });
+    }
+}
