@@ -9,6 +9,7 @@ memory=$(($(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1024))
 is "the hog is killed" 137 "$(code nsplan do --oom-score-adj 1000 -- dd if=/dev/zero of=/dev/null bs="$((memory - 20))M" count=1)"
 is "the host goes on" 0 "$(code nsplan do -- true)"
 is "a launcher without memory is an error" yes "$([ "$(code sh -c 'ulimit -v 600; exec nsplan do -- true')" -ne 0 ] && echo yes)"
-# Not so small that init meets it before it has executed the program: it shares its launcher's memory until then, and the
-# kernel kills all who share.
-is "a limit below what a program needs ends it, or is refused" yes "$(case $(code nsplan do -m 4m -- sh -c 'dd if=/dev/zero of=/dev/null bs=16M count=1') in 125 | 137) echo yes ;; esac)"
+for limit in 100k 4m; do
+  is "a limit of $limit, below what a program needs, ends it, or is refused" yes "$(case $(code nsplan do -m $limit -- sh -c 'dd if=/dev/zero of=/dev/null bs=16M count=1') in 125 | 137) echo yes ;; esac)"
+done
+is "and nothing is left of it for another command to undo" 1 "$(nsplan list | wc -l)"
