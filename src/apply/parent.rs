@@ -293,22 +293,28 @@ impl Launcher<'_> {
         }
     }
 
-    /// Who is to blame for a failure at step `id`: a process that has reported its own, or the step.
+    /// Who is to blame for a failure at step `id`: a process that has reported its own, or is gone without a word, or the
+    /// step. Files of a process that is gone belong to nobody, so what cannot be written to them is not the reason.
     pub(super) fn blame(&mut self, id: StepId, failed: Failed) -> Failure {
         if let Some(at) = failed.at {
             return (at, failed.cause);
         }
+        let mut is_gone = false;
         for from in [Actor::Intermediate, Actor::Init] {
             loop {
                 match self.receive(from, false) {
                     Err(Failed { at: Some(at), cause }) => return (at, cause),
                     Err(Failed { cause, .. }) if cause.is_told() => return (id, cause),
                     Ok(Some(_)) => {}
-                    Ok(None) | Err(_) => break,
+                    Ok(None) => {
+                        is_gone = from == Actor::Init && !self.ready;
+                        break;
+                    }
+                    Err(_) => break,
                 }
             }
         }
-        (id, failed.cause)
+        (id, if is_gone && !failed.cause.is_told() { Cause::ENDED } else { failed.cause })
     }
 }
 
