@@ -92,6 +92,20 @@ fn without_a_wish_the_oom_score_stays_the_callers() {
 }
 
 #[test]
+fn what_its_launcher_was_told_to_ignore_is_not_ignored_inside() {
+    if !is_root() {
+        return;
+    }
+    let bundle = Bundle::new("ignores");
+    let run = bundle.runner(Some("exec grep -E 'SigBlk|SigIgn' /proc/self/status"));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' HUP USR2 TSTP; exec \"$0\" \"$@\""]);
+    shell.arg(run.get_program()).args(run.get_args());
+    let expected = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n";
+    assert_eq!(said(&shell.output().unwrap()), expected);
+}
+
+#[test]
 fn an_oom_score_is_the_containers_and_not_its_launchers() {
     if !is_root() {
         return;
