@@ -186,7 +186,9 @@ fn groups(pid: u32) -> [u32; 3] {
 #[test]
 fn the_program_is_alone_in_the_foreground_of_its_terminal() {
     let root = rootfs("foreground");
-    let script = "trap 'echo hit' INT; echo ready; while ! read word; do :; done; echo got $word";
+    // A signal right before the shell waits for input is seen to only when it waits no more.
+    let script =
+        "trap 'echo hit' INT; echo ready; while ! read -t 1 word; do :; done; echo got $word";
     let mut config = with_init(&root, script);
     config.process.as_mut().unwrap().terminal = true;
     let plan = planned(&config).unwrap();
