@@ -12,6 +12,7 @@ use super::idmap::{self, IdMaps};
 use super::last::{self, Last};
 use super::model::{Plan, Step, Topology};
 use super::namespaces::{self, place};
+use super::needs::limits;
 use super::op::{MountOp, NamespaceOp, Op, ProcessOp, SyncOp, Token, UserOp};
 use super::record::Record;
 use super::resctrl;
@@ -84,7 +85,9 @@ pub fn join_in(
 pub fn join_needs(process: &Process, record: &Record) -> Needs {
     let is_named = process.user.is_in_accounts();
     let accounts = is_named.then(|| record.root_path());
-    Needs { accounts, suid_dumpable: true, ..Needs::default() }
+    let namespaces = record.namespaces().collect();
+    let rlimits = limits(process).collect();
+    Needs { accounts, suid_dumpable: true, namespaces, rlimits, ..Needs::default() }
 }
 
 /// What this room decided before it came to steps.

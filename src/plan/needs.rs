@@ -1,7 +1,7 @@
 //! A config becomes the list of the facts that a plan of it asks for.
 
 use super::{cgroup_owner, idmap, mounts, namespaces};
-use crate::config::{CgroupDriver, Config, MountKind};
+use crate::config::{CgroupDriver, Config, MountKind, Process};
 use crate::facts::Needs;
 use crate::types::{MountFlags, NamespaceKind, Resource};
 
@@ -17,10 +17,7 @@ pub fn needs(config: &Config) -> Needs {
         MountKind::Bind(bind) => Some(bind.source.clone()),
         _ => None,
     });
-    let process = config.process.as_ref();
-    let of_scheduler = process.is_some_and(|process| process.scheduler.is_some());
-    let of_scheduler = [Resource::Nice, Resource::Rtprio].into_iter().filter(|_| of_scheduler);
-    let limited = process.into_iter().flat_map(|process| process.rlimits.keys().copied());
+    let limited = config.process.iter().flat_map(limits);
     Needs {
         subids: creates_userns && idmap::needs_subids(&config.uid_mappings, &config.gid_mappings),
         cgroup: config.cgroup.is_some() || has_cgroup_mount,
@@ -37,6 +34,13 @@ pub fn needs(config: &Config) -> Needs {
         accounts: named.then(|| config.root.path.clone()),
         paths: sources.chain([config.root.path.clone()]).collect(),
         namespaces: config.namespaces.keys().copied().collect(),
-        rlimits: limited.chain(of_scheduler).chain([Resource::Nofile]).collect(),
+        rlimits: limited.chain([Resource::Nofile]).collect(),
     }
+}
+
+/// The caller's own limits that those of a process are held against.
+pub(super) fn limits(process: &Process) -> impl Iterator<Item = Resource> {
+    let of_scheduler = [Resource::Nice, Resource::Rtprio];
+    let of_scheduler = of_scheduler.into_iter().filter(|_| process.scheduler.is_some());
+    process.rlimits.keys().copied().chain(of_scheduler)
 }

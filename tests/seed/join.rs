@@ -8,7 +8,7 @@ use nsplan::config::{Config, EnvVar, NamespaceSource, Process};
 use nsplan::facts::LsmFacts;
 use nsplan::namespaces::{ExecError, Start, exec, exec_in};
 use nsplan::plan::{Op, PrivilegeOp, ProcessOp, Record, Refusal, Step, join, join_needs};
-use nsplan::types::{NamespaceKind, Signal};
+use nsplan::types::{NamespaceKind, Resource, Rlimit, Signal};
 
 use crate::exec::{passes_two_files_on, range_of, template, written};
 use crate::support::{Scratch, is_root, rootfs, rounds};
@@ -211,6 +211,23 @@ fn a_joined_process_gets_its_label_where_somebody_enforces_it() {
             _ => None,
         };
         assert_eq!(plan.init.iter().find_map(labels).as_deref(), Some("docker-default"));
+    });
+}
+
+#[test]
+fn a_joined_process_asks_for_the_limits_that_its_own_are_held_against() {
+    if !is_root() {
+        return;
+    }
+    beside_a_sleeper(|record| {
+        let mut process = record.planned.process.clone();
+        let own = fs::read_to_string("/proc/self/limits").unwrap();
+        let own = own.lines().find_map(|line| line.strip_prefix("Max locked memory")).unwrap();
+        process.rlimits.insert(Resource::Memlock, Rlimit { soft: 0, hard: 0 });
+        let facts = probe::probe(&join_needs(&process, record)).unwrap();
+        let hard = own.split_whitespace().nth(1).unwrap().parse().unwrap_or(u64::MAX);
+        let found = facts.caller.rlimits.get(&Resource::Memlock).map_or(u64::MAX, |it| it.hard);
+        assert_eq!(found, hard);
     });
 }
 
