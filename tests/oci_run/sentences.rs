@@ -85,10 +85,16 @@ fn without_a_wish_the_oom_score_stays_the_callers() {
     }
     let bundle = Bundle::new("score").set("/process/oomScoreAdj", json!(null));
     let run = bundle.runner(Some("cat /proc/self/oom_score_adj"));
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "echo 77 > /proc/self/oom_score_adj; exec \"$0\" \"$@\""]);
-    shell.arg(run.get_program()).args(run.get_args());
+    let mut shell = after("echo 77 > /proc/self/oom_score_adj", &run);
     assert_eq!(said(&shell.output().unwrap()), "77\n");
+}
+
+/// A shell that becomes that command once it has done something to itself.
+fn after(script: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{script}; exec \"$0\" \"$@\"")]);
+    shell.arg(command.get_program()).args(command.get_args());
+    shell
 }
 
 #[test]
@@ -98,9 +104,7 @@ fn what_its_launcher_was_told_to_ignore_is_not_ignored_inside() {
     }
     let bundle = Bundle::new("ignores");
     let run = bundle.runner(Some("exec grep -E 'SigBlk|SigIgn' /proc/self/status"));
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "trap '' HUP USR2 TSTP; exec \"$0\" \"$@\""]);
-    shell.arg(run.get_program()).args(run.get_args());
+    let mut shell = after("trap '' HUP USR2 TSTP", &run);
     let expected = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n";
     assert_eq!(said(&shell.output().unwrap()), expected);
 }
