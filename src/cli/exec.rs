@@ -8,11 +8,11 @@ use super::attend::attend;
 use super::bundle::{absolute, refused, text_of};
 use super::life::Receivers;
 use super::report::{Failure, Problem, Sources};
-use super::run::{Attempt, failed, is_exposed, seal, state_root};
+use super::run::{Attempt, Planned, failed, is_exposed, seal, state_root};
 use super::sandbox::{Surroundings, joining};
 use super::signals::Signals;
 use super::surroundings::joiner;
-use crate::apply::probe::probe;
+use crate::apply::probe::probe_to_start;
 use crate::apply::{Io, Running, StateError, inherited, spawn};
 use crate::config::{NamespaceSource, Origin, Process, process_from_oci};
 use crate::plan::{Plan, Record, SubCgroup, join_in, join_needs, plan_hint};
@@ -66,11 +66,12 @@ pub fn exec(request: &Request, exec: &Exec, explain: &dyn Fn(&Plan)) -> Result<u
     if is_exposed(creates_user_namespace(record), &record.planned.uid_mappings) {
         seal()?;
     }
-    let plan = plan_join_in(&process, record, &sources, &sub_cgroups(&exec.cgroups)?)?;
+    let below = sub_cgroups(&exec.cgroups)?;
+    let (plan, ignored) = plan_join_in(&process, record, &sources, &below)?;
     explain(&plan);
     let signals = Signals::block()
         .map_err(|errno| Failure::from(Problem::new(format!("signalfd = {errno}"))))?;
-    let io = Io { passed: passed(exec.preserve_fds)?, ..Io::default() };
+    let io = Io { passed: passed(exec.preserve_fds)?, ignored, ..Io::default() };
     let attempt = Attempt { plan: &plan, program: process.args.first(), sources: &sources };
     let receivers = Receivers::connect(
         exec.console_socket.as_deref().filter(|_| process.terminal),
@@ -157,7 +158,7 @@ pub(super) fn plan_join(
     process: &Process,
     record: &Record,
     sources: &Sources,
-) -> Result<Plan, Failure> {
+) -> Result<Planned, Failure> {
     plan_join_in(process, record, sources, &[])
 }
 
@@ -166,11 +167,12 @@ fn plan_join_in(
     record: &Record,
     sources: &Sources,
     below: &[SubCgroup],
-) -> Result<Plan, Failure> {
-    let facts = probe(&join_needs(process, record));
-    let facts = facts.map_err(|error| Problem::of(&error).at("probe"))?;
-    join_in(process, record, &facts, below)
-        .map_err(|errors| sources.refusals(&errors, |error| plan_hint(&error.refusal)))
+) -> Result<Planned, Failure> {
+    let seen = probe_to_start(&join_needs(process, record));
+    let (facts, ignored) = seen.map_err(|error| Problem::of(&error).at("probe"))?;
+    let plan = join_in(process, record, &facts, below)
+        .map_err(|errors| sources.refusals(&errors, |error| plan_hint(&error.refusal)))?;
+    Ok((plan, ignored))
 }
 
 pub(super) fn creates_user_namespace(record: &Record) -> bool {

@@ -3,11 +3,12 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, said};
 use crate::stage::{Life, ended};
 use crate::support::{is_root, wait_for};
 
@@ -132,6 +133,25 @@ fn a_paused_one_is_deleted_by_force() {
     life.refused(&["delete", &life.id]);
     life.done(&["delete", "--force", &life.id]);
     assert_eq!(ended(pid), 137);
+    life.is_gone();
+}
+
+#[test]
+fn what_the_command_ignores_is_not_ignored_by_what_joins() {
+    if !is_root() {
+        return;
+    }
+    let life = Life::new("exec-ignores", "exec sleep 1000");
+    life.created();
+    life.done(&["start", &life.id]);
+    let words = ["exec", &life.id, "grep", "-E", "SigBlk|SigIgn", "/proc/self/status"];
+    let exec = life.bundle.command(&words);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' HUP USR2 TSTP; exec \"$0\" \"$@\""]);
+    let output = shell.arg(exec.get_program()).args(exec.get_args()).output().unwrap();
+    let expected = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n";
+    assert_eq!(said(&output), expected);
+    life.done(&["delete", "--force", &life.id]);
     life.is_gone();
 }
 

@@ -36,12 +36,13 @@ pub(super) fn join(
     if is_exposed(creates_user_namespace(record), &record.planned.uid_mappings) {
         seal()?;
     }
-    let plan = plan_join(&process, record, &sources)?;
+    let (plan, ignored) = plan_join(&process, record, &sources)?;
     explain(&plan);
     let signals = Signals::block()
         .map_err(|errno| Failure::from(Problem::new(format!("signalfd = {errno}"))))?;
     let attempt = Attempt { plan: &plan, program: process.args.first(), sources: &sources };
-    let joined = spawn(&plan, Io::default()).map_err(|error| failed(&attempt, &error))?;
+    let joined =
+        spawn(&plan, Io { ignored, ..Io::default() }).map_err(|error| failed(&attempt, &error))?;
     attend(joined, &signals, None)
 }
 
