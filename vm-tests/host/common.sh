@@ -31,9 +31,10 @@ fetched() { # fetched KERNEL: in the cache, with its modules packed
   fi
 }
 
-fetched_programs() { # what gives security modules their rules, and a bus
-  [ -z "${refresh:-}" ] && [ -e "$cache/programs/VERSION" ] ||
-    "$here/host/fetch-programs.sh" programs bookworm apparmor secilc dbus-daemon
+fetched_programs() { # what gives security modules their rules, a bus, and what writes processes down
+  local programs=(apparmor secilc dbus-daemon criu)
+  [ -z "${refresh:-}" ] && grep -qs "^${programs[-1]} " "$cache/programs/VERSION" ||
+    "$here/host/fetch-programs.sh" programs bookworm "${programs[@]}"
 }
 
 packed_systemd() { # in the cache, packed

@@ -16,7 +16,8 @@ trap 'rm -rf "$work"' EXIT
 archive() { (cd "$work" && find . | busybox cpio -o -H newc -R 0:0 2> /dev/null) > "$1.new" && mv "$1.new" "$1"; }
 
 # Modules that tests and cases use; the file systems and links of containers.
-modules=(overlay fuse veth bridge tun loop dummy macvlan nf_tables nft_masq nft_chain_nat nft_ct)
+modules=(overlay fuse veth bridge tun loop dummy macvlan nf_tables nft_masq nft_chain_nat nft_ct
+  unix_diag tcp_diag udp_diag netlink_diag af_packet_diag)
 
 pack_modules() {
   local kernel=$cache/kernels/$1
@@ -44,7 +45,8 @@ pack_modules() {
 
 # Programs of this machine that tests ask as witnesses, and the package each is in.
 tools=(findmnt:util-linux unshare:util-linux nsenter:util-linux setpriv:util-linux prlimit:util-linux id:coreutils stat:coreutils
-  uname:coreutils bash:bash dash:dash ip:iproute2 newuidmap:uidmap newgidmap:uidmap strace:strace)
+  uname:coreutils bash:bash dash:dash ip:iproute2 newuidmap:uidmap newgidmap:uidmap strace:strace
+  tar:tar gzip:gzip)
 
 copy_program() { # at its own path, with the libraries it names
   mkdir -p "$work$(dirname "$1")"
@@ -127,7 +129,7 @@ pack_base() {
     tar -c --null --ignore-failed-read -T - 2> /dev/null) | tar -x -C "$work$top"
   cp -r "$here/cases/." "$work/vm/cases/"
   # Their libraries are those of this machine, where it is of the same release; else they come along.
-  (cd "$cache/programs/tree" && tar -c --exclude='*/gconv/*' usr/bin/secilc usr/bin/dbus-daemon sbin/apparmor_parser lib usr/lib/*-linux-gnu) |
+  (cd "$cache/programs/tree" && tar -c --exclude='*/gconv/*' usr/bin/secilc usr/bin/dbus-daemon usr/sbin/criu sbin/apparmor_parser lib usr/lib/*-linux-gnu) |
     tar -x --keep-directory-symlink --skip-old-files -C "$work"
   sed '/^#/d' "$here/exceptions" > "$work/vm/exceptions"
   accounts

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# A container that criu writes down is gone, and goes on from there with its next number.
+# as: root
+# only on: v2 v1
+. /vm/cases/lib
+mkdir -p /tmp/c/disk
+# criu asks a disk's file system what it cannot ask a tmpfs.
+dd if=/dev/zero of=/tmp/c/image bs=1M count=16 2> /dev/null
+mke2fs -F /tmp/c/image > /dev/null 2>&1
+losetup /dev/loop3 /tmp/c/image
+mount -t ext4 /dev/loop3 /tmp/c/disk
+mkdir -p /tmp/c/disk/rootfs/{bin,proc,sys,dev,tmp,etc}
+cp /bin/busybox /tmp/c/disk/rootfs/bin/
+ln -s busybox /tmp/c/disk/rootfs/bin/sh
+counts='n=0; while :; do n=$((n + 1)); echo $n > /tmp/n; /bin/busybox sleep 0.1; done'
+a_bundle /tmp/c '["sh", "-c", "'"$counts"'"]' '' ''
+sed -i -e 's|"path": "/"|"path": "/tmp/c/disk/rootfs"|' -e 's|"readonly": true|"readonly": false|' /tmp/c/config.json
+count() { cat /tmp/c/disk/rootfs/tmp/n; }
+# beyond NUMBER: it counts on, from there and not from 1
+beyond() {
+  local n
+  for _ in $(seq 200); do
+    n=$(count)
+    [ "${n:-0}" -le "$1" ] || { [ "$n" -lt $(($1 + 1000)) ] && echo yes; return; }
+    sleep 0.1
+  done
+}
+life() { code nsplan "$@" < /dev/null; }
+is "it is created" 0 "$(life create --bundle /tmp/c criu-case)"
+is "and started" 0 "$(life start criu-case)"
+is "it counts" yes "$(beyond 5)"
+is "it is written down" 0 "$(life checkpoint --image-path /tmp/c/images criu-case)"
+said
+tail -n 20 /tmp/c/images/dump.log
+says "and gone" '"status": "stopped"' "$(nsplan state criu-case)"
+last=$(count)
+is "what is left of it is deleted" 0 "$(life delete criu-case)"
+is "it is there again" 0 "$(life restore --detach --bundle /tmp/c --image-path /tmp/c/images criu-case)"
+said
+tail -n 20 /tmp/c/images/restore.log
+is "and counts on from its last number" yes "$(beyond "$last")"
+is "it can be joined" sh "$(nsplan exec criu-case /bin/busybox cat /proc/1/comm)"
+says "it is in its cgroup" criu-case "$(cat "/proc/$(first criu-case)/cgroup")"
+is "and be deleted" 0 "$(life delete --force criu-case)"
+umount /tmp/c/disk
+losetup -d /dev/loop3
+rm -r /tmp/c
