@@ -307,7 +307,8 @@ impl Launcher<'_> {
                     Err(Failed { cause, .. }) if cause.is_told() => return (id, cause),
                     Ok(Some(_)) => {}
                     Ok(None) => {
-                        is_gone = from == Actor::Init && !self.ready;
+                        // One that was never there has not gone.
+                        is_gone = from == Actor::Init && self.init.is_some() && !self.ready;
                         break;
                     }
                     Err(_) => break,

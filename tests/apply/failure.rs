@@ -5,7 +5,7 @@ use std::fs;
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nsplan::plan::{Actor, CgroupOp, Op, Plan, ProcessOp, Slot, Step, StepId, Undo};
-use nsplan::types::HostPath;
+use nsplan::types::{CloneFlags, HostPath};
 
 use crate::rounds::fewer;
 use crate::stage::{
@@ -191,4 +191,28 @@ fn a_process_killed_before_its_program_runs_is_an_error_that_says_so() {
         "{error}"
     );
     assert!(!has_children());
+}
+
+/// The kernel's reason is the error, though nobody is there at the other end of the channel.
+#[test]
+fn a_clone_that_the_kernel_refuses_is_an_error_with_its_reason() {
+    let rootfs = Rootfs::alone();
+    let mut plan = stage::plan(&rootfs.shell("true"));
+    let at = plan.parent.iter().position(|step| matches!(step.op, Op::Process(_))).unwrap();
+    let Op::Process(ProcessOp::Clone { flags, .. }) = &mut plan.parent[at].op else {
+        panic!("{plan}")
+    };
+    *flags |= CloneFlags::CLONE_INTO_CGROUP;
+    // Which is none.
+    let op = Op::Cgroup(CgroupOp::OpenDirectory { directory: HostPath::new("/proc").unwrap() });
+    let step = Step { op, undo: Undo::Nothing, ..plan.parent[at].clone() };
+    plan.parent.insert(at, step);
+    let before = open_descriptors();
+    let error = stage::start(&plan).err().expect("cloned into no cgroup");
+    let index = u16::try_from(at + 1).unwrap();
+    assert_eq!(error.step, Some(StepId { actor: Actor::Parent, index }), "{error}");
+    // Before Linux 5.7, or without `clone3`, it is another one.
+    let expected = [libc::EBADF, libc::ENOSYS, libc::EINVAL];
+    assert!(error.errno().is_some_and(|errno| expected.contains(&errno.0)), "{error}");
+    assert_eq!(open_descriptors(), before);
 }
