@@ -208,7 +208,7 @@ fn a_clone_that_the_kernel_refuses_is_an_error_with_its_reason() {
     let step = Step { op, undo: Undo::Nothing, ..plan.parent[at].clone() };
     plan.parent.insert(at, step);
     let before = open_descriptors();
-    let error = stage::start(&plan).err().expect("cloned into no cgroup");
+    let error = stage::start(&plan).expect_err("cloned into no cgroup");
     let index = u16::try_from(at + 1).unwrap();
     assert_eq!(error.step, Some(StepId { actor: Actor::Parent, index }), "{error}");
     // Before Linux 5.7, or without `clone3`, it is another one.
