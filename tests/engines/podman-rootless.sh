@@ -91,6 +91,6 @@ fi
 podman rm -f -a -t 0 > /dev/null 2>&1
 # The process that holds the user's namespaces stays for the next command.
 podman system migrate
-left() { find "/run/user/$user" -path '*nsplan*' -mindepth 1 -maxdepth 2 -name '[0-9a-f]*' 2> /dev/null; pgrep -u $user -a .; true; }
+left() { find "/run/user/$user" -path '*nsplan*' -mindepth 1 -maxdepth 2 -name '[0-9a-f]*' 2> /dev/null; pgrep -u $user -r D,R,S,T -a .; true; }
 it "no state and no process is left" is '' left
 counted
