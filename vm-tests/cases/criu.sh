@@ -14,7 +14,8 @@ cp /bin/busybox /tmp/c/disk/rootfs/bin/
 ln -s busybox /tmp/c/disk/rootfs/bin/sh
 counts='n=0; while :; do n=$((n + 1)); echo $n > /tmp/n; /bin/busybox sleep 0.1; done'
 a_bundle /tmp/c '["sh", "-c", "'"$counts"'"]' '' ''
-sed -i -e 's|"path": "/"|"path": "/tmp/c/disk/rootfs"|' -e 's|"readonly": true|"readonly": false|' /tmp/c/config.json
+# A network of its own criu would close with iptables meanwhile, which the guest does not have.
+sed -i -e '/"type": "network"/d' -e 's|"path": "/"|"path": "/tmp/c/disk/rootfs"|' -e 's|"readonly": true|"readonly": false|' /tmp/c/config.json
 count() { cat /tmp/c/disk/rootfs/tmp/n; }
 # beyond NUMBER: it counts on, from there and not from 1
 beyond() {
@@ -26,22 +27,26 @@ beyond() {
   done
 }
 life() { code nsplan "$@" < /dev/null; }
+# works WHAT LOG WORD...: a command that has criu do it, and what both said if it failed
+works() {
+  local what=$1 log=$2 answer
+  shift 2
+  answer=$(life "$@")
+  is "$what" 0 "$answer"
+  [ "$answer" = 0 ] || { said && tail -n 20 "$log"; }
+}
 is "it is created" 0 "$(life create --bundle /tmp/c criu-case)"
 is "and started" 0 "$(life start criu-case)"
 is "it counts" yes "$(beyond 5)"
-is "it is written down" 0 "$(life checkpoint --image-path /tmp/c/images criu-case)"
-said
-tail -n 20 /tmp/c/images/dump.log
+works "it is written down" /tmp/c/images/dump.log checkpoint --image-path /tmp/c/images criu-case
 says "and gone" '"status": "stopped"' "$(nsplan state criu-case)"
 last=$(count)
 is "what is left of it is deleted" 0 "$(life delete criu-case)"
-is "it is there again" 0 "$(life restore --detach --bundle /tmp/c --image-path /tmp/c/images criu-case)"
-said
-tail -n 20 /tmp/c/images/restore.log
+works "it is there again" /tmp/c/images/restore.log restore --detach --bundle /tmp/c --image-path /tmp/c/images criu-case
 is "and counts on from its last number" yes "$(beyond "$last")"
 is "it can be joined" sh "$(nsplan exec criu-case /bin/busybox cat /proc/1/comm)"
 says "it is in its cgroup" criu-case "$(cat "/proc/$(first criu-case)/cgroup")"
 is "and be deleted" 0 "$(life delete --force criu-case)"
 umount /tmp/c/disk
 losetup -d /dev/loop3
-rm -r /tmp/c
+rm -r /tmp/c /run/criu.kdat
