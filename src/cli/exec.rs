@@ -8,14 +8,13 @@ use super::attend::attend;
 use super::bundle::{absolute, refused, text_of};
 use super::life::Receivers;
 use super::report::{Failure, Problem, Sources};
-use super::run::{Attempt, Planned, failed, is_exposed, seal, state_root};
+use super::run::{Attempt, Planned, failed, is_exposed, plan_with, seal, state_root};
 use super::sandbox::{Surroundings, joining};
 use super::signals::Signals;
 use super::surroundings::joiner;
-use crate::apply::probe::probe_to_start;
 use crate::apply::{Io, Running, StateError, inherited, spawn};
 use crate::config::{NamespaceSource, Origin, Process, process_from_oci};
-use crate::plan::{Plan, Record, SubCgroup, join_in, join_needs, plan_hint};
+use crate::plan::{Plan, Record, SubCgroup, join_in, join_needs};
 use crate::types::{NamespaceKind, Pointer};
 
 /// What `exec` was asked for.
@@ -67,7 +66,7 @@ pub fn exec(request: &Request, exec: &Exec, explain: &dyn Fn(&Plan)) -> Result<u
         seal()?;
     }
     let below = sub_cgroups(&exec.cgroups)?;
-    let (plan, ignored) = plan_join_in(&process, record, &sources, &below)?;
+    let (plan, ignored) = plan_join(&process, record, &sources, &below)?;
     explain(&plan);
     let signals = Signals::block()
         .map_err(|errno| Failure::from(Problem::new(format!("signalfd = {errno}"))))?;
@@ -158,21 +157,9 @@ pub(super) fn plan_join(
     process: &Process,
     record: &Record,
     sources: &Sources,
-) -> Result<Planned, Failure> {
-    plan_join_in(process, record, sources, &[])
-}
-
-fn plan_join_in(
-    process: &Process,
-    record: &Record,
-    sources: &Sources,
     below: &[SubCgroup],
 ) -> Result<Planned, Failure> {
-    let seen = probe_to_start(&join_needs(process, record));
-    let (facts, ignored) = seen.map_err(|error| Problem::of(&error).at("probe"))?;
-    let plan = join_in(process, record, &facts, below)
-        .map_err(|errors| sources.refusals(&errors, |error| plan_hint(&error.refusal)))?;
-    Ok((plan, ignored))
+    plan_with(&join_needs(process, record), sources, |facts| join_in(process, record, facts, below))
 }
 
 pub(super) fn creates_user_namespace(record: &Record) -> bool {

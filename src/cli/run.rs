@@ -31,7 +31,7 @@ use super::verbs::NSPLAN;
 use crate::apply::probe::{in_initial_userns, probe_all, probe_to_start};
 use crate::apply::{ApplyError, IgnoredSignals, Io, StateDir, seal_program, spawn};
 use crate::config::{Config, Extra, Generation, Parsed, SourceMap, to_libcontainer};
-use crate::facts::HostFacts;
+use crate::facts::{HostFacts, Needs};
 use crate::plan::{Features, Plan, PlanError, apply_hint, needs, plan, plan_hint};
 use crate::types::{HostPath, IdMap, NamespaceKind};
 
@@ -296,7 +296,7 @@ pub(super) fn is_in_initial_userns() -> bool {
 }
 
 fn plan_here(config: &Config, sources: &Sources) -> Result<Planned, Failure> {
-    plan_with(config, sources, plan)
+    plan_with(&needs(config), sources, |facts| plan(config, facts))
 }
 
 /// A plan for this host, and what the start of it can make use of.
@@ -306,18 +306,22 @@ fn plan_for(config: &Config, sources: &Sources, facts: &HostFacts) -> Result<Pla
     refused(sources, plan(config, facts))
 }
 
-/// Plans with the facts of this host, by that function of the planner's.
-pub(super) fn plan_with(
-    config: &Config,
+/// Plans with the facts of this host that are asked for, by that function of the planner's.
+pub(super) fn plan_with<T>(
+    needs: &Needs,
     sources: &Sources,
-    plan: fn(&Config, &HostFacts) -> Result<Plan, Vec<PlanError>>,
-) -> Result<Planned, Failure> {
-    let seen = probe_to_start(&needs(config));
+    plan: impl FnOnce(&HostFacts) -> Result<T, Vec<PlanError>>,
+) -> Result<(T, Option<IgnoredSignals>), Failure> {
+    let seen = probe_to_start(needs);
     let (facts, ignored) = seen.map_err(|error| Problem::of(&error).at("probe"))?;
-    Ok((refused(sources, plan(config, &facts))?, ignored))
+    Ok((refused(sources, plan(&facts))?, ignored))
 }
 
-fn refused(sources: &Sources, planned: Result<Plan, Vec<PlanError>>) -> Result<Plan, Failure> {
+/// What the planner refuses, in the user's words.
+pub(super) fn refused<T>(
+    sources: &Sources,
+    planned: Result<T, Vec<PlanError>>,
+) -> Result<T, Failure> {
     planned.map_err(|errors| sources.refusals(&errors, |error| plan_hint(&error.refusal)))
 }
 

@@ -6,12 +6,12 @@ use super::args::{ContainerId, Given, Request};
 use super::bundle::{text_of, text_of_input};
 use super::log::Log;
 use super::report::{EXIT_OWN, Failure, Problem, Sources};
-use super::run::state_root;
+use super::run::{refused, state_root};
 use super::sandbox::limits;
 use crate::apply::probe::probe;
 use crate::apply::{Running, UpdateError, cgroup_values};
 use crate::config::{Resources, resources_from_oci};
-use crate::plan::{plan_hint, update, update_files, update_needs};
+use crate::plan::{update, update_files, update_needs};
 
 /// What `update` was asked for.
 #[derive(Debug)]
@@ -38,8 +38,7 @@ pub fn change(request: &Request, log: &Log, change: &Change) -> Result<u8, Failu
     let facts = probe(&update_needs(record)).map_err(|error| Problem::of(&error).at("probe"))?;
     let values = cgroup_values(update_files(&resources, record, &facts))
         .map_err(|error| Problem::of(&error).at(&change.id))?;
-    let update = update(&resources, record, &facts, &values)
-        .map_err(|errors| sources.refusals(&errors, |error| plan_hint(&error.refusal)))?;
+    let update = refused(&sources, update(&resources, record, &facts, &values))?;
     if request.debug {
         log.debug(&update.to_string());
     }

@@ -6,19 +6,18 @@ use super::super::args::Request;
 use super::super::attend::attend;
 use super::super::bundle::absolute;
 use super::super::report::{Failure, Problem};
-use super::super::run::{Attempt, failed, state_root};
+use super::super::run::{Attempt, failed, plan_with, state_root};
 use super::super::running::open;
 use super::super::signals::Signals;
 use super::super::state;
 use super::{Create, Receivers, described};
-use crate::apply::probe::probe;
 use crate::apply::{self, CriuError, Io, StateDir, Status};
 use crate::cli::args::ContainerId;
 use crate::plan::criu::{
     Checkpoint, CriuCgroups, CriuOptions, CriuSwitch, Restore, RestorePlan, checkpoint as describe,
     restore as plan_restore,
 };
-use crate::plan::{Plan, needs, plan_hint};
+use crate::plan::{Plan, needs};
 
 /// What either half is told.
 #[derive(Debug)]
@@ -170,9 +169,9 @@ fn planned(
         lsm_mount_context: asked.lsm_mount_context.clone(),
         stays: asked.detach,
     };
-    let facts = probe(&needs(&config)).map_err(|error| Problem::of(&error).at("probe"))?;
-    let plan = plan_restore(&config, &facts, &outside, &wanted)
-        .map_err(|errors| sources.refusals(&errors, |error| plan_hint(&error.refusal)))?;
+    let (plan, _) = plan_with(&needs(&config), &sources, |facts| {
+        plan_restore(&config, facts, &outside, &wanted)
+    })?;
     Ok((plan, sources))
 }
 

@@ -19,7 +19,7 @@ use super::run::{Attempt, Job, failed, is_exposed, plan_with, seal, state_root};
 use super::{exec, run, state};
 use crate::apply::{self, Io, StartError, StateDir, StateError, Status, spawn};
 use crate::config::{Config, RootSwitch};
-use crate::plan::{Plan, plan_created};
+use crate::plan::{Plan, needs, plan_created};
 use crate::types::{HostPath, NamespaceKind};
 
 pub use criu::{CheckpointAsked, ImageOptions, RestoreAsked};
@@ -132,7 +132,8 @@ fn create(request: &Request, asked: &Create, explain: &dyn Fn(&Plan)) -> Result<
         seal()?;
     }
     let receivers = receivers(&config, asked)?;
-    let (plan, ignored) = plan_with(&config, &sources, plan_created)?;
+    let (plan, ignored) =
+        plan_with(&needs(&config), &sources, |facts| plan_created(&config, facts))?;
     explain(&plan);
     let root = state_root(request)?;
     state::prepare(&root, nix::unistd::geteuid().as_raw())?;

@@ -36,7 +36,7 @@ pub(super) fn join(
     if is_exposed(creates_user_namespace(record), &record.planned.uid_mappings) {
         seal()?;
     }
-    let (plan, ignored) = plan_join(&process, record, &sources)?;
+    let (plan, ignored) = plan_join(&process, record, &sources, &[])?;
     explain(&plan);
     let signals = Signals::block()
         .map_err(|errno| Failure::from(Problem::new(format!("signalfd = {errno}"))))?;
