@@ -3,12 +3,11 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::process::Command;
 
 use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::bundle::{Bundle, said};
+use crate::bundle::{Bundle, after, said};
 use crate::stage::{Life, ended};
 use crate::support::{is_root, wait_for};
 
@@ -146,11 +145,9 @@ fn what_the_command_ignores_is_not_ignored_by_what_joins() {
     life.done(&["start", &life.id]);
     let words = ["exec", &life.id, "grep", "-E", "SigBlk|SigIgn", "/proc/self/status"];
     let exec = life.bundle.command(&words);
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "trap '' HUP USR2 TSTP; exec \"$0\" \"$@\""]);
-    let output = shell.arg(exec.get_program()).args(exec.get_args()).output().unwrap();
+    let mut shell = after("trap '' HUP USR2 TSTP", &exec);
     let expected = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n";
-    assert_eq!(said(&output), expected);
+    assert_eq!(said(&shell.output().unwrap()), expected);
     life.done(&["delete", "--force", &life.id]);
     life.is_gone();
 }

@@ -4,11 +4,11 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::stage::{Bundle, said};
+use crate::stage::{Bundle, after, said};
 use crate::support::is_root;
 
 #[test]
@@ -87,14 +87,6 @@ fn without_a_wish_the_oom_score_stays_the_callers() {
     let run = bundle.runner(Some("cat /proc/self/oom_score_adj"));
     let mut shell = after("echo 77 > /proc/self/oom_score_adj", &run);
     assert_eq!(said(&shell.output().unwrap()), "77\n");
-}
-
-/// A shell that becomes that command once it has done something to itself.
-fn after(script: &str, command: &Command) -> Command {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("{script}; exec \"$0\" \"$@\"")]);
-    shell.arg(command.get_program()).args(command.get_args());
-    shell
 }
 
 #[test]

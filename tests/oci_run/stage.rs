@@ -181,3 +181,11 @@ pub(crate) fn said(output: &Output) -> String {
     assert!(output.status.success(), "{}: {text}\n{error}", output.status);
     text
 }
+
+/// A shell that becomes that command once it has done something to itself.
+pub(crate) fn after(script: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{script}; exec \"$0\" \"$@\"")]);
+    shell.arg(command.get_program()).args(command.get_args());
+    shell
+}
