@@ -24,6 +24,13 @@ pub fn context(profile: &Seccomp, arches: &[SeccompArch]) -> ScmpFilterContext {
     context
 }
 
+/// For x86-64 and the architectures that the profile names.
+pub fn context_here(profile: &Seccomp) -> ScmpFilterContext {
+    let mut arches = vec![SeccompArch::X86_64];
+    arches.extend(profile.architectures.iter().filter(|arch| **arch != SeccompArch::X86_64));
+    context(profile, &arches)
+}
+
 /// Adds the profile's rules.
 pub fn add_rules(context: &mut ScmpFilterContext, profile: &Seccomp) {
     for rule in profile.rules.iter().filter(|rule| rule.action != profile.default_action) {

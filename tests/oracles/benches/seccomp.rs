@@ -12,14 +12,16 @@ use std::time::{Duration, Instant};
 
 use nsplan::config::{Seccomp, SeccompArch};
 use nsplan::plan::seccomp::{FilterInstruction, compile};
-use nsplan_oracles::{add_rules, context, export, instructions};
+use nsplan_oracles::{add_rules, context_here, export, instructions};
 
 /// How they are called in the table.
 const NAMES: [&str; 3] = ["nsplan", "libseccomp", "libseccomp, tree"];
 
 fn main() {
     let rounds = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(300);
-    println!("profile            what      program           instructions  median µs  of libseccomp's");
+    println!(
+        "profile            what      program           instructions  median µs  of libseccomp's"
+    );
     for name in ["podman-default", "docker-default"] {
         let file = format!("{}/../data/seccomp/{name}.json", env!("CARGO_MANIFEST_DIR"));
         let profile = oci::profile(&std::fs::read_to_string(file).unwrap());
@@ -43,9 +45,7 @@ fn program(profile: &Seccomp, which: usize) -> Vec<FilterInstruction> {
     if which == 0 {
         return compile(profile, "x86_64").unwrap().program;
     }
-    let mut arches = vec![SeccompArch::X86_64];
-    arches.extend(profile.architectures.iter().filter(|arch| **arch != SeccompArch::X86_64));
-    let mut context = context(profile, &arches);
+    let mut context = context_here(profile);
     if which == 2 {
         context.set_ctl_optimize(2).unwrap();
     }
@@ -108,7 +108,8 @@ fn child(program: &[libc::sock_filter], out: libc::c_int) -> ! {
     unsafe {
         libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         let begin = Instant::now();
-        let done = libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const filter);
+        let done =
+            libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const filter);
         let taken = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(0).to_ne_bytes();
         if done == 0 {
             libc::write(out, taken.as_ptr().cast(), taken.len());

@@ -15,7 +15,7 @@ use nsplan::config::{Seccomp, SeccompAction, SeccompArch, SeccompArg, SeccompOpe
 use nsplan::plan::seccomp::{
     Call, FilterInstruction, answer, audit_arch, calls, compile, interpret,
 };
-use nsplan_oracles::{add_rules, context, export, scmp_arch};
+use nsplan_oracles::{add_rules, context_here, export, scmp_arch};
 
 use asked::{Answer, Entry, Question, ask};
 
@@ -116,9 +116,7 @@ fn profile(file: &str) -> Seccomp {
 }
 
 fn reference(profile: &Seccomp) -> Vec<FilterInstruction> {
-    let mut arches = vec![SeccompArch::X86_64];
-    arches.extend(profile.architectures.iter().filter(|arch| **arch != SeccompArch::X86_64));
-    let mut context = context(profile, &arches);
+    let mut context = context_here(profile);
     add_rules(&mut context, profile);
     export(&context, SeccompArch::X86_64)
 }
