@@ -76,6 +76,6 @@ for file in test/system/[0-9]*.bats; do
   timeout 900 bats --tap ${CASES:+--filter "$CASES"} "$file" 2> "$scratch/err" | tee -a "$cache/raw.tap" | grep -E '^(ok|not ok) ' | sed -E 's/^(ok|not ok) [0-9]+ /\1 /; s/ in [0-9]+ms$//'
 done
 # A case that failed may have left a container that runs, and the engine leaves the control group that its own are in.
-podman --runtime "$runtime" rm -f -a -t 0 > /dev/null 2>&1
+"$PODMAN" rm -f -a -t 0 > /dev/null 2>&1
 find /sys/fs/cgroup -depth -type d -path '*/libpod_parent*' -exec rmdir {} + 2> /dev/null
 true
