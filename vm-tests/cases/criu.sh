@@ -3,12 +3,8 @@
 # as: root
 # only on: v2 v1
 . /vm/cases/lib
-mkdir -p /tmp/c/disk
 # criu asks a disk's file system what it cannot ask a tmpfs.
-dd if=/dev/zero of=/tmp/c/image bs=1M count=16 2> /dev/null
-mke2fs -F /tmp/c/image > /dev/null 2>&1
-losetup /dev/loop3 /tmp/c/image
-mount -t ext4 /dev/loop3 /tmp/c/disk
+a_disk /tmp/c/disk 16
 mkdir -p /tmp/c/disk/rootfs/{bin,proc,sys,dev,tmp,etc}
 cp /bin/busybox /tmp/c/disk/rootfs/bin/
 ln -s busybox /tmp/c/disk/rootfs/bin/sh
@@ -47,6 +43,5 @@ is "and counts on from its last number" yes "$(beyond "$last")"
 is "it can be joined" sh "$(nsplan exec criu-case /bin/busybox cat /proc/1/comm)"
 says "it is in its cgroup" criu-case "$(cat "/proc/$(first criu-case)/cgroup")"
 is "and be deleted" 0 "$(life delete --force criu-case)"
-umount /tmp/c/disk
-losetup -d /dev/loop3
+no_disk /tmp/c/disk
 rm -r /tmp/c /run/criu.kdat

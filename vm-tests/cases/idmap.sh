@@ -4,11 +4,8 @@
 # only on: v2 v1 hybrid session systemd no-mount-api
 . /vm/cases/lib
 . /vm/project
-mkdir -p /tmp/i/disk /tmp/i/rootfs/data
-dd if=/dev/zero of=/tmp/i/image bs=1M count=8 2> /dev/null
-mke2fs -F /tmp/i/image > /dev/null 2>&1
-losetup /dev/loop2 /tmp/i/image
-mount -t ext4 /dev/loop2 /tmp/i/disk
+mkdir -p /tmp/i/rootfs/data
+a_disk /tmp/i/disk 8
 echo five > /tmp/i/disk/five
 chown 5:5 /tmp/i/disk/five
 mkdir /tmp/i/disk/all
@@ -36,6 +33,5 @@ else
   is "and makes files of the file system's own owner" 5:5 "$(inside '/busybox touch /data/all/new' && stat -c %u:%g /tmp/i/disk/all/new)"
   is "outside all is as before" 5:5 "$(stat -c %u:%g /tmp/i/disk/five)"
 fi
-umount /tmp/i/disk
-losetup -d /dev/loop2
+no_disk /tmp/i/disk
 rm -r /tmp/i
