@@ -8,7 +8,7 @@
 #
 # With $CASES, a pattern, only the cases whose names it matches are run. What each did is in raw.tap beside the suite.
 #
-# Debian's packages: podman conmon netavark iptables catatonit bats jq skopeo socat busybox-static iproute2 util-linux dpkg-dev.
+# Debian's packages: podman conmon netavark iptables catatonit bats jq skopeo socat buildah busybox-static iproute2 util-linux dpkg-dev.
 . "$(dirname "$0")/lib.sh"
 cache=${ENGINES_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/nsplan-engines}
 
