@@ -170,8 +170,10 @@ impl Launcher<'_> {
     fn sync(&mut self, op: SyncOp) -> Result<(), Failed> {
         match op {
             SyncOp::Signal(token) => {
-                if token == Token::NetworkReady {
-                    self.network = None;
+                match token {
+                    Token::NetworkReady => self.network = None,
+                    Token::MapsWritten => self.channels.gate = None,
+                    _ => {}
                 }
                 self.tell(token)
             }

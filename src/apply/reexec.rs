@@ -1,8 +1,8 @@
 //! A program of the embedder's becomes what init runs until the container's own: sealed, with the plan behind a pipe.
 //!
-//! The child that is cloned does three things only: it puts descriptors where the [`Letter`] says they are, keeps its
-//! capabilities over the exec, and executes the program, by a descriptor that was opened before anything was done. All
-//! steps of init's script are carried out by that program, in a [`Stage`](super::Stage).
+//! The child that is cloned does four things only: it puts descriptors where the [`Letter`] says they are, keeps its
+//! capabilities over the exec, waits until its ids are mapped, and executes the program, by a descriptor that was opened
+//! before anything was done. All steps of init's script are carried out by that program, in a [`Stage`](super::Stage).
 
 use alloc::ffi::CString;
 use alloc::string::String;
@@ -55,6 +55,8 @@ pub(crate) struct Reexec {
     dir: Option<CString>,
     args: StringTable,
     env: StringTable,
+    /// Where it waits for the launcher to close the other end, if it is to.
+    gate: Option<Fd>,
     /// Places of the launcher's slots, in the order of their numbers from `FIRST` and the passed ones on.
     given: Vec<Place>,
 }
@@ -90,7 +92,19 @@ impl Reexec {
         };
         let dir = program.dir.as_ref().map(super::cgroup::c_path).transpose()?;
         let file = if file.fd().0 < least { fd::dup_above(file.fd(), least)? } else { file };
-        Ok(Self { file, dir, args: table(&program.args)?, env: table(&program.env)?, given })
+        Ok(Self {
+            file,
+            dir,
+            args: table(&program.args)?,
+            env: table(&program.env)?,
+            gate: None,
+            given,
+        })
+    }
+
+    /// The same, executed when the launcher has closed the other end of `gate`.
+    pub(crate) fn behind(self, gate: Option<Fd>) -> Self {
+        Self { gate, ..self }
     }
 
     /// Becomes the program: in the child, which may share the launcher's memory. Only returns when that failed.
@@ -111,7 +125,8 @@ impl Reexec {
             .and_then(|()| fd::dup3(launch.init.channel, PIPE))
             .and_then(|()| self.dir.as_ref().map_or(Ok(()), |dir| crate::sys::file::chdir(dir)))
             .and_then(|()| keep_over_exec());
-        match answer {
+        let opened = |gate| channel::receive(gate, true).map(drop);
+        match answer.and_then(|()| self.gate.map_or(Ok(()), opened)) {
             Ok(()) => process::execve_fd(self.file.fd(), &self.args, &self.env),
             Err(fault) => fault,
         }

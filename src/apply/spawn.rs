@@ -91,6 +91,8 @@ static CLONING: Mutex<()> = Mutex::new(());
 pub(super) struct Channels {
     pub(super) init: Option<OwnedFd>,
     pub(super) intermediate: Option<OwnedFd>,
+    /// Closed when init may become a program of the embedder's, if that waits for something.
+    pub(super) gate: Option<OwnedFd>,
 }
 
 /// A process that was started and not waited for.

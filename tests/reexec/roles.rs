@@ -15,12 +15,22 @@ use nsplan::namespaces::{
 use nsplan::plan::{join, join_needs, needs, plan};
 use nsplan::types::{HostPath, NamespaceKind};
 
+use crate::tests;
+
 /// The code of a role that went wrong and has said why on standard error.
 const WRONG: u8 = 99;
 
 pub(crate) fn play(role: &str) -> Option<ExitCode> {
     let answer: Result<(), String> = match role {
         "init" => Err(init(pipe().expect("a pipe")).to_string()),
+        "init-looks-at-its-ids" => {
+            print!("{}", std::fs::read_to_string("/proc/self/uid_map").unwrap());
+            Err(init(pipe().expect("a pipe")).to_string())
+        }
+        "launch-with-mapped-ids" => {
+            tests::launch_with_mapped_ids();
+            Ok(())
+        }
         "init-gives-up" => {
             let stage = Stage::receive(pipe().expect("a pipe")).expect("a plan");
             stage.give_up("something bad happened");

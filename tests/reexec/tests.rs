@@ -17,7 +17,7 @@ use nsplan::types::{HostPath, IdMap, IdMapping, NamespaceKind, Resource, Rlimit,
 
 use crate::support::{Scratch, is_root, rootfs, shell, skip};
 
-pub(crate) const ALL: [(&str, fn()); 17] = [
+pub(crate) const ALL: [(&str, fn()); 18] = [
     (
         "an_init_of_ones_own_becomes_the_program_and_its_code_comes_back",
         an_init_of_ones_own_becomes_the_program_and_its_code_comes_back,
@@ -27,6 +27,7 @@ pub(crate) const ALL: [(&str, fn()); 17] = [
         "it_does_so_in_a_user_namespace_whose_root_reaches_nothing",
         it_does_so_in_a_user_namespace_whose_root_reaches_nothing,
     ),
+    ("it_is_executed_when_its_ids_are_mapped", it_is_executed_when_its_ids_are_mapped),
     ("it_does_so_through_an_intermediate", it_does_so_through_an_intermediate),
     (
         "the_program_has_the_descriptors_that_are_passed_on_and_no_others",
@@ -162,16 +163,48 @@ fn it_does_so_in_a_user_namespace_whose_root_reaches_nothing() {
         return;
     }
     let root = rootfs("reexec-userns");
-    let mut config = shell(&root, "cat /proc/self/uid_map; id -u; grep CapEff /proc/self/status");
+    let script = "cat /proc/self/uid_map; id -u; grep CapEff /proc/self/status";
+    let config = with_mapped_ids(shell(&root, script), &root);
+    let (code, seen) = run(&config, "init").unwrap();
+    let words: Vec<_> = seen.split_whitespace().collect();
+    assert_eq!(code, 0, "{seen}");
+    assert_eq!(words, ["0", "100000", "1000", "0", "CapEff:", "00000000a80425fb"], "{seen}");
+}
+
+fn with_mapped_ids(mut config: Config, root: &Scratch) -> Config {
     config.namespaces.insert(NamespaceKind::User, NamespaceSource::Create);
     let range = IdMapping { container_id: 0, host_id: 100_000, size: 1000 };
     config.uid_mappings = IdMap::new(vec![range]).unwrap();
     config.gid_mappings = config.uid_mappings.clone();
     nix::unistd::chown(root.path(), Some(100_000.into()), Some(100_000.into())).unwrap();
-    let (code, seen) = run(&config, "init").unwrap();
+    config
+}
+
+/// Not a test: what the next one runs in another process.
+pub(crate) fn launch_with_mapped_ids() {
+    let root = rootfs("reexec-mapped");
+    let config = with_mapped_ids(shell(&root, "exit 7"), &root);
+    let (code, seen) = run(&config, "init-looks-at-its-ids").unwrap();
     let words: Vec<_> = seen.split_whitespace().collect();
-    assert_eq!(code, 0, "{seen}");
-    assert_eq!(words, ["0", "100000", "1000", "0", "CapEff:", "00000000a80425fb"], "{seen}");
+    assert_eq!((code, &words[..]), (7, &["0", "100000", "1000"][..]));
+}
+
+/// Linux 7 shows what is being executed as root's for a moment, and its id maps cannot be written then. So the program has
+/// to find them written, however slow its launcher is: strace delays what that opens.
+fn it_is_executed_when_its_ids_are_mapped() {
+    if !is_root() {
+        return;
+    }
+    let scratch = Scratch::new("reexec-slow");
+    let mut command = Process::new("strace");
+    command.args(["--quiet=all", "-o"]).arg(scratch.path().join("trace"));
+    command.args(["-e", "trace=openat", "-e", "inject=openat:delay_enter=10000"]);
+    let output = command.arg(std::env::current_exe().unwrap()).arg("launch-with-mapped-ids");
+    let output = output.output().expect("strace");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let trace = fs::read_to_string(scratch.path().join("trace")).unwrap();
+    assert!(trace.contains("/uid_map\"") && trace.contains("(DELAYED)"), "{trace}");
 }
 
 fn it_does_so_through_an_intermediate() {

@@ -17,7 +17,7 @@ use crate::sys::late::Late;
 use crate::sys::shared::{LastWords, Newborn};
 use crate::sys::spare::Spare;
 use crate::sys::words::Words;
-use crate::sys::{Handle, Outcome, channel, host, process};
+use crate::sys::{Fd, Handle, Outcome, channel, host, process};
 use crate::types::Resource;
 
 impl Launcher<'_> {
@@ -27,6 +27,7 @@ impl Launcher<'_> {
         let (mine, end) = self.channel(&mut theirs)?;
         let mut init =
             Seat { stack: Stack::new()?, channel: end, not_mine: [host::number(&mine)].into() };
+        let gate = self.gate(&program, &mut theirs)?;
         let has_filter = program.init.iter().any(|act| matches!(act, Act::Seccomp { .. }));
         let reexec = match self.reexec.take() {
             Some((program, letter)) => {
@@ -35,7 +36,7 @@ impl Launcher<'_> {
                 if has_filter {
                     self.last_words = Some(Arc::new(reexec::post_words(&mine)?));
                 }
-                Some(program)
+                Some(program.behind(gate))
             }
             None if has_filter => {
                 self.last_words = Some(Arc::new(self.words_of_child()?));
@@ -44,7 +45,7 @@ impl Launcher<'_> {
             None => None,
         };
         self.channels.init = Some(mine);
-        let intermediate = if self.plan.topology == Topology::Intermediate {
+        let mut intermediate = if self.plan.topology == Topology::Intermediate {
             let (mine_too, end) = self.channel(&mut theirs)?;
             let not_mine = [init.not_mine[0], host::number(&mine_too)].into();
             // The intermediate has closed the launcher's ends by the time it clones init.
@@ -55,6 +56,10 @@ impl Launcher<'_> {
         } else {
             None
         };
+        if let Some(gate) = &self.channels.gate {
+            let first = intermediate.as_mut().unwrap_or(&mut init);
+            first.not_mine.push(host::number(gate));
+        }
         if program.init.iter().any(|act| matches!(act, Act::Await(Token::Payload))) {
             self.late = Some(Arc::new(Late::new()?));
         }
@@ -83,6 +88,18 @@ impl Launcher<'_> {
         Ok((launch, theirs))
     }
 
+    /// What an init that shall become another program first waits at: until its id maps are written. For the time of an
+    /// `execve` Linux 7 shows the files of a process as root's, those maps too, and its launcher may be nobody's root.
+    fn gate(&mut self, program: &Program, theirs: &mut Vec<Handle>) -> Outcome<Option<Fd>> {
+        let waits = program.init.iter().any(|act| matches!(act, Act::Await(Token::MapsWritten)));
+        if self.reexec.is_none() || !waits {
+            return Ok(None);
+        }
+        let (mine, end) = self.channel(theirs)?;
+        self.channels.gate = Some(mine);
+        Ok(Some(end))
+    }
+
     /// The descriptors that the launcher has opened for the child.
     fn give(&self, launch: &Launch) {
         for (slot, place) in &launch.program.given {
@@ -101,7 +118,7 @@ impl Launcher<'_> {
         }
     }
 
-    fn channel(&self, theirs: &mut Vec<Handle>) -> Outcome<(OwnedFd, crate::sys::Fd)> {
+    fn channel(&self, theirs: &mut Vec<Handle>) -> Outcome<(OwnedFd, Fd)> {
         let (mine, end) = host::channel()?;
         let end = self.sources.above(host::handle(end))?;
         let fd = end.fd();
