@@ -9,7 +9,7 @@ use super::{IgnoredSignals, Launcher};
 use crate::apply::child::{Launch, Seat};
 use crate::apply::message::Message;
 use crate::apply::program::{Act, Program};
-use crate::apply::reexec;
+use crate::apply::reexec::{self, Reexec};
 use crate::apply::state::Directory;
 use crate::plan::{Slot, Token, Topology};
 use crate::sys::clone::Stack;
@@ -29,21 +29,7 @@ impl Launcher<'_> {
             Seat { stack: Stack::new()?, channel: end, not_mine: [host::number(&mine)].into() };
         let gate = self.gate(&program, &mut theirs)?;
         let has_filter = program.init.iter().any(|act| matches!(act, Act::Seccomp { .. }));
-        let reexec = match self.reexec.take() {
-            Some((program, letter)) => {
-                let message = Message::Letter.encode();
-                channel::send(host::number(&mine), &message, Some(letter.fd()))?;
-                if has_filter {
-                    self.last_words = Some(Arc::new(reexec::post_words(&mine)?));
-                }
-                Some(program.behind(gate))
-            }
-            None if has_filter => {
-                self.last_words = Some(Arc::new(self.words_of_child()?));
-                None
-            }
-            None => None,
-        };
+        let reexec = self.post(&mine, gate, has_filter)?;
         self.channels.init = Some(mine);
         let mut intermediate = if self.plan.topology == Topology::Intermediate {
             let (mine_too, end) = self.channel(&mut theirs)?;
@@ -98,6 +84,27 @@ impl Launcher<'_> {
         let (mine, end) = self.channel(theirs)?;
         self.channels.gate = Some(mine);
         Ok(Some(end))
+    }
+
+    /// The program that init shall become first, if any, to which its letter is sent. With a filter there is room for what
+    /// init can say below it.
+    fn post(
+        &mut self,
+        mine: &OwnedFd,
+        gate: Option<Fd>,
+        has_filter: bool,
+    ) -> Outcome<Option<Reexec>> {
+        let Some((program, letter)) = self.reexec.take() else {
+            if has_filter {
+                self.last_words = Some(Arc::new(self.words_of_child()?));
+            }
+            return Ok(None);
+        };
+        channel::send(host::number(mine), &Message::Letter.encode(), Some(letter.fd()))?;
+        if has_filter {
+            self.last_words = Some(Arc::new(reexec::post_words(mine)?));
+        }
+        Ok(Some(program.behind(gate)))
     }
 
     /// The descriptors that the launcher has opened for the child.
