@@ -9,14 +9,17 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use nix::sys::stat::stat;
+
 use super::control::CgroupHandle;
 use super::error::Cause;
 use super::hold::Hold;
 use super::state::Seen;
+use crate::config::NamespaceSource;
 use crate::plan::{Record, RecordError};
 use crate::sys::Fault;
 use crate::sys::process::Pid;
-use crate::types::Signal;
+use crate::types::{HostPath, NamespaceKind, Signal};
 
 /// A running container, by its record, its process taken hold of and compared with it.
 ///
@@ -93,6 +96,11 @@ pub enum StateError {
         /// The name.
         id: String,
     },
+    /// It is being set up: the root of its mounts is still its launcher's.
+    BeingCreated {
+        /// The name.
+        id: String,
+    },
     /// Its launcher has not written down what it is.
     NoRecord {
         /// The name.
@@ -137,6 +145,9 @@ impl fmt::Display for StateError {
             Self::InUse { id } => write!(f, "{id}: in use by another command"),
             Self::Started { id } => write!(f, "{id}: was started already"),
             Self::Paused { id } => write!(f, "{id}: paused, and so would be whoever joins it"),
+            Self::BeingCreated { id } => {
+                write!(f, "{id}: still being created, its root is not in place")
+            }
             Self::NoRecord { id } => write!(f, "{id}: not started yet"),
             Self::Record { id, error } => write!(f, "{id}/state.json: {error}"),
             Self::Distrusted { reason } => f.write_str(reason),
@@ -240,13 +251,31 @@ impl Running {
     /// Whether a process can join it: in a frozen cgroup one would stop half-way, and its launcher wait for ever.
     ///
     /// # Errors
-    /// [`StateError::Paused`], or [`StateError::NotRunning`] when it has ended.
+    /// [`StateError::Paused`], or [`StateError::NotRunning`] when it has ended; as [`check_rooted`](Self::check_rooted).
     pub fn check_joinable(&self) -> Result<(), StateError> {
         let id = || self.record.id.clone();
         match self.status()? {
             Status::Paused => Err(StateError::Paused { id: id() }),
             Status::Stopped => Err(StateError::NotRunning { id: id() }),
-            _ => Ok(()),
+            _ => self.check_rooted(),
+        }
+    }
+
+    /// Whether its root is in place. It has a record before that, for its hooks and whoever has to clean up; who joined it
+    /// then would find the root of the launcher.
+    ///
+    /// # Errors
+    /// [`StateError::BeingCreated`].
+    pub fn check_rooted(&self) -> Result<(), StateError> {
+        let planned = &self.record.planned;
+        let creates = planned.namespaces.get(&NamespaceKind::Mnt) == Some(&NamespaceSource::Create);
+        let which = |path: &HostPath| stat(path.as_str()).map(|it| (it.st_dev, it.st_ino)).ok();
+        let Some(own) = stat("/").ok().map(|it| (it.st_dev, it.st_ino)) else { return Ok(()) };
+        // One whose root is the host's own, under whatever name, has it before and after.
+        let is_hosts = which(&planned.rootfs) == Some(own);
+        match creates && !is_hosts && which(&self.record.root_path()) == Some(own) {
+            true => Err(StateError::BeingCreated { id: self.record.id.clone() }),
+            false => Ok(()),
         }
     }
 

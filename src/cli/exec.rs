@@ -53,7 +53,9 @@ pub fn exec(request: &Request, exec: &Exec, explain: &dyn Fn(&Plan)) -> Result<u
     let running = Running::open(Path::new(root.as_str()), exec.id.as_str()).map_err(|error| {
         Failure::from(Problem::of(&error).hint(format!("state is looked for in {root}")))
     })?;
-    if !exec.ignore_paused {
+    if exec.ignore_paused {
+        running.check_rooted().map_err(|error| Problem::of(&error))?;
+    } else {
         let hint = "`nsplan resume` lets it go on; --ignore-paused runs the command once that has happened";
         joinable(&running, hint)?;
     }

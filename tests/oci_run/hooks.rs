@@ -97,6 +97,37 @@ fn a_create_hook_sees_the_hosts_files_and_a_start_hook_the_containers() {
     assert_eq!(fs::read_to_string(marker).unwrap(), "create\n");
 }
 
+/// The container has a record by then, and init the root of its launcher.
+#[test]
+fn nobody_joins_a_container_whose_root_is_not_in_place() {
+    if !is_root() {
+        return;
+    }
+    let bundle = Bundle::new("hooks-early");
+    fs::write(bundle.path().join("inside"), "").unwrap();
+    let id = bundle.id();
+    let mut hooks = Vec::new();
+    for words in [&["exec"][..], &["exec", "--ignore-paused"]] {
+        let command = bundle.command(&[words, &[&id, "test", "-e", "/inside"]].concat());
+        let words = [command.get_program()].into_iter().chain(command.get_args());
+        let words: Vec<_> = words.map(|word| word.to_str().unwrap()).collect();
+        let script = format!("\"$@\" >> {} 2>&1; echo code $? >> {0}", log(&bundle).display());
+        let args = [&["sh", "-c", &script, "sh"][..], &words].concat();
+        hooks.push(json!({"path": "/bin/sh", "args": args}));
+    }
+    let bundle = bundle.set("/hooks/createRuntime", hooks.into());
+    let running = bundle.start();
+    let joined = running.joiner("test -e /inside").status().unwrap();
+    drop(running);
+    assert!(joined.success());
+    let lines = lines(&bundle);
+    assert_eq!(lines.len(), 4, "{lines:#?}");
+    for said in lines.chunks(2) {
+        assert!(said[0].contains(&format!("{id}: still being created")), "{lines:#?}");
+        assert_eq!(said[1], "code 125", "{lines:#?}");
+    }
+}
+
 #[test]
 fn a_hook_that_fails_before_the_program_ends_everything_and_the_poststop_hooks_run() {
     if !is_root() {
