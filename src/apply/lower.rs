@@ -159,13 +159,13 @@ impl Lowering<'_> {
     }
 
     fn script(&mut self, actor: Actor, steps: &[Step]) -> Result<Vec<Act>, LowerError> {
-        let numbered = steps.iter().enumerate();
-        numbered
-            .map(|(index, step)| {
-                u16::try_from(index).map_err(|_| named(actor, index, LowerReason::Length))?;
-                self.act(actor, &step.op).map_err(|reason| named(actor, index, reason))
-            })
-            .collect()
+        let mut acts = Vec::with_capacity(steps.len());
+        for (index, step) in steps.iter().enumerate() {
+            u16::try_from(index).map_err(|_| named(actor, index, LowerReason::Length))?;
+            let act = self.act(actor, &step.op);
+            acts.push(act.map_err(|reason| named(actor, index, reason))?);
+        }
+        Ok(acts)
     }
 
     fn act(&mut self, actor: Actor, op: &Op) -> Lowered<Act> {

@@ -246,6 +246,10 @@ struct Outside<'a> {
     record: Vec<Step>,
 }
 
+/// For how many steps there is room from the start beside those of mounts and cgroups: a vector that grows is copied again
+/// and again, and what it has grown out of are pages that were touched for that alone.
+const ROOM: usize = 24;
+
 /// The script of the process that becomes the container's first.
 fn init(
     draft: &mut Draft<'_>,
@@ -259,7 +263,8 @@ fn init(
         return Vec::new();
     };
     let root = at("/root");
-    let mut steps = Vec::new();
+    let of_mounts = mounts.sources.len() + mounts.targets.len() + mounts.switch.len();
+    let mut steps = Vec::with_capacity(of_mounts + ROOM);
     steps.extend(process.parent_death_signal.map(privileges::death_signal));
     steps.extend(cgroups.init.iter().cloned());
     if !maps.parent.is_empty() {
@@ -314,7 +319,9 @@ fn outside(
     let Outside { maps, proc, trees, cgroups, classes, networks, hooks, filter, record } = outer;
     let everyone = at("/process");
     let sync = |op| step(Op::Sync(op), &everyone);
-    let mut parent = Vec::from_iter(filter.connect.filter(|_| !draft.is_held()));
+    let of_cgroups = cgroups.before_clone.len() + cgroups.after_clone.len();
+    let mut parent = Vec::with_capacity(of_cgroups + ROOM);
+    parent.extend(filter.connect.filter(|_| !draft.is_held()));
     let undo = Undo::by(Op::State(StateOp::CloseJournal));
     parent.push(step_undone(Op::State(StateOp::OpenJournal), &everyone, undo));
     parent.extend(held::rooms(draft));

@@ -1,7 +1,8 @@
 //! Memory for a program that starts a container and then waits: handed out one piece after the other, used again by size.
 //!
 //! A start allocates some thousand small pieces and lives for a millisecond; a general allocator's bookkeeping is a third
-//! of what it computes. This one does as little as it can and still gives back what a program that stays needs again.
+//! of what it computes, and a page that is touched for the first time costs as much as a hundred of them. This one does as
+//! little as it can, and cuts new pieces off the largest that was given back before it goes on to a fresh page.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
@@ -22,6 +23,8 @@ const DOUBLINGS: usize = 4;
 const CLASSES: usize = SMALL_CLASSES + DOUBLINGS;
 /// As much is taken from the system at a time, when the first is used up.
 const CHUNK: usize = 512 * 1024;
+/// What is given back and at least as long is worth cutting up: the buffers that a vector has grown out of.
+const SCRAP: usize = 512;
 
 /// The first chunk: zero pages of the program's own, which cost nothing until they are touched.
 #[repr(C, align(4096))]
@@ -31,6 +34,8 @@ struct First(UnsafeCell<[u8; CHUNK]>);
 unsafe impl Sync for First {}
 
 static FIRST: First = First(UnsafeCell::new([0; CHUNK]));
+/// Whether a heap has it.
+static FIRST_IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The allocator of the `nsplan` command; others have no use for it.
 #[doc(hidden)]
@@ -41,11 +46,18 @@ pub struct Heap {
 
 struct Pieces {
     /// The rest of the chunk at hand.
-    next: *mut u8,
-    left: usize,
-    begun: bool,
+    fresh: Rest,
+    /// The rest of a piece that was given back.
+    scrap: Rest,
     /// By size: pieces given back, each holding the address of the next.
     free: [*mut u8; CLASSES],
+}
+
+/// Memory that is nobody's, in whole grains.
+#[derive(Clone, Copy)]
+struct Rest {
+    next: *mut u8,
+    left: usize,
 }
 
 // SAFETY: `pieces` is only reached through `locked`, one thread at a time.
@@ -68,7 +80,7 @@ impl Heap {
     #[must_use]
     pub const fn new() -> Self {
         let free = [ptr::null_mut(); CLASSES];
-        let pieces = Pieces { next: ptr::null_mut(), left: 0, begun: false, free };
+        let pieces = Pieces { fresh: Rest::NONE, scrap: Rest::NONE, free };
         Self { taken: AtomicBool::new(false), pieces: UnsafeCell::new(pieces) }
     }
 
@@ -83,68 +95,87 @@ impl Heap {
     }
 }
 
+impl Rest {
+    const NONE: Self = Self { next: ptr::null_mut(), left: 0 };
+
+    fn cut(&mut self, size: usize) -> Option<*mut u8> {
+        let left = self.left.checked_sub(size)?;
+        let piece = self.next;
+        *self = Self { next: piece.wrapping_add(size), left };
+        Some(piece)
+    }
+
+    /// Lengthens the piece that was cut off last.
+    fn grow(&mut self, piece: *mut u8, from: usize, to: usize) -> bool {
+        let is_last = piece.wrapping_add(from) == self.next;
+        is_last && to > from && self.cut(to - from).is_some()
+    }
+}
+
 impl Pieces {
     /// The piece of this class that was given back last, or a new one; null when the system has no more.
     fn take(&mut self, class: usize) -> *mut u8 {
         let found = self.free[class];
         if !found.is_null() {
-            // SAFETY: a piece in the list is nobody's, at least a grain long and aligned to it; `give` wrote a pointer.
+            // SAFETY: a piece in the list is nobody's, at least a grain long and aligned to it; `keep` wrote a pointer.
             self.free[class] = unsafe { found.cast::<*mut u8>().read() };
             return found;
         }
         let size = bytes(class);
-        if self.left < size && !self.refill() {
-            return ptr::null_mut();
-        }
-        let piece = self.next;
-        self.advance(size);
-        piece
+        let piece = self.scrap.cut(size).or_else(|| self.fresh.cut(size));
+        piece.or_else(|| self.refill()?.cut(size)).unwrap_or(ptr::null_mut())
     }
 
-    fn advance(&mut self, size: usize) {
-        self.next = self.next.wrapping_add(size);
-        self.left -= size;
-    }
-
-    fn refill(&mut self) -> bool {
-        if !self.begun {
-            self.begun = true;
+    fn refill(&mut self) -> Option<&mut Rest> {
+        let next = if FIRST_IS_TAKEN.swap(true, Ordering::Relaxed) {
+            let layout = Layout::from_size_align(CHUNK, GRAIN).ok()?;
+            // SAFETY: the layout is not empty.
+            unsafe { System.alloc(layout) }
+        } else {
             let first = FIRST.0.get().cast();
             populate(first);
-            (self.next, self.left) = (first, CHUNK);
-            return true;
-        }
-        let Ok(layout) = Layout::from_size_align(CHUNK, GRAIN) else { return false };
-        // SAFETY: the layout is not empty.
-        let chunk = unsafe { System.alloc(layout) };
-        if chunk.is_null() {
-            return false;
-        }
-        (self.next, self.left) = (chunk, CHUNK);
-        true
+            first
+        };
+        let rest = Rest { next, left: CHUNK };
+        let chunk = (!next.is_null()).then_some(rest)?;
+        let old = core::mem::replace(&mut self.fresh, chunk);
+        self.cut_up(old);
+        Some(&mut self.fresh)
     }
 
     fn give(&mut self, piece: *mut u8, class: usize) {
+        let size = bytes(class);
+        if size < SCRAP || size <= self.scrap.left {
+            return self.keep(piece, class);
+        }
+        let old = core::mem::replace(&mut self.scrap, Rest { next: piece, left: size });
+        self.cut_up(old);
+    }
+
+    fn keep(&mut self, piece: *mut u8, class: usize) {
         // SAFETY: the piece is nobody's any more, at least a grain long and aligned to it.
         unsafe { piece.cast::<*mut u8>().write(self.free[class]) };
         self.free[class] = piece;
     }
 
-    /// Lengthens the piece that was handed out last, in place.
-    fn grow(&mut self, piece: *mut u8, from: usize, to: usize) -> bool {
-        let more = bytes(to).saturating_sub(bytes(from));
-        let is_last = piece.wrapping_add(bytes(from)) == self.next;
-        let fits = is_last && more > 0 && more <= self.left;
-        if fits {
-            self.advance(more);
+    /// Keeps a rest, as the fewest pieces that make it up.
+    fn cut_up(&mut self, mut rest: Rest) {
+        while let Some(class) = largest_within(rest.left) {
+            let Some(piece) = rest.cut(bytes(class)) else { return };
+            self.keep(piece, class);
         }
-        fits
+    }
+
+    /// Lengthens in place the piece that was handed out last.
+    fn grow(&mut self, piece: *mut u8, from: usize, to: usize) -> bool {
+        let (from, to) = (bytes(from), bytes(to));
+        self.scrap.grow(piece, from, to) || self.fresh.grow(piece, from, to)
     }
 }
 
 /// What every start needs, mapped in one call (Linux 5.14) where each page would fault.
 fn populate(first: *mut u8) {
-    const SOME: usize = 64 * 1024;
+    const SOME: usize = 144 * 1024;
     let Some(first) = ptr::NonNull::new(first.cast()) else { return };
     let advice = MmapAdvise::MADV_POPULATE_WRITE;
     // SAFETY: the range is the beginning of `FIRST`, whole pages that are all zero, and stays as it is. Older kernels know
@@ -168,6 +199,17 @@ const fn bytes(class: usize) -> usize {
     match class.checked_sub(SMALL_CLASSES) {
         None => (class + 1) * GRAIN,
         Some(doublings) => SMALL << (doublings + 1),
+    }
+}
+
+/// The class of the largest piece that can be cut off so much.
+fn largest_within(left: usize) -> Option<usize> {
+    match left / GRAIN {
+        grains if grains <= SMALL_CLASSES => grains.checked_sub(1),
+        _ => {
+            let doublings = (left / SMALL).ilog2() as usize;
+            Some(SMALL_CLASSES - 1 + doublings.min(DOUBLINGS))
+        }
     }
 }
 
@@ -278,6 +320,62 @@ mod tests {
             assert!(live.len() < 2_000);
         }
         assert!(live.iter().all(|&(piece, size, with)| is_filled(piece, with, size)));
+    }
+
+    #[test]
+    fn a_rest_is_cut_into_the_fewest_pieces() {
+        for left in (0..LARGEST * 3).step_by(GRAIN) {
+            let Some(class) = largest_within(left) else {
+                assert_eq!(left, 0);
+                continue;
+            };
+            assert!(bytes(class) <= left, "{left}");
+            assert!(class + 1 == CLASSES || bytes(class + 1) > left, "{left}");
+        }
+    }
+
+    #[test]
+    fn small_pieces_are_cut_off_what_a_vector_has_grown_out_of() {
+        let heap = Heap::new();
+        // SAFETY: the layout is not empty.
+        let of = |size| unsafe { heap.alloc(layout(size)) };
+        let old = of(SCRAP * 2);
+        let behind = of(64);
+        // SAFETY: it came from this heap with this layout, and nobody has it.
+        unsafe { heap.dealloc(old, layout(SCRAP * 2)) };
+        let within: Vec<_> = (0..SCRAP * 2 / 32).map(|_| of(32).addr()).collect();
+        let place = old.addr()..old.addr() + SCRAP * 2;
+        assert!(within.iter().all(|address| place.contains(address)));
+        assert_eq!(of(32).addr(), behind.addr() + 64);
+    }
+
+    /// A program that stays and does the same again and again takes no more memory for it.
+    #[test]
+    fn the_same_again_takes_no_more_memory() {
+        let heap = Heap::new();
+        let mut reach = Vec::new();
+        for _ in 0..40 {
+            let mut draw = numbers();
+            let mut live = Vec::new();
+            for _ in 0..300 {
+                let size = 1 + draw(5_000);
+                // SAFETY: the layout is not empty.
+                live.push((unsafe { heap.alloc(layout(size)) }, size));
+                let (piece, size) = live.swap_remove(draw(live.len()));
+                if draw(3) > 0 {
+                    // SAFETY: it came from this heap with this layout, and nobody has it.
+                    unsafe { heap.dealloc(piece, layout(size)) };
+                } else {
+                    live.push((piece, size));
+                }
+            }
+            for (piece, size) in live {
+                // SAFETY: as above.
+                unsafe { heap.dealloc(piece, layout(size)) };
+            }
+            reach.push(heap.locked(|pieces| pieces.fresh.next.addr()));
+        }
+        assert_eq!(reach[20..], vec![reach[39]; 20]);
     }
 
     #[test]
