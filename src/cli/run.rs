@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::args::{Action, ContainerId, Request, Subject, log_of, parse};
+use super::args::{Action, ContainerId, Given, Request, Subject, log_of, parse};
 use super::attend::attend;
 use super::bundle::{Document, Owner, absolute, read_bundle, read_file};
 use super::completions::completions;
@@ -76,21 +76,10 @@ fn carry_out(request: &Request, log: &Log) -> Result<u8, Failure> {
         Action::Probe => print(&pretty(&probe_all().map_err(|error| Problem::of(&error))?)?),
         Action::Config { file, libcontainer } => print_config(file, *libcontainer),
         Action::Plan { subject, command, json, host } => {
-            let (config, sources, facts) = planned_for(request, subject, command, host.as_deref())?;
-            let config = request.driven(config);
-            let plan = match facts {
-                Some(facts) => plan_for(&config, &sources, &facts)?,
-                None => plan_here(&config, &sources)?.0,
-            };
+            let plan = planned(request, subject, command, host.as_deref())?;
             print(&if *json { plan.to_json() } else { plan.to_string() })
         }
-        Action::Do { options, command } => {
-            let made = sandbox(options, command.clone(), &starter(options, None)?)?;
-            let Sandbox { config, sources, id, timeout } = made;
-            let config = request.driven(config);
-            let job = Job { timeout, ..Job::new(&config, &sources, id) };
-            start(&state_root(request)?, &explain, job)
-        }
+        Action::Do { options, command } => do_now(request, options, command, &explain),
         Action::Life(life) => live(request, life, &explain),
         Action::Features => print(&pretty(&Features::of_this_version())?),
         Action::Spec { bundle, rootless } => write_spec(bundle.as_deref(), *rootless),
@@ -106,6 +95,22 @@ fn carry_out(request: &Request, log: &Log) -> Result<u8, Failure> {
             Ok(0)
         }
     }
+}
+
+/// Runs a command in a fresh container. In a function of its own: what it has on the stack would be pages that every other
+/// start steps over.
+#[inline(never)]
+fn do_now(
+    request: &Request,
+    options: &[Given],
+    command: &[String],
+    explain: &dyn Fn(&Plan),
+) -> Result<u8, Failure> {
+    let made = sandbox(options, command.to_vec(), &starter(options, None)?)?;
+    let Sandbox { config, sources, id, timeout } = made;
+    let config = request.driven(config);
+    let job = Job { timeout, ..Job::new(&config, &sources, id) };
+    start(&state_root(request)?, explain, job)
 }
 
 /// A container to be started.
@@ -241,13 +246,14 @@ pub(super) fn state_root(request: &Request) -> Result<HostPath, Failure> {
     state::root(NSPLAN.name, given.as_ref())
 }
 
-/// The config a plan is asked for, and the facts to plan with if not this host's.
-fn planned_for(
+/// The plan that is asked for, with this host's facts or those in the file `host`.
+#[inline(never)]
+fn planned(
     request: &Request,
     subject: &Subject,
     command: &[String],
     host: Option<&str>,
-) -> Result<(Config, Sources, Option<HostFacts>), Failure> {
+) -> Result<Plan, Failure> {
     let facts = host.map(read_facts).transpose()?;
     let is_root = match (&facts, request.rootless) {
         (Some(facts), None) => facts.caller.uid == 0,
@@ -269,7 +275,11 @@ fn planned_for(
             (document.config(command, &owner)?, sources)
         }
     };
-    Ok((config, sources, facts))
+    let config = request.driven(config);
+    match facts {
+        Some(facts) => refused(&sources, plan(&config, &facts)),
+        None => Ok(plan_here(&config, &sources)?.0),
+    }
 }
 
 impl Request {
@@ -301,10 +311,6 @@ fn plan_here(config: &Config, sources: &Sources) -> Result<Planned, Failure> {
 
 /// A plan for this host, and what the start of it can make use of.
 pub(super) type Planned = (Plan, Option<IgnoredSignals>);
-
-fn plan_for(config: &Config, sources: &Sources, facts: &HostFacts) -> Result<Plan, Failure> {
-    refused(sources, plan(config, facts))
-}
 
 /// Plans with the facts of this host that are asked for, by that function of the planner's.
 pub(super) fn plan_with<T>(
