@@ -35,12 +35,13 @@ fn runs(place: &Place, root: &str) -> Result<Vec<Vec<String>>, String> {
     Ok(all)
 }
 
-/// The list, most used first: of functions that as many runs use, in the order of their first use.
+/// The list: what the first run uses, in the order of its first use, so that what runs before the program has left its file,
+/// which is mapped again after that, is side by side; then the rest, most used first.
 pub(crate) fn list(program: &Path, place: &Place) -> Result<String, String> {
     let functions = functions(program)?;
     let root = place.at.join("hot-state").display().to_string();
-    let mut used: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
-    for words in runs(place, &root)? {
+    let mut used: BTreeMap<usize, Use> = BTreeMap::new();
+    for (run, words) in runs(place, &root)?.into_iter().enumerate() {
         let mut seen = BTreeSet::new();
         let mut last = 0..0;
         step(program, &words, |at| {
@@ -53,8 +54,8 @@ pub(crate) fn list(program: &Path, place: &Place) -> Result<String, String> {
             };
             last = functions[index].0..functions.get(index + 1).map_or(u64::MAX, |next| next.0);
             let order = used.len();
-            let entry = used.entry(index).or_insert((0, order));
-            entry.0 += usize::from(seen.insert(index));
+            let entry = used.entry(index).or_insert(Use { run, runs: 0, order });
+            entry.runs += usize::from(seen.insert(index));
         })?;
         if words.iter().any(|word| word == "create") {
             // Whoever was stepped through cannot be let go of while it waits.
@@ -67,13 +68,17 @@ pub(crate) fn list(program: &Path, place: &Place) -> Result<String, String> {
         }
     }
     let mut order: Vec<_> = used.into_iter().collect();
-    order.sort_by_key(|(_, (runs, first))| (usize::MAX - runs, *first));
-    let chosen: BTreeSet<&str> = order.iter().map(|(at, _)| functions[*at].1.as_str()).collect();
+    order.sort_by_key(|(_, used)| match used.run {
+        0 => (0, used.order),
+        _ => (usize::MAX - used.runs, used.order),
+    });
+    let names = order.iter().flat_map(|(at, _)| &functions[*at].1);
+    let chosen: BTreeSet<&str> = names.clone().map(String::as_str).collect();
     let patterns = patterns(&functions, &chosen);
     let mut text = String::new();
     let mut said = BTreeSet::new();
-    for (at, _) in order {
-        let pattern = &patterns[functions[at].1.as_str()];
+    for name in names {
+        let pattern = &patterns[name.as_str()];
         if said.insert(pattern) {
             text.push_str(&format!("    *(.text.{pattern})\n"));
         }
@@ -81,8 +86,18 @@ pub(crate) fn list(program: &Path, place: &Place) -> Result<String, String> {
     Ok(text)
 }
 
-/// Every function by its address.
-fn functions(program: &Path) -> Result<Vec<(u64, String)>, String> {
+/// How a function is used.
+struct Use {
+    /// The run that was the first to need it.
+    run: usize,
+    /// How many do.
+    runs: usize,
+    /// How many others were used before it.
+    order: usize,
+}
+
+/// Every function by its address, with all its names: any of them may be that of its section.
+fn functions(program: &Path) -> Result<Vec<(u64, Vec<String>)>, String> {
     let output = Command::new("nm").arg("-n").arg(program).output();
     let output = output.map_err(|error| format!("nm: {error}"))?;
     let text = String::from_utf8(output.stdout).map_err(|error| error.to_string())?;
@@ -92,18 +107,24 @@ fn functions(program: &Path) -> Result<Vec<(u64, String)>, String> {
         matches!(fields.next()?, "t" | "T" | "w" | "W").then_some(())?;
         Some((at, fields.next()?.to_owned()))
     });
-    let mut functions: Vec<_> = lines.collect();
-    functions.dedup_by_key(|(at, _)| *at);
+    let mut functions: Vec<(u64, Vec<String>)> = Vec::new();
+    for (at, name) in lines {
+        match functions.last_mut().filter(|(last, _)| *last == at) {
+            Some((_, names)) => names.push(name),
+            None => functions.push((at, vec![name])),
+        }
+    }
     if functions.is_empty() { Err("no symbols: is it stripped?".into()) } else { Ok(functions) }
 }
 
 /// A pattern for each chosen name: less what changes with every build, if it then means no other function.
 fn patterns<'a>(
-    functions: &'a [(u64, String)],
+    functions: &'a [(u64, Vec<String>)],
     chosen: &BTreeSet<&'a str>,
 ) -> BTreeMap<&'a str, String> {
     let mut others = BTreeSet::new();
-    for (_, name) in functions.iter().filter(|(_, name)| !chosen.contains(name.as_str())) {
+    let names = functions.iter().flat_map(|(_, names)| names);
+    for name in names.filter(|name| !chosen.contains(name.as_str())) {
         others.insert(stem(name));
     }
     let pattern = |name: &&'a str| {
