@@ -97,8 +97,10 @@ pub fn probe_to_start(needs: &Needs) -> Result<(HostFacts, Option<IgnoredSignals
         let text = reader.file("/proc/sys/fs/suid_dumpable")?;
         kernel.suid_dumpable = text.map_or(0, |text| number_or(&text, 0));
     }
-    let lsm = lsm(&mut reader)?;
-    let userns = userns(&mut reader, &lsm)?;
+    // What AppArmor leaves of a user namespace is asked where it is there.
+    let lsm = (needs.lsm || needs.userns).then(|| lsm(&mut reader)).transpose()?;
+    let userns = lsm.as_ref().filter(|_| needs.userns);
+    let userns = userns.map(|lsm| userns_facts(&mut reader, lsm)).transpose()?;
     let mut caller = caller(&mut reader, &status, needs)?;
     let mut mounts = None;
     if needs.mounts || needs.cgroup {
@@ -136,7 +138,7 @@ pub fn probe_to_start(needs: &Needs) -> Result<(HostFacts, Option<IgnoredSignals
         kernel,
         caller,
         userns,
-        lsm,
+        lsm: lsm.filter(|_| needs.lsm),
         subids,
         cgroup,
         systemd,
@@ -171,6 +173,10 @@ fn caller(reader: &mut Reader, status: &ProcStatus, needs: &Needs) -> Result<Cal
         Some(link) => link == INITIAL_USERNS,
         None => true,
     };
+    let mut oom_score_adj = None;
+    if needs.oom_score_adj {
+        oom_score_adj = Some(number_or(&reader.own("oom_score_adj")?, 0));
+    }
     let mut caller = Caller {
         uid: status.uid,
         gid: status.gid,
@@ -184,7 +190,7 @@ fn caller(reader: &mut Reader, status: &ProcStatus, needs: &Needs) -> Result<Cal
         gid_map: Vec::new(),
         setgroups_allowed: true,
         rlimits: rlimits(&needs.rlimits)?,
-        oom_score_adj: number_or(&reader.own("oom_score_adj")?, 0),
+        oom_score_adj,
     };
     if !in_initial_userns {
         caller.uid_map = parse_id_map(&reader.own("uid_map")?)?;
@@ -231,7 +237,7 @@ fn nix_resource(resource: Resource) -> nix::sys::resource::Resource {
     }
 }
 
-fn userns(reader: &mut Reader, lsm: &LsmFacts) -> Result<UsernsFacts, ProbeError> {
+fn userns_facts(reader: &mut Reader, lsm: &LsmFacts) -> Result<UsernsFacts, ProbeError> {
     let max = reader.file("/proc/sys/user/max_user_namespaces")?;
     let max = max.map_or(0, |text| number_or(&text, 0));
     let patch = reader.file("/proc/sys/kernel/unprivileged_userns_clone")?;

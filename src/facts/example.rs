@@ -45,14 +45,14 @@ impl HostFacts {
                 gid_map: Vec::new(),
                 setgroups_allowed: true,
                 rlimits: BTreeMap::new(),
-                oom_score_adj: 0,
+                oom_score_adj: Some(0),
             },
-            userns: UsernsFacts {
+            userns: Some(UsernsFacts {
                 max: 10_000,
                 unprivileged_clone: None,
                 apparmor_restricted: false,
-            },
-            lsm: LsmFacts::default(),
+            }),
+            lsm: Some(LsmFacts::default()),
             subids: None,
             cgroup: example_tree(),
             systemd: None,

@@ -65,9 +65,11 @@ pub struct HostFacts {
     /// The process that plans and will launch.
     pub caller: Caller,
     /// What may be done with user namespaces.
-    pub userns: UsernsFacts,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub userns: Option<UsernsFacts>,
     /// Security modules that are active.
-    pub lsm: LsmFacts,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lsm: Option<LsmFacts>,
     /// Sub-ids granted to the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subids: Option<SubidFacts>,
@@ -133,8 +135,8 @@ pub struct Caller {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rlimits: BTreeMap<Resource, Rlimit>,
     /// `/proc/self/oom_score_adj`.
-    #[serde(default)]
-    pub oom_score_adj: i32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oom_score_adj: Option<i32>,
 }
 
 impl Caller {

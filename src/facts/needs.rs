@@ -17,6 +17,12 @@ pub struct Needs {
     pub systemd: bool,
     /// What memory becomes by a change of ids.
     pub suid_dumpable: bool,
+    /// What may be done with user namespaces.
+    pub userns: bool,
+    /// The security modules.
+    pub lsm: bool,
+    /// The caller's own `oom_score_adj`.
+    pub oom_score_adj: bool,
     /// The mount table.
     pub mounts: bool,
     /// `/etc/passwd` and `/etc/group` inside this root.
@@ -39,6 +45,9 @@ impl Needs {
             delegate: true,
             systemd: true,
             suid_dumpable: true,
+            userns: true,
+            lsm: true,
+            oom_score_adj: true,
             mounts: true,
             accounts: None,
             paths: BTreeSet::new(),

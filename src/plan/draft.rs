@@ -7,7 +7,7 @@ use super::error::{Note, PlanError, Refusal};
 use super::model::{Step, Undo};
 use super::op::Op;
 use crate::config::{Config, NamespaceSource};
-use crate::facts::{Feature, HostFacts};
+use crate::facts::{Feature, HostFacts, LsmFacts};
 use crate::types::{CapSet, Capability, NamespaceKind, Pointer};
 
 /// One planning run. Rooms add refusals instead of stopping, so that the user sees all of them at once.
@@ -76,6 +76,14 @@ impl<'a> Draft<'a> {
         if !self.facts.caller.can(missing) {
             self.refuse(origin, Refusal::CapabilityMissing { missing, purpose });
         }
+    }
+
+    /// The security modules that are active: none where nobody has looked, which is refused.
+    pub(super) fn lsm(&mut self, origin: &Pointer) -> LsmFacts {
+        if self.facts.lsm.is_none() {
+            self.refuse(origin, Refusal::FactMissing { section: "lsm" });
+        }
+        self.facts.lsm.clone().unwrap_or_default()
     }
 
     /// Refuses unless the config creates a namespace of `kind`.

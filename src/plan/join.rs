@@ -87,7 +87,15 @@ pub fn join_needs(process: &Process, record: &Record) -> Needs {
     let accounts = is_named.then(|| record.root_path());
     let namespaces = record.namespaces().collect();
     let rlimits = limits(process).collect();
-    Needs { accounts, suid_dumpable: true, namespaces, rlimits, ..Needs::default() }
+    Needs {
+        accounts,
+        suid_dumpable: true,
+        lsm: process.is_labelled(),
+        oom_score_adj: process.oom_score_adj.is_some(),
+        namespaces,
+        rlimits,
+        ..Needs::default()
+    }
 }
 
 /// What this room decided before it came to steps.

@@ -20,7 +20,7 @@ const HOSTS_OWN: [&str; 3] = ["/", "/etc", "/usr"];
 pub(super) fn check(draft: &mut Draft<'_>) {
     let Some(label) = &draft.config.mount_label else { return };
     let origin = at("/mountLabel");
-    if !draft.facts.lsm.selinux {
+    if !draft.lsm(&origin).selinux {
         draft.refuse(&origin, Refusal::ModuleMissing { module: "SELinux" });
     }
     draft.check_nul(&origin, label);
@@ -54,7 +54,7 @@ pub(super) fn relabel(draft: &mut Draft<'_>, mount: &Mount, origin: &Pointer) ->
         let reason = "the host's own /, /etc and /usr are never relabelled";
         draft.refuse(&origin, Refusal::Contradiction { reason });
     }
-    if !draft.facts.lsm.selinux {
+    if !draft.lsm(&origin).selinux {
         draft.refuse(&origin, Refusal::ModuleMissing { module: "SELinux" });
     }
     let Some(label) = &draft.config.mount_label else {

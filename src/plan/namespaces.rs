@@ -8,7 +8,7 @@ use super::hooks;
 use super::model::{Step, Topology};
 use super::op::{NamespaceOp, Op};
 use crate::config::{Config, Limit, NamespaceSource};
-use crate::facts::{Feature, HostFacts};
+use crate::facts::{Caller, Feature, UsernsFacts};
 use crate::types::{Capability, CloneFlags, NamespaceKind, Pointer};
 
 /// Joining order: the user namespace first, since it brings the rights for the others; the mount namespace last, since
@@ -71,8 +71,14 @@ fn check_support(draft: &mut Draft<'_>) {
 /// Everything but a user namespace needs `CAP_SYS_ADMIN`, which a new user namespace gives inside itself.
 fn check_rights(draft: &mut Draft<'_>) {
     if draft.config.creates(NamespaceKind::User) {
-        if let Some(by) = userns_bar(draft.facts) {
-            draft.refuse(&place(NamespaceKind::User), Refusal::UserNamespacesForbidden { by });
+        let origin = place(NamespaceKind::User);
+        match &draft.facts.userns {
+            None => draft.refuse(&origin, Refusal::FactMissing { section: "userns" }),
+            Some(facts) => {
+                if let Some(by) = userns_bar(&draft.facts.caller, facts) {
+                    draft.refuse(&origin, Refusal::UserNamespacesForbidden { by });
+                }
+            }
         }
         return;
     }
@@ -89,15 +95,15 @@ fn check_rights(draft: &mut Draft<'_>) {
     }
 }
 
-fn userns_bar(facts: &HostFacts) -> Option<UsernsBar> {
-    let is_admin = facts.caller.effective.contains(Capability::SYS_ADMIN);
-    if facts.userns.max == 0 {
+fn userns_bar(caller: &Caller, facts: &UsernsFacts) -> Option<UsernsBar> {
+    let is_admin = caller.effective.contains(Capability::SYS_ADMIN);
+    if facts.max == 0 {
         Some(UsernsBar::Max)
     } else if is_admin {
         None
-    } else if facts.userns.unprivileged_clone == Some(false) {
+    } else if facts.unprivileged_clone == Some(false) {
         Some(UsernsBar::Sysctl)
-    } else if facts.userns.apparmor_restricted {
+    } else if facts.apparmor_restricted {
         Some(UsernsBar::Apparmor)
     } else {
         None
@@ -161,7 +167,7 @@ pub(super) fn topology(draft: &Draft<'_>) -> Topology {
 /// `__set_oom_adj` in the kernel's `fs/proc/base.c` sets it for every process that shares the memory.
 fn changes_oom_score(draft: &Draft<'_>) -> bool {
     let wish = draft.config.process.as_ref().and_then(|process| process.oom_score_adj);
-    wish.is_some_and(|wish| wish != draft.facts.caller.oom_score_adj)
+    wish.is_some() && wish != draft.facts.caller.oom_score_adj
 }
 
 /// Whether init itself could run out of it: its mounts alone are some hundred kilobytes of the kernel's.

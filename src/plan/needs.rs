@@ -18,6 +18,8 @@ pub fn needs(config: &Config) -> Needs {
         _ => None,
     });
     let limited = config.process.iter().flat_map(limits);
+    let process = config.process.as_ref();
+    let relabels = config.mounts.iter().any(|mount| mount.relabel.is_some());
     Needs {
         subids: creates_userns && idmap::needs_subids(&config.uid_mappings, &config.gid_mappings),
         cgroup: config.cgroup.is_some() || has_cgroup_mount,
@@ -26,6 +28,9 @@ pub fn needs(config: &Config) -> Needs {
             .cgroup
             .as_ref()
             .is_some_and(|cgroup| matches!(cgroup.driver, CgroupDriver::Systemd { .. })),
+        userns: creates_userns,
+        lsm: config.mount_label.is_some() || relabels || process.is_some_and(Process::is_labelled),
+        oom_score_adj: process.is_some_and(|process| process.oom_score_adj.is_some()),
         mounts: config.root.readonly_recursive
             || config.intel_rdt.is_some()
             || mounts::binds_hosts_own(config)

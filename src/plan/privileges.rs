@@ -108,12 +108,16 @@ pub(super) fn oom_score(draft: &mut Draft<'_>, process: &Process) -> Option<Step
         draft.refuse(&origin, Refusal::LimitInvalid { expected: "a score from -1000 to 1000" });
     }
     let caller = &draft.facts.caller;
+    let Some(score) = caller.oom_score_adj else {
+        draft.refuse(&origin, Refusal::FactMissing { section: "caller/oomScoreAdj" });
+        return None;
+    };
     let may_lower = caller.in_initial_userns
         && !draft.changes_userns()
         && caller.effective.contains(Capability::SYS_RESOURCE);
     // Without the right down to the lowest that one with the right has set (`oom_score_adj_min`, 0 at first), which the
     // kernel does not show: what may be possible is tried.
-    if value < caller.oom_score_adj.min(0) && !may_lower {
+    if value < score.min(0) && !may_lower {
         let missing: CapSet = [Capability::SYS_RESOURCE].into_iter().collect();
         let purpose = "a lower oom_score_adj than the caller's";
         draft.refuse(&origin, Refusal::CapabilityMissing { missing, purpose });
@@ -124,7 +128,10 @@ pub(super) fn oom_score(draft: &mut Draft<'_>, process: &Process) -> Option<Step
 /// The labels of the next `execve`. One file for both modules would take the label of either as that of whichever comes
 /// first.
 pub(super) fn labels(draft: &mut Draft<'_>, process: &Process) -> Vec<Step> {
-    let lsm = &draft.facts.lsm;
+    if !process.is_labelled() {
+        return Vec::new();
+    }
+    let lsm = draft.lsm(&at("/process"));
     let (apparmor, selinux) = (&process.apparmor_profile, &process.selinux_label);
     let own = if lsm.apparmor_attr { "attr/apparmor/exec" } else { "attr/exec" };
     let asked = [

@@ -83,7 +83,8 @@ fn samples_with_labels_are_refused_on_a_host_without_the_module() {
     for (name, module) in [("apparmor", "AppArmor"), ("selinux", "SELinux")] {
         let config = sample(name, &root, "true");
         let facts = crate::support::facts(&config);
-        let is_active = if name == "apparmor" { facts.lsm.apparmor } else { facts.lsm.selinux };
+        let lsm = facts.lsm.expect("a label asks for it");
+        let is_active = if name == "apparmor" { lsm.apparmor } else { lsm.selinux };
         if is_active {
             continue;
         }

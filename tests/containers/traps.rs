@@ -244,9 +244,9 @@ fn trap_22_a_label_that_nobody_would_enforce_is_refused() {
     let process = config.process.as_mut().unwrap();
     process.apparmor_profile = Some("docker-default".into());
     process.selinux_label = Some("system_u:system_r:svirt_lxc_net_t:s0".into());
-    let facts = crate::support::facts(&config);
+    let lsm = crate::support::facts(&config).lsm.expect("a label asks for it");
     let refused = planned(&config).err().unwrap_or_default();
-    for (is_active, module) in [(facts.lsm.apparmor, "AppArmor"), (facts.lsm.selinux, "SELinux")] {
+    for (is_active, module) in [(lsm.apparmor, "AppArmor"), (lsm.selinux, "SELinux")] {
         let is_refused =
             refused.iter().any(|error| error.refusal == Refusal::ModuleMissing { module });
         assert_ne!(is_active, is_refused, "{module}");

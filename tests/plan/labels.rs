@@ -1,7 +1,7 @@
 //! Labels of security modules, from facts alone: which file they are written to, what is labelled, what is refused.
 
 use nsplan::config::{BindSource, Config, Mount, MountKind, Relabel};
-use nsplan::facts::{HostFacts, PathFact};
+use nsplan::facts::{HostFacts, LsmFacts, PathFact};
 use nsplan::plan::{MountOp, Op, Plan, PrivilegeOp, Refusal, Undo, plan};
 use nsplan::types::{HostPath, MountFlags, RootPath};
 
@@ -16,10 +16,12 @@ fn host() -> HostFacts {
     facts
 }
 
+fn with(lsm: LsmFacts) -> HostFacts {
+    HostFacts { lsm: Some(lsm), ..host() }
+}
+
 fn selinux() -> HostFacts {
-    let mut facts = host();
-    facts.lsm.selinux = true;
-    facts
+    with(LsmFacts { selinux: true, ..LsmFacts::default() })
 }
 
 fn config() -> Config {
@@ -64,17 +66,17 @@ fn written(plan: &Plan) -> Vec<(String, String)> {
 fn a_profile_goes_to_the_file_that_the_kernel_has_for_it() {
     let mut config = config();
     config.process.as_mut().unwrap().apparmor_profile = Some("docker-default".into());
-    let mut facts = host();
-    assert!(refused(&config, &facts)[0].contains("AppArmor is not active"));
-    facts.lsm.apparmor = true;
+    assert!(refused(&config, &host())[0].contains("AppArmor is not active"));
+    let unknown = HostFacts { lsm: None, ..host() };
+    assert!(refused(&config, &unknown)[0].contains("have no `lsm`"));
+    let mut lsm = LsmFacts { apparmor: true, ..LsmFacts::default() };
     let label = |file: &str| [(file.to_owned(), "docker-default".to_owned())];
-    assert_eq!(written(&planned(&config, &facts)), label("attr/exec"));
-    facts.lsm.apparmor_attr = true;
-    assert_eq!(written(&planned(&config, &facts)), label("attr/apparmor/exec"));
+    assert_eq!(written(&planned(&config, &with(lsm.clone()))), label("attr/exec"));
+    lsm.apparmor_attr = true;
+    assert_eq!(written(&planned(&config, &with(lsm.clone()))), label("attr/apparmor/exec"));
     // One file for two modules: nobody can tell whose label it takes.
-    facts.lsm.apparmor_attr = false;
-    facts.lsm.selinux = true;
-    assert!(refused(&config, &facts)[0].contains("a file of AppArmor's own"));
+    (lsm.apparmor_attr, lsm.selinux) = (false, true);
+    assert!(refused(&config, &with(lsm))[0].contains("a file of AppArmor's own"));
 }
 
 #[test]

@@ -50,14 +50,15 @@ fn ids_and_names_are_those_that_id_and_uname_print() {
 
 #[test]
 fn the_kernel_is_asked_and_agrees_with_its_own_files() {
-    let facts = probe(&Needs::default()).unwrap();
+    let facts = probe(&Needs { oom_score_adj: true, ..Needs::default() }).unwrap();
     let last = fs::read_to_string("/proc/sys/kernel/cap_last_cap").unwrap();
     assert_eq!(facts.kernel.last_capability.to_string(), last.trim());
     for kind in &facts.kernel.namespaces {
         assert!(fs::symlink_metadata(format!("/proc/self/ns/{kind}")).is_ok(), "{kind}");
     }
     let score = fs::read_to_string("/proc/self/oom_score_adj").unwrap();
-    assert_eq!(facts.caller.oom_score_adj.to_string(), score.trim());
+    assert_eq!(facts.caller.oom_score_adj, score.trim().parse().ok());
+    assert_eq!((&facts.lsm, &facts.userns), (&None, &None), "nobody has asked");
     let seccomp = fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail").is_ok();
     assert_eq!(facts.has(Feature::Seccomp), seccomp);
 }

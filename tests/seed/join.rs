@@ -194,10 +194,10 @@ fn a_joined_process_gets_its_label_where_somebody_enforces_it() {
         let label = Some("docker-default".to_owned());
         let process = Process { apparmor_profile: label, ..record.planned.process.clone() };
         let mut facts = probe::probe(&join_needs(&process, record)).unwrap();
-        facts.lsm = LsmFacts { apparmor: false, ..facts.lsm };
+        facts.lsm = Some(LsmFacts::default());
         let errors = join(&process, record, &facts).unwrap_err();
         assert_eq!(errors[0].refusal, Refusal::ModuleMissing { module: "AppArmor" });
-        facts.lsm.apparmor = true;
+        facts.lsm = Some(LsmFacts { apparmor: true, ..LsmFacts::default() });
         let plan = join(&process, record, &facts).unwrap();
         // Into a procfs that the launcher has held since before anything was joined.
         let held = |step: &Step| step.op == Op::Process(ProcessOp::HoldProc);
