@@ -199,8 +199,9 @@ fn restore_after_a_death() -> Result<(), String> {
     set_pdeathsig(Signal::SIGUSR1).map_err(|errno| errno.to_string())?;
     let old = DeathSignal::remember().map_err(|fault| fault.to_string())?;
     set_pdeathsig(None).map_err(|errno| errno.to_string())?;
-    println!("ready");
+    // Before the word: the parent ends at it.
     let parent = getppid();
+    println!("ready");
     while getppid() == parent {
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
