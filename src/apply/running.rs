@@ -269,11 +269,11 @@ impl Running {
     pub fn check_rooted(&self) -> Result<(), StateError> {
         let planned = &self.record.planned;
         let creates = planned.namespaces.get(&NamespaceKind::Mnt) == Some(&NamespaceSource::Create);
-        let which = |path: &HostPath| stat(path.as_str()).map(|it| (it.st_dev, it.st_ino)).ok();
-        let Some(own) = stat("/").ok().map(|it| (it.st_dev, it.st_ino)) else { return Ok(()) };
+        let which = |path: &str| stat(path).map(|it| (it.st_dev, it.st_ino)).ok();
+        let own = which("/");
+        let is_own = |path: &HostPath| own.is_some() && which(path.as_str()) == own;
         // One whose root is the host's own, under whatever name, has it before and after.
-        let is_hosts = which(&planned.rootfs) == Some(own);
-        match creates && !is_hosts && which(&self.record.root_path()) == Some(own) {
+        match creates && is_own(&self.record.root_path()) && !is_own(&planned.rootfs) {
             true => Err(StateError::BeingCreated { id: self.record.id.clone() }),
             false => Ok(()),
         }
