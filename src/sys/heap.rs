@@ -3,10 +3,12 @@
 //! A start allocates some thousand small pieces and lives for a millisecond; a general allocator's bookkeeping is a third
 //! of what it computes, and a page that is touched for the first time costs as much as a hundred of them. This one does as
 //! little as it can, and cuts new pieces off the largest that was given back before it goes on to a fresh page.
+//!
+//! It is the first thread's, which starts containers: so it needs no lock, which would take half of its time. Other threads
+//! have the system's. What they give back of the first thread's is lost to it until the program ends.
 
 use core::alloc::{GlobalAlloc, Layout};
-use core::cell::UnsafeCell;
-use core::hint::spin_loop;
+use core::cell::{Cell, UnsafeCell};
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::alloc::System;
@@ -21,31 +23,85 @@ const SMALL_CLASSES: usize = SMALL / GRAIN;
 const LARGEST: usize = SMALL << DOUBLINGS;
 const DOUBLINGS: usize = 4;
 const CLASSES: usize = SMALL_CLASSES + DOUBLINGS;
-/// As much is taken from the system at a time, when the first is used up.
-const CHUNK: usize = 512 * 1024;
 /// What is given back and at least as long is worth cutting up: the buffers that a vector has grown out of.
 const SCRAP: usize = 512;
+/// More than a start has ever taken; when it is used up, the rest comes from the system.
+const REGION: usize = 4 << 20;
 
-/// The first chunk: zero pages of the program's own, which cost nothing until they are touched.
+/// Zero pages of the program's own, which cost nothing until they are touched.
 #[repr(C, align(4096))]
-struct First(UnsafeCell<[u8; CHUNK]>);
+struct Region(UnsafeCell<[u8; REGION]>);
 
 // SAFETY: only its address is ever taken; what is in it belongs to whom the heap gave it.
-unsafe impl Sync for First {}
+unsafe impl Sync for Region {}
 
-static FIRST: First = First(UnsafeCell::new([0; CHUNK]));
-/// Whether a heap has it.
-static FIRST_IS_TAKEN: AtomicBool = AtomicBool::new(false);
+static MEMORY: Region = Region(UnsafeCell::new([0; REGION]));
 
 /// The allocator of the `nsplan` command; others have no use for it.
 #[doc(hidden)]
-pub struct Heap {
-    taken: AtomicBool,
-    pieces: UnsafeCell<Pieces>,
+#[derive(Debug, Default)]
+pub struct Heap;
+
+/// What the heap of the first thread has, which is all that there is.
+struct Owned(UnsafeCell<Pieces>);
+
+// SAFETY: reached through `with_own` alone, which only the one thread that owns it gets to.
+unsafe impl Sync for Owned {}
+
+static PIECES: Owned = Owned(UnsafeCell::new(Pieces::none()));
+static HAS_OWNER: AtomicBool = AtomicBool::new(false);
+
+#[derive(Clone, Copy)]
+enum Thread {
+    Unknown,
+    Owner,
+    Other,
+}
+
+thread_local! {
+    static THREAD: Cell<Thread> = const { Cell::new(Thread::Unknown) };
+}
+
+/// Does something to the heap, if it is this thread's.
+fn with_own<T>(work: impl FnOnce(&mut Pieces) -> T) -> Option<T> {
+    let is_owner = match THREAD.get() {
+        Thread::Owner => true,
+        other => becomes_owner(other),
+    };
+    // SAFETY: one thread alone is ever the owner, and `work` neither unwinds nor comes here again.
+    is_owner.then(|| work(unsafe { &mut *PIECES.0.get() }))
+}
+
+/// The first thread to ask for memory is the program's first: its runtime does before any other can be started.
+#[cold]
+fn becomes_owner(thread: Thread) -> bool {
+    if matches!(thread, Thread::Other) || HAS_OWNER.swap(true, Ordering::Relaxed) {
+        THREAD.set(Thread::Other);
+        return false;
+    }
+    let first = MEMORY.0.get().cast();
+    populate(first);
+    // SAFETY: as nobody was the owner before, nobody has reached it; from here on this thread alone does.
+    unsafe { *PIECES.0.get() = Pieces::of(first, REGION) };
+    THREAD.set(Thread::Owner);
+    true
+}
+
+/// Whether a piece is out of the heap, whoever has it now.
+fn is_of_heap(piece: *mut u8) -> bool {
+    piece.addr().wrapping_sub(MEMORY.0.get().addr()) < REGION
+}
+
+impl Heap {
+    /// Nothing is taken yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self
+    }
 }
 
 struct Pieces {
-    /// The rest of the chunk at hand.
+    /// What was never handed out.
     fresh: Rest,
     /// The rest of a piece that was given back.
     scrap: Rest,
@@ -58,41 +114,6 @@ struct Pieces {
 struct Rest {
     next: *mut u8,
     left: usize,
-}
-
-// SAFETY: `pieces` is only reached through `locked`, one thread at a time.
-unsafe impl Sync for Heap {}
-
-impl core::fmt::Debug for Heap {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Heap").finish_non_exhaustive()
-    }
-}
-
-impl Default for Heap {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Heap {
-    /// Nothing is taken yet.
-    #[must_use]
-    pub const fn new() -> Self {
-        let free = [ptr::null_mut(); CLASSES];
-        let pieces = Pieces { fresh: Rest::NONE, scrap: Rest::NONE, free };
-        Self { taken: AtomicBool::new(false), pieces: UnsafeCell::new(pieces) }
-    }
-
-    fn locked<T>(&self, work: impl FnOnce(&mut Pieces) -> T) -> T {
-        while self.taken.swap(true, Ordering::Acquire) {
-            spin_loop();
-        }
-        // SAFETY: whoever set `taken` is alone until it is cleared below; `work` neither unwinds nor allocates.
-        let answer = work(unsafe { &mut *self.pieces.get() });
-        self.taken.store(false, Ordering::Release);
-        answer
-    }
 }
 
 impl Rest {
@@ -113,7 +134,16 @@ impl Rest {
 }
 
 impl Pieces {
-    /// The piece of this class that was given back last, or a new one; null when the system has no more.
+    const fn none() -> Self {
+        Self { fresh: Rest::NONE, scrap: Rest::NONE, free: [ptr::null_mut(); CLASSES] }
+    }
+
+    /// Of memory that is nobody else's, on a boundary of a grain.
+    fn of(memory: *mut u8, length: usize) -> Self {
+        Self { fresh: Rest { next: memory, left: length }, ..Self::none() }
+    }
+
+    /// The piece of this class that was given back last, or a new one; null when there is no more.
     fn take(&mut self, class: usize) -> *mut u8 {
         let found = self.free[class];
         if !found.is_null() {
@@ -122,25 +152,7 @@ impl Pieces {
             return found;
         }
         let size = bytes(class);
-        let piece = self.scrap.cut(size).or_else(|| self.fresh.cut(size));
-        piece.or_else(|| self.refill()?.cut(size)).unwrap_or(ptr::null_mut())
-    }
-
-    fn refill(&mut self) -> Option<&mut Rest> {
-        let next = if FIRST_IS_TAKEN.swap(true, Ordering::Relaxed) {
-            let layout = Layout::from_size_align(CHUNK, GRAIN).ok()?;
-            // SAFETY: the layout is not empty.
-            unsafe { System.alloc(layout) }
-        } else {
-            let first = FIRST.0.get().cast();
-            populate(first);
-            first
-        };
-        let rest = Rest { next, left: CHUNK };
-        let chunk = (!next.is_null()).then_some(rest)?;
-        let old = core::mem::replace(&mut self.fresh, chunk);
-        self.cut_up(old);
-        Some(&mut self.fresh)
+        self.scrap.cut(size).or_else(|| self.fresh.cut(size)).unwrap_or(ptr::null_mut())
     }
 
     fn give(&mut self, piece: *mut u8, class: usize) {
@@ -178,21 +190,24 @@ fn populate(first: *mut u8) {
     const SOME: usize = 144 * 1024;
     let Some(first) = ptr::NonNull::new(first.cast()) else { return };
     let advice = MmapAdvise::MADV_POPULATE_WRITE;
-    // SAFETY: the range is the beginning of `FIRST`, whole pages that are all zero, and stays as it is. Older kernels know
+    // SAFETY: the range is the beginning of `MEMORY`, whole pages that are all zero, and stays as it is. Older kernels know
     // no such advice and do nothing.
     let _ = unsafe { madvise(first, SOME, advice) };
 }
 
 /// The class of pieces of that layout; `None` is the system's.
+#[inline]
 fn class(layout: Layout) -> Option<usize> {
-    let fits = layout.size() <= LARGEST && layout.align() <= GRAIN && layout.size() > 0;
-    fits.then(|| match (layout.size() - 1) / GRAIN {
-        small if small < SMALL_CLASSES => small,
-        _ => {
-            (0..).find(|doublings| layout.size() <= SMALL << doublings).unwrap_or(0) + SMALL_CLASSES
-                - 1
-        }
-    })
+    // No layout is of nothing.
+    let last = layout.size().wrapping_sub(1);
+    if last < SMALL && layout.align() <= GRAIN { Some(last / GRAIN) } else { large_class(layout) }
+}
+
+#[cold]
+fn large_class(layout: Layout) -> Option<usize> {
+    let fits = layout.size() <= LARGEST && layout.align() <= GRAIN;
+    let doublings = (0..=DOUBLINGS).find(|doublings| layout.size() <= SMALL << doublings)?;
+    fits.then_some(SMALL_CLASSES - 1 + doublings)
 }
 
 const fn bytes(class: usize) -> usize {
@@ -213,38 +228,55 @@ fn largest_within(left: usize) -> Option<usize> {
     }
 }
 
+/// What the heap does not have. Not inline, so that what it has needs no more registers than it does.
+///
+/// # Safety
+/// As for the system's allocator.
+#[cold]
+unsafe fn elsewhere(layout: Layout) -> *mut u8 {
+    // SAFETY: the caller's conditions.
+    unsafe { System.alloc(layout) }
+}
+
 // SAFETY: a piece is as large as its class, which its layout's size fits into, on the boundary of a grain, and handed out
-// to one owner at a time: it is cut off the chunk once, and then only leaves a list of free pieces, to which its owner gave
-// it back. What the classes do not cover is the system's, by the same test on every way.
+// to one owner at a time: it is cut off the region once, and then only leaves a list of free pieces, to which its owner gave
+// it back. Whatever is not in the region is the system's, and goes back to it.
 unsafe impl GlobalAlloc for Heap {
+    #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        match class(layout) {
-            Some(class) => self.locked(|pieces| pieces.take(class)),
-            // SAFETY: the caller's conditions are those of the system's allocator.
-            None => unsafe { System.alloc(layout) },
+        if let Some(class) = class(layout)
+            && let Some(piece) = with_own(|pieces| pieces.take(class))
+            && !piece.is_null()
+        {
+            return piece;
         }
+        // SAFETY: the caller's conditions are those of the system's allocator.
+        unsafe { elsewhere(layout) }
     }
 
+    #[inline]
     unsafe fn dealloc(&self, piece: *mut u8, layout: Layout) {
-        match class(layout) {
-            Some(class) => self.locked(|pieces| pieces.give(piece, class)),
-            // SAFETY: of this layout it came from the system's allocator.
-            None => unsafe { System.dealloc(piece, layout) },
+        if !is_of_heap(piece) {
+            // SAFETY: what is not of the heap came from the system's allocator, of this layout.
+            return unsafe { System.dealloc(piece, layout) };
+        }
+        if let Some(class) = class(layout) {
+            with_own(|pieces| pieces.give(piece, class));
         }
     }
 
     unsafe fn realloc(&self, piece: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if !is_of_heap(piece) {
+            // SAFETY: as in `dealloc`; the caller's conditions are its own.
+            return unsafe { System.realloc(piece, layout, size) };
+        }
         let Ok(wanted) = Layout::from_size_align(size, layout.align()) else {
             return ptr::null_mut();
         };
-        match (class(layout), class(wanted)) {
-            (Some(from), Some(to)) if from == to => return piece,
-            (Some(from), Some(to)) if self.locked(|pieces| pieces.grow(piece, from, to)) => {
-                return piece;
-            }
-            // SAFETY: both are the system's; the caller's conditions are its own.
-            (None, None) => return unsafe { System.realloc(piece, layout, size) },
-            _ => {}
+        if let (Some(from), Some(to)) = (class(layout), class(wanted))
+            && (from == to || with_own(|pieces| pieces.grow(piece, from, to)) == Some(true))
+        {
+            return piece;
         }
         // SAFETY: `wanted` is not empty, as the caller must not ask for nothing.
         let moved = unsafe { self.alloc(wanted) };
@@ -260,7 +292,23 @@ unsafe impl GlobalAlloc for Heap {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Mutex, PoisonError};
+
     use super::*;
+
+    /// With the heap as it is at first, and this thread as its owner.
+    fn owning<T>(work: impl FnOnce(&Heap) -> T) -> T {
+        static TURN: Mutex<()> = Mutex::new(());
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        HAS_OWNER.store(true, Ordering::Relaxed);
+        // SAFETY: only whose turn it is has the heap, as no other thread can become its owner, and what the last one had of it
+        // is used no more.
+        unsafe { *PIECES.0.get() = Pieces::of(MEMORY.0.get().cast(), REGION) };
+        THREAD.set(Thread::Owner);
+        let answer = work(&Heap);
+        THREAD.set(Thread::Other);
+        answer
+    }
 
     fn layout(size: usize) -> Layout {
         Layout::from_size_align(size, 8).unwrap()
@@ -285,41 +333,42 @@ mod tests {
 
     #[test]
     fn every_piece_is_its_owners_alone() {
-        let heap = Heap::new();
-        let mut draw = numbers();
-        let mut live: Vec<(*mut u8, usize, u8)> = Vec::new();
-        for round in 0..2_000_usize {
-            let mark = u8::try_from(round % 251).unwrap();
-            match draw(3) {
-                0 if !live.is_empty() => {
-                    let (piece, size, with) = live.swap_remove(draw(live.len()));
-                    assert!(is_filled(piece, with, size));
-                    // SAFETY: it came from this heap with this layout.
-                    unsafe { heap.dealloc(piece, layout(size)) };
+        owning(|heap| {
+            let mut draw = numbers();
+            let mut live: Vec<(*mut u8, usize, u8)> = Vec::new();
+            for round in 0..2_000_usize {
+                let mark = u8::try_from(round % 251).unwrap();
+                match draw(3) {
+                    0 if !live.is_empty() => {
+                        let (piece, size, with) = live.swap_remove(draw(live.len()));
+                        assert!(is_filled(piece, with, size));
+                        // SAFETY: it came from this heap with this layout.
+                        unsafe { heap.dealloc(piece, layout(size)) };
+                    }
+                    1 if !live.is_empty() => {
+                        let (piece, size, with) = live.swap_remove(draw(live.len()));
+                        let wanted = 1 + draw(90_000);
+                        // SAFETY: it came from this heap with this layout.
+                        let moved = unsafe { heap.realloc(piece, layout(size), wanted) };
+                        assert!(is_filled(moved, with, size.min(wanted)));
+                        // SAFETY: the piece is that long.
+                        unsafe { moved.write_bytes(mark, wanted) };
+                        live.push((moved, wanted, mark));
+                    }
+                    _ => {
+                        let size = 1 + draw(if round % 19 == 0 { 90_000 } else { 200 });
+                        // SAFETY: the layout is not empty.
+                        let piece = unsafe { heap.alloc(layout(size)) };
+                        assert!(!piece.is_null() && piece.addr() % 8 == 0);
+                        // SAFETY: the piece is that long.
+                        unsafe { piece.write_bytes(mark, size) };
+                        live.push((piece, size, mark));
+                    }
                 }
-                1 if !live.is_empty() => {
-                    let (piece, size, with) = live.swap_remove(draw(live.len()));
-                    let wanted = 1 + draw(90_000);
-                    // SAFETY: it came from this heap with this layout.
-                    let moved = unsafe { heap.realloc(piece, layout(size), wanted) };
-                    assert!(is_filled(moved, with, size.min(wanted)));
-                    // SAFETY: the piece is that long.
-                    unsafe { moved.write_bytes(mark, wanted) };
-                    live.push((moved, wanted, mark));
-                }
-                _ => {
-                    let size = 1 + draw(if round % 19 == 0 { 90_000 } else { 200 });
-                    // SAFETY: the layout is not empty.
-                    let piece = unsafe { heap.alloc(layout(size)) };
-                    assert!(!piece.is_null() && piece.addr() % 8 == 0);
-                    // SAFETY: the piece is that long.
-                    unsafe { piece.write_bytes(mark, size) };
-                    live.push((piece, size, mark));
-                }
+                assert!(live.len() < 2_000);
             }
-            assert!(live.len() < 2_000);
-        }
-        assert!(live.iter().all(|&(piece, size, with)| is_filled(piece, with, size)));
+            assert!(live.iter().all(|&(piece, size, with)| is_filled(piece, with, size)));
+        });
     }
 
     #[test]
@@ -336,59 +385,108 @@ mod tests {
 
     #[test]
     fn small_pieces_are_cut_off_what_a_vector_has_grown_out_of() {
-        let heap = Heap::new();
-        // SAFETY: the layout is not empty.
-        let of = |size| unsafe { heap.alloc(layout(size)) };
-        let old = of(SCRAP * 2);
-        let behind = of(64);
-        // SAFETY: it came from this heap with this layout, and nobody has it.
-        unsafe { heap.dealloc(old, layout(SCRAP * 2)) };
-        let within: Vec<_> = (0..SCRAP * 2 / 32).map(|_| of(32).addr()).collect();
-        let place = old.addr()..old.addr() + SCRAP * 2;
-        assert!(within.iter().all(|address| place.contains(address)));
-        assert_eq!(of(32).addr(), behind.addr() + 64);
+        owning(|heap| {
+            // SAFETY: the layout is not empty.
+            let of = |size| unsafe { heap.alloc(layout(size)) };
+            let old = of(SCRAP * 2);
+            let behind = of(64);
+            // SAFETY: it came from this heap with this layout, and nobody has it.
+            unsafe { heap.dealloc(old, layout(SCRAP * 2)) };
+            let within: Vec<_> = (0..SCRAP * 2 / 32).map(|_| of(32).addr()).collect();
+            let place = old.addr()..old.addr() + SCRAP * 2;
+            assert!(within.iter().all(|address| place.contains(address)));
+            assert_eq!(of(32).addr(), behind.addr() + 64);
+        });
     }
 
     /// A program that stays and does the same again and again takes no more memory for it.
     #[test]
     fn the_same_again_takes_no_more_memory() {
-        let heap = Heap::new();
-        let mut reach = Vec::new();
-        for _ in 0..40 {
-            let mut draw = numbers();
-            let mut live = Vec::new();
-            for _ in 0..300 {
-                let size = 1 + draw(5_000);
-                // SAFETY: the layout is not empty.
-                live.push((unsafe { heap.alloc(layout(size)) }, size));
-                let (piece, size) = live.swap_remove(draw(live.len()));
-                if draw(3) > 0 {
-                    // SAFETY: it came from this heap with this layout, and nobody has it.
-                    unsafe { heap.dealloc(piece, layout(size)) };
-                } else {
-                    live.push((piece, size));
+        owning(|heap| {
+            let mut reach = Vec::new();
+            for _ in 0..40 {
+                let mut draw = numbers();
+                let mut live = Vec::new();
+                for _ in 0..300 {
+                    let size = 1 + draw(5_000);
+                    // SAFETY: the layout is not empty.
+                    live.push((unsafe { heap.alloc(layout(size)) }, size));
+                    let (piece, size) = live.swap_remove(draw(live.len()));
+                    if draw(3) > 0 {
+                        // SAFETY: it came from this heap with this layout, and nobody has it.
+                        unsafe { heap.dealloc(piece, layout(size)) };
+                    } else {
+                        live.push((piece, size));
+                    }
                 }
+                for (piece, size) in live {
+                    // SAFETY: as above.
+                    unsafe { heap.dealloc(piece, layout(size)) };
+                }
+                reach.push(with_own(|pieces| pieces.fresh.next.addr()).unwrap());
             }
-            for (piece, size) in live {
-                // SAFETY: as above.
-                unsafe { heap.dealloc(piece, layout(size)) };
-            }
-            reach.push(heap.locked(|pieces| pieces.fresh.next.addr()));
-        }
-        assert_eq!(reach[20..], vec![reach[39]; 20]);
+            assert_eq!(reach[20..], vec![reach[39]; 20]);
+        });
     }
 
     #[test]
     fn what_is_given_back_is_used_again() {
-        let heap = Heap::new();
-        let addresses = (0..100_000).map(|_| {
-            // SAFETY: the layout is not empty.
-            let piece = unsafe { heap.alloc(layout(100)) };
-            // SAFETY: it came from this heap with this layout, and nobody has it.
-            unsafe { heap.dealloc(piece, layout(100)) };
-            piece.addr()
+        owning(|heap| {
+            let addresses = (0..100_000).map(|_| {
+                // SAFETY: the layout is not empty.
+                let piece = unsafe { heap.alloc(layout(100)) };
+                // SAFETY: it came from this heap with this layout, and nobody has it.
+                unsafe { heap.dealloc(piece, layout(100)) };
+                piece.addr()
+            });
+            let addresses: std::collections::BTreeSet<_> = addresses.collect();
+            assert_eq!(addresses.len(), 1);
         });
-        let addresses: std::collections::BTreeSet<_> = addresses.collect();
-        assert_eq!(addresses.len(), 1);
+    }
+
+    #[test]
+    fn other_threads_and_what_is_too_much_have_the_systems() {
+        owning(|heap| {
+            let of = |size| {
+                // SAFETY: the layout is not empty.
+                let piece = unsafe { heap.alloc(layout(size)) };
+                assert!(!piece.is_null());
+                piece.addr()
+            };
+            let first = of(100);
+            assert!(is_of_heap(ptr::without_provenance_mut(first)));
+            let others = std::thread::scope(|scope| {
+                scope.spawn(|| [of(100), of(100)]).join().expect("no panic")
+            });
+            assert!(others.into_iter().all(|at| !is_of_heap(ptr::without_provenance_mut(at))));
+            let many: Vec<_> = (0..=REGION / LARGEST).map(|_| of(LARGEST)).collect();
+            let (last, most) = many.split_last().expect("many");
+            assert!(!is_of_heap(ptr::without_provenance_mut(*last)));
+            assert!(most[..most.len() - 1].iter().all(|at| (at - first) < REGION));
+        });
+    }
+
+    /// As a vector does that grows, in another thread than made it.
+    #[test]
+    fn what_another_thread_has_of_the_heap_stays_whole() {
+        owning(|heap| {
+            // SAFETY: the layout is not empty.
+            let piece = unsafe { heap.alloc(layout(40)) };
+            // SAFETY: the piece is that long.
+            unsafe { piece.write_bytes(7, 40) };
+            let at = piece.expose_provenance();
+            let moved = std::thread::scope(|scope| {
+                let grow = || {
+                    let piece = ptr::with_exposed_provenance_mut(at);
+                    // SAFETY: it came from this heap with this layout, and nobody else uses it.
+                    unsafe { heap.realloc(piece, layout(40), 400) }.expose_provenance()
+                };
+                scope.spawn(grow).join().expect("no panic")
+            });
+            let moved = ptr::with_exposed_provenance_mut(moved);
+            assert!(!is_of_heap(moved) && is_filled(moved, 7, 40));
+            // SAFETY: it came from this heap with this layout, and nobody has it.
+            unsafe { heap.dealloc(moved, layout(400)) };
+        });
     }
 }
