@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::program::{Act, Execute, HookAct, Part, Place, Program, Target};
+use super::program::{Act, Execute, HookAct, Place, Program, Target};
 use crate::config::Clock;
 use crate::plan::seccomp::FilterInstruction;
 use crate::plan::{
@@ -136,9 +136,7 @@ fn writes_map(op: &Op) -> bool {
 /// A path below the root that is only looked up: by `openat2` as a whole.
 fn target(resolver: Resolver, path: &RootPath) -> Lowered<Target> {
     match resolver {
-        Resolver::Openat2 if !path.is_root() => {
-            Ok(Target { whole: text(path.relative())?, parts: Vec::new() })
-        }
+        Resolver::Openat2 if !path.is_root() => whole(path.relative()),
         _ => makeable(path),
     }
 }
@@ -337,7 +335,7 @@ fn texts(list: &[String]) -> Lowered<Vec<CString>> {
 /// part never goes up.
 fn makeable(path: &RootPath) -> Lowered<Target> {
     if path.is_root() {
-        return Ok(Target { whole: c".".into(), parts: Vec::new() });
+        return whole(".");
     }
     relative(path.relative())
 }
@@ -347,14 +345,21 @@ fn below_proc(path: &str) -> Lowered<Target> {
     if path.split('/').all(is_plain) { relative(path) } else { Err(LowerReason::Path) }
 }
 
+/// Without its parts.
+fn whole(path: &str) -> Lowered<Target> {
+    Ok(Target { whole: text(path)?, names: Vec::new(), above: Vec::new() })
+}
+
 fn relative(path: &str) -> Lowered<Target> {
-    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-    let parts = ends.map(|end| {
-        let down_to = &path[..end];
-        let name = down_to.rsplit('/').next().unwrap_or_default();
-        Ok(Part { name: text(name)?, down_to: text(down_to)? })
-    });
-    Ok(Target { whole: text(path)?, parts: parts.collect::<Lowered<_>>()? })
+    let slashes = || path.bytes().enumerate().filter(|(_, byte)| *byte == b'/').map(|(at, _)| at);
+    let mut names = Vec::with_capacity(slashes().count() + 1);
+    names.push(0);
+    names.extend(slashes().map(|at| at + 1));
+    let mut above = Vec::with_capacity(names.len() - 1);
+    for end in slashes() {
+        above.push(text(&path[..end])?);
+    }
+    Ok(Target { names, above, ..whole(path)? })
 }
 
 #[cfg(test)]
@@ -365,9 +370,14 @@ mod tests {
     fn a_target_knows_the_way_down() {
         let path = RootPath::new("/a/b/c").expect("absolute");
         let target = makeable(&path).expect("no NUL");
-        let parts: Vec<_> = target.parts.iter().map(|part| (&*part.name, &*part.down_to)).collect();
-        assert_eq!(parts, [(c"a", c"a"), (c"b", c"a/b"), (c"c", c"a/b/c")]);
-        assert_eq!(&*target.whole, c"a/b/c");
+        let parts = target.parts();
+        assert_eq!(parts.names().collect::<Vec<_>>(), [c"a", c"b", c"c"]);
+        let down_to: Vec<_> = (0..=4).map(|count| parts.first(count).down_to()).collect();
+        assert_eq!(down_to, [c".", c"a", c"a/b", c"a/b/c", c"a/b/c"]);
+        let (name, above) = parts.split_last().expect("three");
+        assert_eq!((name, above.down_to()), (c"c", c"a/b"));
+        let root = makeable(&RootPath::root()).expect("no NUL");
+        assert!(root.is_root() && root.parts().split_last().is_none());
     }
 
     #[test]

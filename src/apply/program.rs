@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
+use core::ffi::CStr;
 
 use crate::plan::{Actor, MountApi, Resolver, Token};
 use crate::sys::abi::{MountAttr, NodeMask, SchedAttr, WinSize};
@@ -59,22 +60,59 @@ pub(crate) struct Place(pub(crate) usize);
 pub(crate) struct Target {
     /// Relative to the root; `.` for the root itself.
     pub(crate) whole: CString,
-    /// Each part, and the path down to it: `a`, `a/b`, `a/b/c`. Empty where the whole is all that is needed.
-    pub(crate) parts: Vec<Part>,
+    /// Where the name of each part begins in it. Empty for the root, and where the whole is all that is needed.
+    pub(crate) names: Vec<usize>,
+    /// The path down to each part but the last: `a`, `a/b` of `a/b/c`.
+    pub(crate) above: Vec<CString>,
 }
 
 impl Target {
+    /// All of it, part by part.
+    pub(crate) fn parts(&self) -> Parts<'_> {
+        Parts { target: self, count: self.names.len() }
+    }
+
     /// Whether it is the root itself.
     pub(crate) fn is_root(&self) -> bool {
         *self.whole == *c"."
     }
 }
 
-/// One part of a path.
-#[derive(Debug)]
-pub(crate) struct Part {
-    pub(crate) name: CString,
-    pub(crate) down_to: CString,
+/// The first so many parts of a target.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parts<'a> {
+    target: &'a Target,
+    count: usize,
+}
+
+impl<'a> Parts<'a> {
+    pub(crate) fn count(self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn first(self, count: usize) -> Self {
+        Self { count: count.min(self.count), ..self }
+    }
+
+    /// The path of the last of them; `.` if there is none.
+    pub(crate) fn down_to(self) -> &'a CStr {
+        match self.count.checked_sub(1) {
+            None => c".",
+            Some(last) => self.target.above.get(last).unwrap_or(&self.target.whole),
+        }
+    }
+
+    /// The name of the last of them, and those above it.
+    pub(crate) fn split_last(self) -> Option<(&'a CStr, Self)> {
+        let above = self.count.checked_sub(1)?;
+        let name = *self.target.names.get(above)?;
+        Some((&self.down_to()[name..], self.first(above)))
+    }
+
+    /// Their names, the top one first.
+    pub(crate) fn names(self) -> impl Iterator<Item = &'a CStr> {
+        (1..=self.count).filter_map(move |count| Some(self.first(count).split_last()?.0))
+    }
 }
 
 /// What a step need not look up, since the step before has. Holds only where all steps are taken, in their order.

@@ -13,13 +13,17 @@ impl Child<'_> {
     /// `mode` has the file type. What exists is accepted if it is the same device, and refused otherwise.
     pub(super) fn make_node(self, node: &Act) -> Outcome {
         let Act::MakeNode { path, mode, number, uid, gid, known } = node else { return Ok(()) };
-        let (part, above) = name_of(path)?;
+        let (name, above) = name_of(path)?;
         let inside = self.work_in(*known, || self.make_directories(above))?;
         let directory = inside.fd;
-        match file::mknodat(directory, &part.name, *mode, number.encode()) {
-            Ok(()) => file::fchownat(directory, &part.name, *uid, *gid),
+        match file::mknodat(directory, name, *mode, number.encode()) {
+            Ok(()) => file::fchownat(directory, name, *uid, *gid),
             Err(fault) if fault.is(Errno::EEXIST) => {
-                if is_node(directory, &part.name, *mode, *number)? { Ok(()) } else { Err(fault) }
+                if is_node(directory, name, *mode, *number)? {
+                    Ok(())
+                } else {
+                    Err(fault)
+                }
             }
             Err(fault) => Err(fault),
         }
@@ -27,7 +31,7 @@ impl Child<'_> {
 
     pub(super) fn symlink(self, link: &Act) -> Outcome {
         let Act::Symlink { path, text, replace, only_if, known } = link else { return Ok(()) };
-        let (part, above) = name_of(path)?;
+        let (name, above) = name_of(path)?;
         let look_up = || self.resolve_parts(above, Links::InRoot);
         let directory = match only_if {
             Some(condition) if self.find(condition)?.is_none() => return Ok(()),
@@ -36,12 +40,12 @@ impl Child<'_> {
             None => self.work_in(*known, look_up)?,
         };
         if *replace {
-            match file::unlinkat(directory.fd, &part.name) {
+            match file::unlinkat(directory.fd, name) {
                 Err(fault) if !fault.is(Errno::ENOENT) => return Err(fault),
                 _ => {}
             }
         }
-        match file::symlinkat(text, directory.fd, &part.name) {
+        match file::symlinkat(text, directory.fd, name) {
             Err(fault) if fault.is(Errno::EEXIST) => Ok(()),
             answer => answer,
         }

@@ -4,7 +4,7 @@ use core::ffi::CStr;
 use core::mem;
 
 use super::Child;
-use crate::apply::program::{Known, Part, Target};
+use crate::apply::program::{Known, Parts, Target};
 use crate::plan::Resolver;
 use crate::sys::abi::{self, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY};
 use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, file};
@@ -19,17 +19,12 @@ pub(super) enum Links {
     Refused,
 }
 
-/// The whole path of a list of parts.
-fn down_to(parts: &[Part]) -> &CStr {
-    parts.last().map_or(c".", |part| &part.down_to)
-}
-
 impl Child<'_> {
     /// What `target` is now, `O_PATH`.
     pub(super) fn resolve(self, target: &Target, links: Links) -> Outcome<Handle> {
         match self.program.resolver {
             Resolver::Openat2 => self.openat2(&target.whole, links),
-            Resolver::PartByPart => walk(self.at(self.program.root)?, &target.parts),
+            Resolver::PartByPart => walk(self.at(self.program.root)?, target.parts()),
         }
     }
 
@@ -41,9 +36,9 @@ impl Child<'_> {
         }
     }
 
-    pub(super) fn resolve_parts(self, parts: &[Part], links: Links) -> Outcome<Handle> {
+    pub(super) fn resolve_parts(self, parts: Parts<'_>, links: Links) -> Outcome<Handle> {
         match self.program.resolver {
-            Resolver::Openat2 => self.openat2(down_to(parts), links),
+            Resolver::Openat2 => self.openat2(parts.down_to(), links),
             Resolver::PartByPart => walk(self.at(self.program.root)?, parts),
         }
     }
@@ -59,23 +54,21 @@ impl Child<'_> {
     /// The directory of that path, and of every missing one above it.
     ///
     /// From the deepest that exists on down: each is made by name in the one above, and then looked up like any other.
-    pub(super) fn make_directories(self, parts: &[Part]) -> Outcome<Handle> {
-        let mut depth = parts.len();
+    pub(super) fn make_directories(self, parts: Parts<'_>) -> Outcome<Handle> {
+        let mut depth = parts.count();
         let mut here = loop {
-            let (down, _) = parts.split_at(depth);
-            match self.resolve_parts(down, Links::InRoot) {
+            match self.resolve_parts(parts.first(depth), Links::InRoot) {
                 Err(fault) if fault.is(Errno::ENOENT) && depth > 0 => depth -= 1,
                 answer => break answer?,
             }
         };
-        for (part, made) in parts.iter().skip(depth).zip(depth + 1..) {
+        for (name, made) in parts.names().zip(1..).skip(depth) {
             // `mkdirat` follows no link: one that leads nowhere still does so afterwards, and is refused by that.
-            match file::mkdirat(here.fd(), &part.name, 0o755) {
+            match file::mkdirat(here.fd(), name, 0o755) {
                 Err(fault) if !fault.is(Errno::EEXIST) => return Err(fault),
                 _ => {}
             }
-            let (down, _) = parts.split_at(made);
-            let below = self.resolve_parts(down, Links::InRoot)?;
+            let below = self.resolve_parts(parts.first(made), Links::InRoot)?;
             self.leave(mem::replace(&mut here, below));
         }
         Ok(here)
@@ -126,17 +119,17 @@ impl Child<'_> {
         known: Known,
     ) -> Outcome {
         let made = if known.is_new {
-            let (part, above) = name_of(target)?;
+            let (name, above) = name_of(target)?;
             let inside = self.work_in(known, || self.make_directories(above))?;
-            self.make_in(&inside, part, target, directory)?
+            self.make_in(&inside, name, target, directory)?
         } else if directory {
-            self.make_directories(&target.parts)?
+            self.make_directories(target.parts())?
         } else {
             match self.resolve(target, Links::InRoot) {
                 Err(fault) if fault.is(Errno::ENOENT) => {
-                    let (part, above) = name_of(target)?;
+                    let (name, above) = name_of(target)?;
                     let inside = Directory::of(self.make_directories(above)?);
-                    self.make_in(&inside, part, target, false)?
+                    self.make_in(&inside, name, target, false)?
                 }
                 answer => answer?,
             }
@@ -153,18 +146,18 @@ impl Child<'_> {
     fn make_in(
         self,
         inside: &Directory,
-        part: &Part,
+        name: &CStr,
         target: &Target,
         directory: bool,
     ) -> Outcome<Handle> {
         let made = if directory {
-            file::mkdirat(inside.fd, &part.name, 0o755)
+            file::mkdirat(inside.fd, name, 0o755)
         } else {
             let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
-            fd::openat(inside.fd, &part.name, flags, 0o644).map(drop)
+            fd::openat(inside.fd, name, flags, 0o644).map(drop)
         };
         match made {
-            Ok(()) => fd::openat(inside.fd, &part.name, O_PATH | O_NOFOLLOW, 0),
+            Ok(()) => fd::openat(inside.fd, name, O_PATH | O_NOFOLLOW, 0),
             Err(fault) if fault.is(Errno::EEXIST) => self
                 .resolve(target, Links::InRoot)
                 .map_err(|other| if directory { other } else { fault }),
@@ -186,15 +179,15 @@ impl Directory {
 }
 
 /// The name of what is to be made, and the path of the directory it is in.
-pub(super) fn name_of(target: &Target) -> Outcome<(&Part, &[Part])> {
-    target.parts.split_last().ok_or(Fault::new(Sysno::openat, Errno::EISDIR))
+pub(super) fn name_of(target: &Target) -> Outcome<(&CStr, Parts<'_>)> {
+    target.parts().split_last().ok_or(Fault::new(Sysno::openat, Errno::EISDIR))
 }
 
 /// Without `openat2`: each part by itself; a symbolic link is refused, wherever it leads.
-pub(super) fn walk(root: Fd, parts: &[Part]) -> Outcome<Handle> {
+pub(super) fn walk(root: Fd, parts: Parts<'_>) -> Outcome<Handle> {
     let mut here = fd::openat(root, c".", O_PATH | O_DIRECTORY, 0)?;
-    for part in parts {
-        here = fd::openat(here.fd(), &part.name, O_PATH | O_NOFOLLOW, 0)?;
+    for name in parts.names() {
+        here = fd::openat(here.fd(), name, O_PATH | O_NOFOLLOW, 0)?;
         if fd::fstat(here.fd())?.is_symlink() {
             return Err(Fault::new(Sysno::openat, Errno::ELOOP));
         }

@@ -33,7 +33,7 @@ impl Child<'_> {
     }
 
     fn open_plain(self, proc: Fd, path: &Target) -> Outcome<Handle> {
-        let Some((name, above)) = path.parts.split_last() else {
+        let Some((name, above)) = path.parts().split_last() else {
             return Err(Fault::new(Sysno::openat, Errno::EISDIR));
         };
         match self.program.resolver {
@@ -43,7 +43,7 @@ impl Child<'_> {
             }
             Resolver::PartByPart => {
                 let directory = path::walk(proc, above)?;
-                fd::openat(directory.fd(), &name.name, O_WRONLY | O_NOFOLLOW, 0)
+                fd::openat(directory.fd(), name, O_WRONLY | O_NOFOLLOW, 0)
             }
         }
     }
