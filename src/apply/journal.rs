@@ -43,14 +43,14 @@ pub struct Swept {
     pub left_behind: Vec<Leftover>,
 }
 
-/// One line of a journal's file.
+/// One line of a journal's file; `O` is an [`Op`], or one that is borrowed.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Line {
+enum Line<O> {
     /// About to be done; undone by this.
-    Undo { step: StepId, op: Op },
+    Undo { step: StepId, op: O },
     /// Was found done already by others who share it: theirs to undo, unless they leave it to us.
-    Found { step: StepId, op: Op },
+    Found { step: StepId, op: O },
     /// Was found done already: not ours to undo.
     Not { step: StepId },
     /// The container stays until it is deleted, whatever ends.
@@ -102,14 +102,14 @@ impl Journal {
 
     /// To be called before the step is done.
     pub(crate) fn record(&mut self, step: StepId, undo: &Op) -> Outcome {
-        self.append(&Line::Undo { step, op: undo.clone() })?;
+        self.append(&Line::Undo { step, op: undo })?;
         put(&mut self.entries, Entry { step, op: undo.clone(), own: true });
         Ok(())
     }
 
     /// The step has found its work done by others, who share it.
     pub(crate) fn found(&mut self, step: StepId, undo: &Op) -> Outcome {
-        self.append(&Line::Found { step, op: undo.clone() })?;
+        self.append(&Line::Found { step, op: undo })?;
         put(&mut self.entries, Entry { step, op: undo.clone(), own: false });
         Ok(())
     }
@@ -141,10 +141,12 @@ impl Journal {
         })
     }
 
-    fn append(&mut self, line: &Line) -> Outcome {
+    fn append(&mut self, line: &Line<&Op>) -> Outcome {
         let Some(directory) = &mut self.directory else { return Ok(()) };
-        let mut text =
-            serde_json::to_vec(line).map_err(|_| Fault::new(Sysno::write, Errno::EINVAL))?;
+        // A line is hardly ever longer.
+        let mut text = Vec::with_capacity(512);
+        serde_json::to_writer(&mut text, line)
+            .map_err(|_| Fault::new(Sysno::write, Errno::EINVAL))?;
         text.push(b'\n');
         directory.file().write_all(&text).map_err(|error| io_fault(Sysno::write, &error))
     }
@@ -265,7 +267,7 @@ fn pending(text: &str) -> Vec<Entry> {
 
 /// Whether a journal says that the container stays until it is deleted.
 pub(super) fn is_kept(text: &str) -> bool {
-    let is_kept = |line: &str| matches!(serde_json::from_str(line), Ok(Line::Kept));
+    let is_kept = |line: &str| matches!(serde_json::from_str(line), Ok(Line::<Op>::Kept));
     text.split_inclusive('\n').any(|line| line.ends_with('\n') && is_kept(line))
 }
 

@@ -190,8 +190,9 @@ impl Record {
     #[must_use]
     pub fn to_json(&self) -> String {
         // A record holds no map with keys that are not strings and no float: serialising cannot fail.
-        let text = serde_json::to_string(self).unwrap_or_default();
-        format!("{text}\n")
+        let mut text = serde_json::to_string(self).unwrap_or_default();
+        text.push('\n');
+        text
     }
 
     /// The namespaces in which a joining process must go: all that the container does not share with its launcher.

@@ -6,21 +6,21 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// An absolute path on the host, without NUL, without `.` parts and without double or trailing slashes.
 ///
 /// `..` is kept: on the host only the kernel knows where it leads.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct HostPath(String);
 
 /// An absolute path inside the container's root: no NUL, no `.`, no `..`, no double or trailing slashes.
 ///
 /// `..` parts are resolved lexically and stop at the root, so a value never names anything outside. Symbolic links
 /// met on the way are the applier's business (`RESOLVE_IN_ROOT`).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct RootPath(String);
 
 /// Why a text is not a path.
@@ -49,9 +49,12 @@ impl fmt::Display for PathError {
 
 impl core::error::Error for PathError {}
 
-/// Whether a path is tidy as it is, which nearly all are: a start looks at a hundred, each byte once.
+/// Whether a path is tidy as it is.
 fn check(text: &str) -> Result<bool, PathError> {
     let bytes = text.as_bytes();
+    if is_surely_tidy(bytes) {
+        return Ok(true);
+    }
     let (mut has_nul, mut is_long, mut is_tidy) = (false, bytes.len() > 4095, true);
     let mut begins = 1;
     for (at, &byte) in bytes.iter().enumerate().skip(1) {
@@ -73,6 +76,18 @@ fn check(text: &str) -> Result<bool, PathError> {
         return Err(PathError::TooLong);
     }
     Ok(is_tidy && (bytes.len() == 1 || is_plain(&bytes[begins..])))
+}
+
+/// What nearly every path is, and quick to see, as a start looks at a hundred: too short for a part to be too long, and no
+/// part is empty or begins with a dot.
+fn is_surely_tidy(bytes: &[u8]) -> bool {
+    let [b'/', rest @ ..] = bytes else { return false };
+    // A dot and a slash differ in the last bit alone. Without a branch it is done sixteen bytes at a time.
+    let is_odd = |before: u8, byte: u8| {
+        u8::from(byte == 0) | (u8::from(before == b'/') & u8::from(byte & 0xfe == b'.'))
+    };
+    let odd = bytes.iter().zip(rest).fold(0, |odd, (&before, &byte)| odd | is_odd(before, byte));
+    odd == 0 && bytes.len() < 256 && rest.last().is_some_and(|&last| last != b'/')
 }
 
 /// Whether a part is a name, and says nothing of the way.
@@ -229,6 +244,12 @@ macro_rules! path_conversions {
         impl From<$name> for String {
             fn from(path: $name) -> Self {
                 path.0
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
             }
         }
 
