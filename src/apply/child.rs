@@ -62,6 +62,8 @@ pub(crate) struct Launch {
     pub(crate) last_words: Option<Arc<LastWords>>,
     /// Where the launcher finds init's number when the intermediate has cloned it.
     pub(crate) newborn: Option<Arc<Newborn>>,
+    /// The mount of the launcher's program, to be taken along with the root that init leaves.
+    pub(crate) sealed: Option<Fd>,
     /// For the hooks that init runs, one after another.
     pub(crate) hook_stack: Option<Stack>,
     /// Descriptors below this may be open: for kernels without `close_range`.

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use std::os::fd::OwnedFd;
 
+use super::seal::Sealed;
 use super::state_dir::StateDir;
 use crate::sys::abi::O_RDWR;
 use crate::sys::{Fault, Fd, Handle, Outcome, Sysno, fd, host};
@@ -35,6 +36,10 @@ pub struct Io {
     /// The signals that this process ignores, which a new program would go on to ignore: init sets these back. Where they
     /// are not known it sets back all, one by one.
     pub ignored: Option<IgnoredSignals>,
+    /// What [`seal_program_to_start`](super::seal_program_to_start) has left mounted. It is in no namespace when the
+    /// container's program runs: init takes it along when it leaves the host's root, and where it does not do that it is
+    /// unmounted before init is cloned.
+    pub sealed: Option<Sealed>,
 }
 
 /// Signals that a process ignores, from the lowest bit for signal 1; from

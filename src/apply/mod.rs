@@ -75,7 +75,7 @@ pub use reexec::InitProgram;
 pub use remove::{is_created, remove};
 pub use root_entries::root_entries;
 pub use running::{Listed, Running, StateError, Status, record, records};
-pub use seal::seal_program;
+pub use seal::{Sealed, seal_program, seal_program_to_start};
 pub use spawn::{spawn, spawn_through};
 pub use stage::{Stage, StageError, init_pipe};
 pub use start::{StartError, start};

@@ -112,6 +112,8 @@ pub(super) struct Launcher<'a> {
     pub(super) bundle: Option<HostPath>,
     ignored: Option<IgnoredSignals>,
     pub(super) sources: Sources,
+    /// The mount of the launcher's own program, until init has it.
+    sealed: Option<Handle>,
     program: Option<Program>,
     reexec: Option<(Reexec, Handle)>,
     pub(super) slots: Vec<(Slot, Handle)>,
@@ -151,15 +153,18 @@ impl<'a> Launcher<'a> {
         program: Option<Program>,
         more: usize,
     ) -> Result<Self, ApplyError> {
-        let Io { stdio, passed, state, bundle, ignored } = io;
-        let sources = Sources::new(stdio, passed, more)
-            .map_err(|fault| ApplyError::new(&plan, None, Cause::Kernel(fault)))?;
+        let Io { stdio, passed, state, bundle, ignored, sealed } = io;
+        let failed = |fault| ApplyError::new(&plan, None, Cause::Kernel(fault));
+        let sources = Sources::new(stdio, passed, more).map_err(failed)?;
+        let sealed = sealed.and_then(|sealed| sealed.mount);
+        let sealed = sealed.map(|mount| sources.above(mount)).transpose().map_err(failed)?;
         Ok(Self {
             plan,
             state,
             bundle,
             ignored,
             sources,
+            sealed,
             program,
             reexec: None,
             slots: Vec::new(),
@@ -253,6 +258,8 @@ impl Launcher<'_> {
         let tick = Tick::same(before, Tick::now());
         signal::set_mask(mask)?;
         drop(their_ends);
+        // Init has its own by now, if it takes it along; before it may run anything it waits for a word of the launcher's.
+        self.sealed = None;
         drop(guard);
         let child = match answer {
             Ok(child) => child,

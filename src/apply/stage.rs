@@ -175,6 +175,7 @@ impl Stage {
             passed: passed.into_iter().map(Handle::keep).collect(),
             is_host_root: host::effective_uid() == 0,
             late: None,
+            sealed: None,
             last_words: None,
             newborn: None,
             hook_stack: program.has_hooks().then(Stack::new).transpose()?,

@@ -8,8 +8,9 @@ use super::attend::attend;
 use super::bundle::{absolute, refused, text_of};
 use super::life::Receivers;
 use super::report::{Failure, Problem, Sources};
-use super::run::{Attempt, Planned, failed, is_exposed, plan_with, seal, state_root};
+use super::run::{Attempt, Planned, failed, plan_with, state_root};
 use super::sandbox::{Surroundings, joining};
+use super::seal::{is_exposed, seal};
 use super::signals::Signals;
 use super::surroundings::joiner;
 use crate::apply::{Io, Running, StateError, inherited, spawn};
@@ -65,7 +66,7 @@ pub fn exec(request: &Request, exec: &Exec, explain: &dyn Fn(&Plan)) -> Result<u
         sources.map.insert(Pointer::new("/cgroup"), Origin::Option(given.to_string()));
     }
     if is_exposed(creates_user_namespace(record), &record.planned.uid_mappings) {
-        seal()?;
+        drop(seal()?);
     }
     let below = sub_cgroups(&exec.cgroups)?;
     let (plan, ignored) = plan_join(&process, record, &sources, &below)?;

@@ -25,6 +25,7 @@ pub mod report;
 mod run;
 pub mod running;
 pub mod sandbox;
+mod seal;
 pub mod signals;
 pub mod spec;
 pub mod state;

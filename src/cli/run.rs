@@ -5,7 +5,6 @@ use std::io::{ErrorKind, Write as _};
 use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::args::{Action, ContainerId, Given, Request, Subject, log_of, parse};
@@ -22,6 +21,7 @@ use super::man::man;
 use super::report::{EXIT_NOT_FOUND, EXIT_OWN, Failure, Problem, Sources};
 use super::running::answer;
 use super::sandbox::{Sandbox, sandbox};
+use super::seal::{is_likely_exposed, seal, sealed_for};
 use super::signals::Signals;
 use super::state;
 use super::surroundings::starter;
@@ -29,11 +29,11 @@ use super::template::template;
 use super::update::change;
 use super::verbs::NSPLAN;
 use crate::apply::probe::{in_initial_userns, probe_all, probe_to_start};
-use crate::apply::{ApplyError, IgnoredSignals, Io, StateDir, seal_program, spawn};
+use crate::apply::{ApplyError, IgnoredSignals, Io, Sealed, StateDir, spawn};
 use crate::config::{Config, Extra, Generation, Parsed, SourceMap, to_libcontainer};
 use crate::facts::{HostFacts, Needs};
 use crate::plan::{Features, Plan, PlanError, apply_hint, needs, plan, plan_hint};
-use crate::types::{HostPath, IdMap, NamespaceKind};
+use crate::types::HostPath;
 
 /// Does what the words after the program's name ask for. What goes wrong is said on standard error.
 #[must_use]
@@ -59,10 +59,9 @@ pub fn main(words: Vec<OsString>) -> ExitCode {
 }
 
 fn carry_out(request: &Request, log: &Log) -> Result<u8, Failure> {
-    if starts_containers(&request.action) && is_likely_exposed() {
-        // Before anything is read: it would be read again.
-        seal()?;
-    }
+    // Before anything is read: it would be read again.
+    let is_early = starts_containers(&request.action) && is_likely_exposed();
+    let sealed = is_early.then(seal).transpose()?;
     let explain = |plan: &Plan| {
         if request.debug {
             log.debug(&plan.to_string());
@@ -79,11 +78,15 @@ fn carry_out(request: &Request, log: &Log) -> Result<u8, Failure> {
             let plan = planned(request, subject, command, host.as_deref())?;
             print(&if *json { plan.to_json() } else { plan.to_string() })
         }
-        Action::Do { options, command } => do_now(request, options, command, &explain),
-        Action::Life(life) => live(request, life, &explain),
+        Action::Do { options, command } => do_now(request, options, command, sealed, &explain),
+        Action::Life(life) => live(request, life, sealed, &explain),
         Action::Features => print(&pretty(&Features::of_this_version())?),
         Action::Spec { bundle, rootless } => write_spec(bundle.as_deref(), *rootless),
-        Action::Exec(joined) => exec(request, joined, &explain),
+        Action::Exec(joined) => {
+            // It leaves no root behind.
+            drop(sealed);
+            exec(request, joined, &explain)
+        }
         Action::Query(query) => answer(request, query),
         Action::Update(wanted) => change(request, log, wanted),
         Action::Events(wanted) => watch(request, wanted),
@@ -104,12 +107,13 @@ fn do_now(
     request: &Request,
     options: &[Given],
     command: &[String],
+    sealed: Option<Sealed>,
     explain: &dyn Fn(&Plan),
 ) -> Result<u8, Failure> {
     let made = sandbox(options, command.to_vec(), &starter(options, None)?)?;
     let Sandbox { config, sources, id, timeout } = made;
     let config = request.driven(config);
-    let job = Job { timeout, ..Job::new(&config, &sources, id) };
+    let job = Job { timeout, sealed, ..Job::new(&config, &sources, id) };
     start(&state_root(request)?, explain, job)
 }
 
@@ -126,22 +130,22 @@ pub(super) struct Job<'a> {
     pub(super) pid_file: Option<&'a str>,
     /// Who gets descriptors of it.
     pub(super) receivers: Receivers,
+    /// Where this program is, if it has left its file already.
+    pub(super) sealed: Option<Sealed>,
 }
 
 impl<'a> Job<'a> {
     /// One that nobody else has to do with.
     pub(super) fn new(config: &'a Config, sources: &'a Sources, id: ContainerId) -> Self {
         let receivers = Receivers::default();
-        let (timeout, bundle, pid_file) = (None, None, None);
-        Self { config, sources, id, timeout, bundle, passed: 0, pid_file, receivers }
+        let (timeout, bundle, pid_file, sealed) = (None, None, None, None);
+        Self { config, sources, id, timeout, bundle, passed: 0, pid_file, receivers, sealed }
     }
 }
 
 /// Starts a container and stays with it; `explain` is told the plan before it is carried out.
 pub(super) fn start(root: &HostPath, explain: &dyn Fn(&Plan), job: Job<'_>) -> Result<u8, Failure> {
-    if is_exposed(job.config.creates(NamespaceKind::User), &job.config.uid_mappings) {
-        seal()?;
-    }
+    let sealed = sealed_for(job.config, job.sealed)?;
     // Given back with the program's end: piece by piece, it would be while the caller waits for that.
     let (plan, ignored) = plan_here(job.config, job.sources)?;
     let plan = ManuallyDrop::new(plan);
@@ -158,7 +162,7 @@ pub(super) fn start(root: &HostPath, explain: &dyn Fn(&Plan), job: Job<'_>) -> R
         .map_err(|errno| Failure::from(Problem::new(format!("signalfd = {errno}"))))?;
     let bundle = job.bundle.clone();
     let passed = passed(job.passed)?;
-    let io = Io { state: Some(state), bundle, passed, ignored, ..Io::default() };
+    let io = Io { state: Some(state), bundle, passed, ignored, sealed, ..Io::default() };
     let mut container = spawn(&plan, io).map_err(|error| {
         let program = job.config.process.as_ref().and_then(|process| process.args.first());
         failed(&Attempt { plan: &plan, program, sources: job.sources }, &error)
@@ -175,42 +179,6 @@ fn starts_containers(action: &Action) -> bool {
         action,
         Action::Do { .. } | Action::Life(Life::Create(_) | Life::Run { .. }) | Action::Exec(_)
     )
-}
-
-/// Runs this program again from where nobody can write to it.
-pub(super) fn seal() -> Result<(), Failure> {
-    seal_program().map_err(|fault| {
-        let text = format!("the launcher's own program could be overwritten from inside: {fault}");
-        Failure::from(Problem::new(text).hint("install it on a read-only file system"))
-    })?;
-    SEALED.store(true, Ordering::Relaxed);
-    Ok(())
-}
-
-/// Whether this process's program is out of everybody's reach already.
-static SEALED: AtomicBool = AtomicBool::new(false);
-
-/// Whether a container without id maps could write to the file of this program: nearly every container of root's.
-fn is_likely_exposed() -> bool {
-    nix::unistd::geteuid().is_root()
-}
-
-/// Whether some id of the container's may write to the file of this program: see [`seal_program`].
-pub(super) fn is_exposed(creates_user: bool, uids: &IdMap) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    if SEALED.load(Ordering::Relaxed) {
-        return false;
-    }
-    let Ok(own) = std::fs::metadata("/proc/self/exe") else { return true };
-    let caller = nix::unistd::geteuid().as_raw();
-    let is_mapped = if !creates_user {
-        caller == 0 || own.uid() == caller
-    } else if uids.is_empty() {
-        own.uid() == caller
-    } else {
-        uids.to_container(own.uid()).is_some()
-    };
-    is_mapped || own.mode() & 0o022 != 0
 }
 
 /// A plan that was carried out, and what its words mean to the user.

@@ -11,3 +11,6 @@ mod sandbox;
 mod seal;
 mod texts;
 mod units;
+
+#[path = "../support/writable.rs"]
+mod writable;

@@ -1,13 +1,11 @@
 //! CVE-2019-5736: the program that starts a container cannot be written to through its processes.
-#![allow(unsafe_code, reason = "the mount is asked for by a raw call")]
 
-use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::{Duration, Instant};
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use crate::running::State;
+use crate::writable::can_be_made_writable;
 
 /// Whether the program of that process is on a read-only mount, or a copy in memory, which is sealed: before Linux 5.12.
 fn is_read_only(pid: u32) -> bool {
@@ -15,26 +13,6 @@ fn is_read_only(pid: u32) -> bool {
     let copy = "/memfd:nsplan (deleted)";
     let is_copy = std::fs::read_link(&path).is_ok_and(|link| link == std::path::Path::new(copy));
     is_copy || statvfs(&*path).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_RDONLY))
-}
-
-/// Whether whoever can look at that process, and may mount, can make its program's mount writable. As long as it is in a
-/// namespace, be it the nameless one of a descriptor, the kernel lets him.
-fn can_be_made_writable(pid: u32) -> bool {
-    let mut options = std::fs::OpenOptions::new();
-    let Ok(exe) = options.read(true).custom_flags(libc::O_PATH).open(format!("/proc/{pid}/exe"))
-    else {
-        return false;
-    };
-    // SAFETY: all bytes of the structure may be zero: it is four words.
-    let mut attr: libc::mount_attr = unsafe { std::mem::zeroed() };
-    attr.attr_clr = libc::MOUNT_ATTR_RDONLY;
-    let (flags, size) = (libc::AT_EMPTY_PATH, size_of::<libc::mount_attr>());
-    let fd = exe.as_raw_fd();
-    // SAFETY: the path is a static empty string, `attr` is whole and its size is what is told; both are only read.
-    let answer = unsafe {
-        libc::syscall(libc::SYS_mount_setattr, fd, c"".as_ptr(), flags, &raw const attr, size)
-    };
-    answer == 0
 }
 
 #[test]
@@ -59,10 +37,20 @@ fn a_launcher_that_is_the_hosts_root_runs_from_a_read_only_mount() {
     while !has_cloned() && Instant::now() < deadline {
         std::thread::yield_now();
     }
-    let is_opened = can_be_made_writable(launcher.id());
     let is_sealed = is_read_only(launcher.id());
+    // By then the program has left the mount's namespace, at the latest; nobody else was in the container.
+    let has_begun = || {
+        let pid = std::fs::read_to_string(&children).ok()?;
+        std::fs::read_to_string(format!("/proc/{}/comm", pid.trim())).ok()
+    };
+    while has_begun().as_deref() != Some("sleep\n") && Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+    let begun = has_begun();
+    let is_opened = can_be_made_writable(launcher.id());
     launcher.kill().expect("its end");
     launcher.wait().expect("its end");
+    assert_eq!(begun.as_deref(), Some("sleep\n"));
     assert!(!is_opened, "its mount could be made writable");
     assert!(is_sealed, "the program could be written to");
 }

@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::bundle::{Bundle, said};
 use crate::stage::{Life, ended};
 use crate::support::{is_root, wait_for};
+use crate::writable::can_be_made_writable;
 
 #[test]
 fn a_detached_run_is_a_container_that_stays() {
@@ -212,6 +213,37 @@ fn the_runtimes_program_cannot_be_overwritten_by_a_neighbour_that_may_trace() {
     let said = neighbour.printed();
     assert!(refusals.iter().any(|refusal| said.contains(refusal)), "{said}");
     assert_eq!(fs::read(&program).unwrap(), before);
+}
+
+/// The copy of its mount that the launcher runs from is in no namespace when init waits, wherever init has gone with it: one
+/// that leaves the host's root takes it along, if it finds a place for it there. Without `/proc/version` it finds none.
+#[test]
+fn the_runtimes_program_is_in_no_namespace_when_init_waits() {
+    if !is_root() {
+        return;
+    }
+    let of = |name, kinds: &[&str], propagation| {
+        let namespaces: Vec<_> = kinds.iter().map(|kind| json!({"type": kind})).collect();
+        let bundle = Bundle::new(name).set("/linux/namespaces", json!(namespaces));
+        Life::of(bundle.set("/linux/rootfsPropagation", json!(propagation)))
+    };
+    for life in [
+        of("own-pids", &["mount", "uts", "pid"], "private"),
+        of("shared-mounts", &["mount", "uts", "pid"], "shared"),
+        of("hosts-pids", &["mount", "uts"], "private"),
+    ] {
+        let init = life.created().as_raw().unsigned_abs();
+        assert!(!can_be_made_writable(init), "{}", life.id);
+    }
+    let life = of("no-version", &["mount", "uts", "pid"], "private");
+    let script = "mount -t proc -o subset=pid proc /proc && test ! -e /proc/version && exec \"$@\"";
+    let inner = life.bundle.command(&["create", "--bundle", &life.here(), &life.id]);
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh"]).arg(inner.get_program());
+    command.args(inner.get_args()).stdout(Stdio::null());
+    assert!(command.status().unwrap().success());
+    let init = u32::try_from(life.state()["pid"].as_u64().unwrap()).unwrap();
+    assert!(!can_be_made_writable(init));
 }
 
 #[test]

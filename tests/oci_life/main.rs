@@ -18,6 +18,9 @@ mod terminal;
 #[allow(dead_code, reason = "other test programs use the rest")]
 mod bundle;
 
+#[path = "../support/writable.rs"]
+mod writable;
+
 #[path = "../containers/support.rs"]
 #[allow(clippy::print_stdout, reason = "the reader of a test run is told what was skipped")]
 #[allow(dead_code, reason = "other test programs use the rest")]

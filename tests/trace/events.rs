@@ -323,9 +323,9 @@ impl Process<'_> {
             }
             "fsmount" => format!("fsmount {} {}", self.of(arg(0)), words(arg(2)).join("|")),
             "move_mount" => {
-                let (from, to) = (self.of(arg(0)), self.of(arg(2)));
+                let (from, to) = (self.of(arg(0)), self.at(arg(2), arg(3)));
                 // What covers the root before the change of roots is the root from then on.
-                if to.starts_with("host:/") {
+                if to.starts_with("host:/") && said(3).is_empty() {
                     let number = arg(0).parse().unwrap_or(-2);
                     self.table.insert(number, "root".into());
                 }

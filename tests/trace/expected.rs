@@ -6,10 +6,10 @@
 use std::collections::HashMap;
 
 use nsplan::plan::{
-    Actor, CgroupOp, IdKind, InterfaceName, Link, MountApi, NetworkOp, Op, Plan, Planned,
+    Actor, CgroupOp, IdKind, InterfaceName, Link, MountApi, MountOp, NetworkOp, Op, Plan, Planned,
     ProcessOp, Resolver, Slot, StateOp, Step, StepId, SyncOp, Token, Topology, Undo, UserOp,
 };
-use nsplan::types::RootPath;
+use nsplan::types::{CloneFlags, PropagationKind, RootPath};
 
 #[path = "expected_inside.rs"]
 mod inside;
@@ -44,6 +44,8 @@ pub(crate) struct Around {
     pub(crate) after: Vec<Item>,
     /// The state's root and the container's name in it.
     pub(crate) state: Option<(String, String)>,
+    /// Whether the program has left its file for a mount of its own.
+    pub(crate) is_sealed: bool,
 }
 
 /// The calls of each process of the plan.
@@ -54,6 +56,7 @@ pub(crate) fn expected(plan: &Plan, around: &Around) -> Vec<Expected> {
         state: around.state.clone(),
         slots: HashMap::new(),
         has_entered_network: false,
+        takes_along: around.is_sealed && is_alone_and_apart(plan),
         children: plan.intermediate.iter().chain(&plan.init).cloned().collect(),
     };
     let mut parent = vec![("before the plan".to_owned(), around.before.clone())];
@@ -83,12 +86,31 @@ pub(crate) fn expected(plan: &Plan, around: &Around) -> Vec<Expected> {
     all
 }
 
+/// Whether nobody is in init's pid namespace before it, and nothing spreads from its mounts.
+fn is_alone_and_apart(plan: &Plan) -> bool {
+    let is_alone = |step: &Step| match &step.op {
+        Op::Process(ProcessOp::Clone { flags, starts: Actor::Init }) => {
+            flags.contains(CloneFlags::CLONE_NEWPID)
+        }
+        _ => false,
+    };
+    let is_apart = |step: &Step| match &step.op {
+        Op::Mount(MountOp::IsolateTree { propagation }) => {
+            propagation.kind != PropagationKind::Shared
+        }
+        _ => false,
+    };
+    plan.parent.iter().any(is_alone) && plan.init.iter().any(is_apart)
+}
+
 struct Table {
     api: MountApi,
     resolver: Resolver,
     state: Option<(String, String)>,
     slots: HashMap<Slot, String>,
     has_entered_network: bool,
+    /// Whether the mount of the launcher's program goes with the root that init leaves.
+    takes_along: bool,
     children: Vec<Step>,
 }
 

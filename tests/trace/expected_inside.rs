@@ -93,9 +93,11 @@ impl Table {
             MountOp::Attach { .. } => self.attach(op),
             MountOp::OpenTerminal { console, owner, .. } => self.open_terminal(*owner, *console),
             MountOp::PivotRoot => {
-                ["fchdir root", "pivot_root . .", "umount2 . MNT_DETACH", "chdir /"]
-                    .map(|call| Item::Do(call.into()))
-                    .into()
+                let sealed = "move_mount mount(host:/proc/self/exe) -> host:/proc/version";
+                let own = self.takes_along.then_some(sealed);
+                let calls = ["pivot_root . .", "umount2 . MNT_DETACH", "chdir /"];
+                let calls = ["fchdir root"].into_iter().chain(own).chain(calls);
+                calls.map(|call| Item::Do(call.into())).collect()
             }
             MountOp::ReadonlyRoot => one(format!("mount_setattr root {READ_ONLY}")),
             MountOp::Remount { target, set, clear } => {

@@ -119,7 +119,7 @@ impl Scene {
         before.push(Item::Do(format!("mkdir host:{} 0700", self.state())));
         // Of a terminal, the end of the caller's input is passed on.
         let after = vec![Item::May("write master \"\\u{4}\"".into())];
-        Around { before, after, state: Some((self.state(), id.to_owned())) }
+        Around { before, after, state: Some((self.state(), id.to_owned())), is_sealed: is_exposed }
     }
 
     /// `nsplan do`: the same words as for `nsplan plan`.

@@ -68,9 +68,23 @@ impl Child<'_> {
     /// Old and new root on one another: no directory for the old one is needed in the new one, `pivot_root(2)`.
     pub(super) fn pivot_root(self) -> Outcome {
         file::fchdir(self.at(self.program.root)?)?;
+        self.take_program_along();
         mount::pivot_root(c".", c".")?;
         mount::detach(c".")?;
         file::chdir(c"/")
+    }
+
+    /// Mounts the copy that the launcher's program is on somewhere in the root that is detached next, on any file that every
+    /// host has: so it leaves the namespace with that, without an unmount and a wait of its own. Where it cannot be mounted
+    /// the close is that unmount.
+    ///
+    /// It may not be in a namespace, if only in the nameless one of its descriptor, when anybody else is in the container:
+    /// whoever gets hold of it and may mount could make it writable again (`mount_setattr(2)`).
+    fn take_program_along(self) {
+        if let Some(sealed) = self.launch.sealed {
+            let _ = mount::move_mount(sealed, Fd::CWD, c"/proc/version");
+            let _ = fd::close(sealed);
+        }
     }
 
     pub(super) fn move_root(self) -> Outcome {

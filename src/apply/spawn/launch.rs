@@ -11,14 +11,14 @@ use crate::apply::message::Message;
 use crate::apply::program::{Act, Program};
 use crate::apply::reexec::{self, Reexec};
 use crate::apply::state::Directory;
-use crate::plan::{Slot, Token, Topology};
+use crate::plan::{Actor, MountOp, Op, Plan, ProcessOp, Slot, SyncOp, Token, Topology};
 use crate::sys::clone::Stack;
 use crate::sys::late::Late;
 use crate::sys::shared::{LastWords, Newborn};
 use crate::sys::spare::Spare;
 use crate::sys::words::Words;
 use crate::sys::{Fd, Handle, Outcome, channel, host, process};
-use crate::types::Resource;
+use crate::types::{CloneFlags, PropagationKind, Resource};
 
 impl Launcher<'_> {
     /// Everything a child works with, and the ends of the channels that are its alone after the clone.
@@ -49,6 +49,9 @@ impl Launcher<'_> {
         if program.init.iter().any(|act| matches!(act, Act::Await(Token::Payload))) {
             self.late = Some(Arc::new(Late::new()?));
         }
+        // What nobody takes along is unmounted now.
+        let is_through = reexec.is_some();
+        self.sealed.take_if(|_| is_through || !leaves_the_old_root(&self.plan));
         let descriptors = process::descriptor_limit()?;
         let launch = Launch {
             late: self.late.clone(),
@@ -58,6 +61,7 @@ impl Launcher<'_> {
             stdio: self.sources.stdio.each_ref().map(|fd| fd.as_ref().map(Handle::fd)),
             passed: self.sources.passed.iter().map(Handle::fd).collect(),
             is_host_root: host::effective_uid() == 0,
+            sealed: self.sealed.as_ref().map(Handle::fd),
             last_words: self.last_words.clone(),
             newborn: self.newborn.clone(),
             hook_stack: program.has_hooks().then(Stack::new).transpose()?,
@@ -132,6 +136,29 @@ impl Launcher<'_> {
         theirs.push(end);
         Ok((mine, fd))
     }
+}
+
+/// Whether init detaches the host's root, in a tree of its own that nothing spreads from, and waits for the launcher before it
+/// runs anything: then what is mounted there goes with it, and the launcher has let go of it in time. Until then nobody but
+/// the host may look at it: there is nobody yet in its pid namespace.
+fn leaves_the_old_root(plan: &Plan) -> bool {
+    let is_own = |op: &Op| match op {
+        Op::Mount(MountOp::IsolateTree { propagation }) => {
+            propagation.recursive && propagation.kind != PropagationKind::Shared
+        }
+        _ => false,
+    };
+    let is_alone = plan.parent.iter().any(|step| match &step.op {
+        Op::Process(ProcessOp::Clone { flags, starts: Actor::Init }) => {
+            flags.contains(CloneFlags::CLONE_NEWPID)
+        }
+        _ => false,
+    });
+    let waits = plan.init.iter().any(|step| matches!(step.op, Op::Sync(SyncOp::Await(_))));
+    let isolates = plan.init.iter().position(|step| is_own(&step.op));
+    let pivots = plan.init.iter().position(|step| step.op == Op::Mount(MountOp::PivotRoot));
+    let is_in_order = isolates.zip(pivots).is_some_and(|(isolates, pivots)| isolates < pivots);
+    is_alone && waits && is_in_order
 }
 
 /// Below which number init may leave descriptors open until it closes all: neither its own limit nor that of its program is

@@ -15,12 +15,13 @@ use std::path::Path;
 use super::args::{ContainerId, Request};
 use super::bundle::{Owner, absolute, read_bundle};
 use super::report::{EXIT_NOT_FOUND, EXIT_OWN, Failure, Problem, Sources};
-use super::run::{Attempt, Job, failed, is_exposed, plan_with, seal, state_root};
+use super::run::{Attempt, Job, failed, plan_with, state_root};
+use super::seal::sealed_for;
 use super::{exec, run, state};
-use crate::apply::{self, Io, StartError, StateDir, StateError, Status, spawn};
+use crate::apply::{self, Io, Sealed, StartError, StateDir, StateError, Status, spawn};
 use crate::config::{Config, RootSwitch};
 use crate::plan::{Plan, needs, plan_created};
-use crate::types::{HostPath, NamespaceKind};
+use crate::types::HostPath;
 
 pub use criu::{CheckpointAsked, ImageOptions, RestoreAsked};
 pub(super) use notify::pass_word_on;
@@ -73,20 +74,30 @@ pub struct Create {
 ///
 /// # Errors
 /// Every reason a start has, and when there is no such container.
-pub fn live(request: &Request, life: &Life, explain: &dyn Fn(&Plan)) -> Result<u8, Failure> {
+pub fn live(
+    request: &Request,
+    life: &Life,
+    sealed: Option<Sealed>,
+    explain: &dyn Fn(&Plan),
+) -> Result<u8, Failure> {
     match life {
-        Life::Create(asked) => create(request, asked, explain),
+        Life::Create(asked) => create(request, asked, sealed, explain),
         Life::Start(id) => start(&state_root(request)?, id),
-        Life::Run { asked, detach: true } => detached(request, asked, explain),
-        Life::Run { asked, detach: false } => attended(request, asked, explain),
+        Life::Run { asked, detach: true } => detached(request, asked, sealed, explain),
+        Life::Run { asked, detach: false } => attended(request, asked, sealed, explain),
         Life::Checkpoint(asked) => criu::checkpoint(request, asked),
         Life::Restore(asked) => criu::restore(request, asked, explain),
     }
 }
 
 /// Created and started; what cannot be started does not stay.
-fn detached(request: &Request, asked: &Create, explain: &dyn Fn(&Plan)) -> Result<u8, Failure> {
-    create(request, asked, explain)?;
+fn detached(
+    request: &Request,
+    asked: &Create,
+    sealed: Option<Sealed>,
+    explain: &dyn Fn(&Plan),
+) -> Result<u8, Failure> {
+    create(request, asked, sealed, explain)?;
     let root = state_root(request)?;
     start(&root, &asked.id).inspect_err(|_| {
         let _ = delete(&root, &asked.id, true);
@@ -94,7 +105,12 @@ fn detached(request: &Request, asked: &Create, explain: &dyn Fn(&Plan)) -> Resul
 }
 
 /// This command stays with it.
-fn attended(request: &Request, asked: &Create, explain: &dyn Fn(&Plan)) -> Result<u8, Failure> {
+fn attended(
+    request: &Request,
+    asked: &Create,
+    sealed: Option<Sealed>,
+    explain: &dyn Fn(&Plan),
+) -> Result<u8, Failure> {
     if let Some(path) = &asked.console_socket {
         let text = format!("--console-socket {path}: only with --detach");
         let hint = "the terminal is copied by the command that stays";
@@ -104,6 +120,7 @@ fn attended(request: &Request, asked: &Create, explain: &dyn Fn(&Plan)) -> Resul
     let job = Job {
         bundle: Some(absolute(&asked.bundle)?),
         passed,
+        sealed,
         pid_file: asked.pid_file.as_deref(),
         receivers: Receivers::connect(None, asked.pidfd_socket.as_deref(), "standard")?,
         ..Job::new(&config, &sources, asked.id.clone())
@@ -126,11 +143,14 @@ fn described(request: &Request, asked: &Create) -> Result<(Config, Sources, u16)
     Ok((config, sources, listening.saturating_add(asked.preserve_fds)))
 }
 
-fn create(request: &Request, asked: &Create, explain: &dyn Fn(&Plan)) -> Result<u8, Failure> {
+fn create(
+    request: &Request,
+    asked: &Create,
+    sealed: Option<Sealed>,
+    explain: &dyn Fn(&Plan),
+) -> Result<u8, Failure> {
     let (config, sources, passed) = described(request, asked)?;
-    if is_exposed(config.creates(NamespaceKind::User), &config.uid_mappings) {
-        seal()?;
-    }
+    let sealed = sealed_for(&config, sealed)?;
     let receivers = receivers(&config, asked)?;
     let (plan, ignored) =
         plan_with(&needs(&config), &sources, |facts| plan_created(&config, facts))?;
@@ -143,6 +163,7 @@ fn create(request: &Request, asked: &Create, explain: &dyn Fn(&Plan)) -> Result<
         bundle: Some(absolute(&asked.bundle)?),
         passed,
         ignored,
+        sealed,
         ..Io::default()
     };
     let mut container = spawn(&plan, io).map_err(|error| {

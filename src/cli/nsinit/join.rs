@@ -4,7 +4,8 @@ use super::super::args::Given;
 use super::super::attend::attend;
 use super::super::exec::{creates_user_namespace, joinable, plan_join};
 use super::super::report::{Failure, Problem, Sources};
-use super::super::run::{Attempt, failed, is_exposed, seal};
+use super::super::run::{Attempt, failed};
+use super::super::seal::{is_exposed, seal};
 use super::super::signals::Signals;
 use super::configure::{self, Around};
 use crate::apply::{Io, Running, spawn};
@@ -34,7 +35,7 @@ pub(super) fn join(
         return Err(Problem::new(text).into());
     }
     if is_exposed(creates_user_namespace(record), &record.planned.uid_mappings) {
-        seal()?;
+        drop(seal()?);
     }
     let (plan, ignored) = plan_join(&process, record, &sources, &[])?;
     explain(&plan);
