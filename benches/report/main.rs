@@ -20,10 +20,11 @@ mod profile;
 mod samples;
 mod verbs;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 use nsplan::plan::Plan;
 
@@ -91,11 +92,19 @@ fn run(words: &[&str]) -> Result<(), String> {
             write_program(out, &program)
         }
         ["hot", nsplan, script] => hot_functions(Path::new(nsplan), Path::new(script)),
+        ["hot-list", layout, nsplan] => {
+            let layout = Layout::from_name(layout).ok_or(USAGE)?;
+            let at = host::enter(layout)?;
+            let root = bundle::root(&at).map_err(|error| error.to_string())?;
+            print!("{}", hot::list(Path::new(nsplan), &Place { at, root })?);
+            Ok(())
+        }
         _ => Err(USAGE.into()),
     }
 }
 
-/// Writes the list of a linker script anew, and leaves the rest of it as it is.
+/// Writes the list of a linker script anew, and leaves the rest of it as it is: what a start needs on this host's first
+/// layout of cgroups, and behind it what only the others need. Every layout in a process of its own, as each changes its mounts.
 fn hot_functions(nsplan: &Path, script: &Path) -> Result<(), String> {
     let fail = |error: std::io::Error| format!("{}: {error}", script.display());
     let (nsplan, script) =
@@ -104,10 +113,22 @@ fn hot_functions(nsplan: &Path, script: &Path) -> Result<(), String> {
     let begin = text.find("    *(.text.").ok_or("a linker script without a list")?;
     let end = text.rfind("    *(.text.").and_then(|at| Some(at + text[at..].find('\n')? + 1));
     let end = end.ok_or("a linker script without a list")?;
-    let layout = Layout::here().into_iter().next().ok_or("no cgroups")?;
-    let at = host::enter(layout)?;
-    let root = bundle::root(&at).map_err(|error| error.to_string())?;
-    let list = hot::list(&nsplan, &Place { at, root })?;
+    let own = std::env::current_exe().map_err(fail)?;
+    let mut list = String::new();
+    for layout in Layout::here() {
+        let mut command = Command::new(&own);
+        command.args(["hot-list", layout.name()]).arg(&nsplan).stderr(Stdio::inherit());
+        let output = command.output().map_err(fail)?;
+        if !output.status.success() {
+            return Err(format!("{}: could not be stepped through", layout.name()));
+        }
+        let known: BTreeSet<String> = list.lines().map(str::to_owned).collect();
+        let text = String::from_utf8(output.stdout).map_err(|error| error.to_string())?;
+        for line in text.lines().filter(|line| !known.contains(*line)) {
+            list.push_str(line);
+            list.push('\n');
+        }
+    }
     fs::write(&script, format!("{}{list}{}", &text[..begin], &text[end..])).map_err(fail)
 }
 
