@@ -1,5 +1,5 @@
-//! What holds of cgroups in every plan: limited before init goes on in them, and shown only after that; and of classes of
-//! service, which init is in before it is told that it may go on.
+//! What holds of cgroups in every plan: limited before init goes on in them, of devices before any program does, and shown
+//! only after that; and of classes of service, which init is in before it is told that it may go on.
 
 use alloc::vec::Vec;
 
@@ -11,16 +11,11 @@ use crate::types::NamespaceKind;
 
 /// Checks [`Rule::CgroupOrder`].
 pub(super) fn order(plan: &Plan) -> Vec<Broken> {
-    let limits = |op: &Op| {
-        matches!(
-            op,
-            Op::Cgroup(
-                CgroupOp::Write { .. }
-                    | CgroupOp::DevicePolicy { .. }
-                    | CgroupOp::InheritCpuset { .. }
-            )
-        )
-    };
+    let limits =
+        |op: &Op| matches!(op, Op::Cgroup(CgroupOp::Write { .. } | CgroupOp::InheritCpuset { .. }));
+    // Of devices, the program is kept from, and not init.
+    let polices = |op: &Op| matches!(op, Op::Cgroup(CgroupOp::DevicePolicy { .. }));
+    let records = |op: &Op| matches!(op, Op::Sync(SyncOp::Signal(Token::Recorded)));
     let scopes = |op: &Op| matches!(op, Op::Cgroup(CgroupOp::StartScope { .. }));
     // A scope is made around a process, which waits until it is limited.
     let has_scope = first(&plan.parent, scopes).is_some();
@@ -50,6 +45,8 @@ pub(super) fn order(plan: &Plan) -> Vec<Broken> {
     let holds = classes_hold
         && ordered(&plan.parent, limits, clones)
         && ordered(&plan.parent, scopes, limits)
+        && ordered(&plan.parent, scopes, polices)
+        && ordered(&plan.parent, polices, records)
         && ordered(&plan.init, enters, unshares)
         && (!has_scope || first(&plan.init, waits).is_some());
     fault(Rule::CgroupOrder, !holds).into_iter().collect()

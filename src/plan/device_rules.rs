@@ -47,6 +47,20 @@ pub(super) fn fold(rules: &[DeviceRule]) -> Result<Policy, usize> {
     Ok(Policy { allow, exceptions: lines })
 }
 
+/// Whether every device node may be made; careful, as what is granted again by parts is not seen.
+pub(super) fn grant_every_node(rules: &[DeviceRule]) -> bool {
+    let mut granted = [false; 2];
+    for rule in rules.iter().filter(|rule| rule.access.contains(DeviceAccess::MKNOD)) {
+        let is_whole = rule.major.is_none() && rule.minor.is_none();
+        for (granted, kind) in granted.iter_mut().zip([DeviceKind::Block, DeviceKind::Char]) {
+            if rule.kind.is_none_or(|wanted| wanted == kind) && (is_whole || !rule.allow) {
+                *granted = rule.allow;
+            }
+        }
+    }
+    granted == [true; 2]
+}
+
 fn is_everything(rule: &DeviceRule) -> bool {
     rule.kind.is_none()
         && rule.major.is_none()
@@ -132,6 +146,23 @@ mod tests {
             [rule(true, Some(5), None, all), rule(true, Some(1), Some(3), DeviceAccess::READ)];
         let lines = vec![("c 5:* rwm".into(), 0), ("c 1:3 r".into(), 1)];
         assert_eq!(fold(&rules), Ok(Policy { allow: false, exceptions: lines }));
+    }
+
+    #[test]
+    fn every_node_may_be_made_where_both_kinds_are_granted_last_and_whole() {
+        let node = DeviceAccess::MKNOD;
+        let of = |allow, kind, major| DeviceRule { allow, kind, major, minor: None, access: node };
+        let (block, char) = (Some(DeviceKind::Block), Some(DeviceKind::Char));
+        let both = [of(true, block, None), of(true, char, None)];
+        assert!(grant_every_node(&both) && grant_every_node(&[of(true, None, None)]));
+        let reading = DeviceRule { access: DeviceAccess::READ, ..of(false, None, None) };
+        assert!(grant_every_node(&[both[0], both[1], reading]));
+        let lacking = [vec![], vec![both[0]], vec![of(true, None, Some(1))]];
+        let taken = [of(false, None, None), of(false, char, Some(5))];
+        let taken = taken.map(|rule| vec![both[0], both[1], rule]);
+        for rules in lacking.iter().chain(&taken) {
+            assert!(!grant_every_node(rules), "{rules:?}");
+        }
     }
 
     #[test]

@@ -38,7 +38,8 @@ pub enum Rule {
     Slot,
     /// What only an undo may do stands in a script, or a directory or a link is made without its removal.
     Undo,
-    /// A container cgroup is limited after init entered it, or its namespace is unshared before.
+    /// A container cgroup is limited after init entered it, or gets its device policy when a program may run in it; or its
+    /// namespace is unshared before.
     CgroupOrder,
     /// Mounts come before the tree is isolated, or after the root was changed.
     MountOrder,
