@@ -8,6 +8,7 @@ mod features;
 mod read;
 mod systemd;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -21,8 +22,8 @@ use nix::unistd::{AccessFlags, access};
 use super::IgnoredSignals;
 use crate::facts::{
     Caller, FactsError, Feature, HostFacts, KernelVersion, LsmFacts, MountFact, Needs, PathFact,
-    ProcStatus, SubidFacts, UsernsFacts, parse_id_map, parse_mountinfo, parse_passwd, parse_status,
-    parse_subids,
+    ProcStatus, SubidFacts, UsernsFacts, parse_id_map, parse_mountinfo, parse_passwd,
+    parse_proc_cgroup, parse_status, parse_subids,
 };
 use crate::types::{Errno, HostPath, Resource, Rlimit};
 use read::Reader;
@@ -103,13 +104,18 @@ pub fn probe_to_start(needs: &Needs) -> Result<(HostFacts, Option<IgnoredSignals
     let userns = userns.map(|lsm| userns_facts(&mut reader, lsm)).transpose()?;
     let mut caller = caller(&mut reader, &status, needs)?;
     let mut mounts = None;
-    if needs.mounts || needs.cgroup {
+    if needs.mounts {
         mounts = Some(mount_table(&mut reader, kernel.version)?);
     }
     let mut cgroup = None;
     if needs.cgroup {
-        let mounts = mounts.as_deref().unwrap_or_default();
-        let mut found = cgroup::cgroup(&mut reader, mounts, &caller)?;
+        let member = parse_proc_cgroup(&reader.own("cgroup")?)?;
+        let table = match (&mounts, cgroup::only_tree(&reader, &member)?) {
+            (Some(table), _) => Cow::Borrowed(&table[..]),
+            (None, Some(tree)) => Cow::Owned(vec![tree]),
+            (None, None) => Cow::Owned(mount_table(&mut reader, kernel.version)?),
+        };
+        let mut found = cgroup::cgroup(&mut reader, &table, &member, &caller)?;
         if let Some(unified) = found.unified.as_mut().filter(|_| needs.delegate) {
             unified.delegate = cgroup::delegate(&mut reader)?;
         }

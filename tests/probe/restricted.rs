@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
 use nsplan::apply::probe::probe;
-use nsplan::facts::{Feature, HostFacts, Needs};
+use nsplan::facts::{CgroupFacts, Feature, HostFacts, Needs};
 
 use crate::skip;
 
@@ -116,6 +116,42 @@ fn a_user_namespace_is_seen_as_one_even_with_the_map_of_the_first() {
             ),
         }
     }
+}
+
+/// The caller's cgroups, as they are without the mount table, and with it.
+fn with_and_without_the_table() -> [Option<CgroupFacts>; 2] {
+    [false, true]
+        .map(|mounts| probe(&Needs { cgroup: true, mounts, ..Needs::default() }).unwrap().cgroup)
+}
+
+#[test]
+fn cgroups_are_the_same_without_the_mount_table() {
+    let [without, with] = with_and_without_the_table();
+    assert_eq!(without, with);
+    let member = fs::read_to_string("/proc/self/cgroup").unwrap();
+    let is_only_tree = member.lines().count() == 1 && member.starts_with("0::");
+    if !is_only_tree || !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let top = "/sys/fs/cgroup/nsplan-test-probe";
+    let exe = std::env::current_exe().unwrap();
+    let enters = format!("mkdir {top}-$$ && echo $$ > {top}-$$/cgroup.procs");
+    let test = format!("{exe:?} restricted::cgroups_seen_from_a_namespace --exact --ignored");
+    let script = format!("{enters} && exec {test}");
+    let mut child = Command::new("sh").args(["-c", &script]).spawn().unwrap();
+    let status = child.wait().unwrap();
+    fs::remove_dir(format!("{top}-{}", child.id())).unwrap();
+    assert!(status.success());
+}
+
+#[test]
+#[ignore = "run in a cgroup of its own by the test above"]
+fn cgroups_seen_from_a_namespace() {
+    let before = fs::read_to_string("/proc/thread-self/cgroup").unwrap();
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWCGROUP).unwrap();
+    assert_ne!(fs::read_to_string("/proc/thread-self/cgroup").unwrap(), before);
+    let [without, with] = with_and_without_the_table();
+    assert_eq!(without, with);
 }
 
 #[test]

@@ -4,26 +4,61 @@ use std::collections::BTreeSet;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, stat};
+use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use nix::unistd::{AccessFlags, access, read};
 
 use super::ProbeError;
 use super::read::Reader;
 use crate::facts::{
-    Caller, CgroupFacts, LEAF, MountFact, Unified, discover, parse_controllers, parse_proc_cgroup,
+    Caller, CgroupFacts, LEAF, Membership, MountFact, Unified, discover, parse_controllers,
+    parse_proc_cgroup,
 };
 use crate::types::{Capability, HostPath, MountFlags};
 
+/// The mount of the v2 tree on a host that has no other, where nearly all have it, whole: told by two calls. A mount table
+/// has a line for every mount of every container that is seen from here.
+///
+/// The first inode of a hierarchy is its root, `__kernfs_new_node` in the kernel's `fs/kernfs/dir.c`; of a mount that shows a
+/// part of it the table tells which. What a caller in a cgroup namespace of its own sees of either is for the table to say.
+pub(super) fn only_tree(
+    reader: &Reader,
+    member: &[Membership],
+) -> Result<Option<MountFact>, ProbeError> {
+    const USUAL: &str = "/sys/fs/cgroup";
+    // `PROC_CGROUP_INIT_INO`, the same on every kernel since 4.6.
+    const INITIAL: &str = "cgroup:[4026531835]";
+    let [Membership { id: 0, .. }] = member else { return Ok(None) };
+    if reader.own_link("ns/cgroup")?.is_some_and(|namespace| namespace != INITIAL) {
+        return Ok(None);
+    }
+    let is_v2 = statfs(USUAL).is_ok_and(|found| found.filesystem_type() == CGROUP2_SUPER_MAGIC);
+    let is_whole = is_v2 && stat(USUAL).is_ok_and(|found| found.st_ino == 1);
+    let mount = is_whole.then(|| MountFact {
+        id: 0,
+        parent: 0,
+        root: "/".into(),
+        mount_point: USUAL.into(),
+        flags: MountFlags::empty(),
+        shared: false,
+        fstype: "cgroup2".into(),
+        source: "cgroup2".into(),
+        super_options: String::new(),
+    });
+    Ok(mount)
+}
+
+/// `member`: what the caller is in, by its own file.
 pub(super) fn cgroup(
     reader: &mut Reader,
     mounts: &[MountFact],
+    member: &[Membership],
     asking: &Caller,
 ) -> Result<CgroupFacts, ProbeError> {
-    let caller = parse_proc_cgroup(&reader.own("cgroup")?)?;
     // With `hidepid` the first process is out of sight.
     let init = reader.file("/proc/1/cgroup")?.map(|text| parse_proc_cgroup(&text)).transpose()?;
     let systemd = access("/run/systemd/system", AccessFlags::F_OK).is_ok();
-    let mut facts = discover(mounts, &caller, init.as_deref(), systemd);
+    let mut facts = discover(mounts, member, init.as_deref(), systemd);
     for hierarchy in &mut facts.hierarchies {
         let dir = hierarchy.directory(&hierarchy.caller);
         hierarchy.writable =
