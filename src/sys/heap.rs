@@ -25,8 +25,9 @@ const DOUBLINGS: usize = 4;
 const CLASSES: usize = SMALL_CLASSES + DOUBLINGS;
 /// What is given back and at least as long is worth cutting up: the buffers that a vector has grown out of.
 const SCRAP: usize = 512;
-/// More than a start has ever taken; when it is used up, the rest comes from the system.
-const REGION: usize = 4 << 20;
+/// More than a start has ever taken; when it is used up, the rest comes from the system. Less than a huge page, which the kernel
+/// would fill with zeros as soon as the first byte was touched (`Documentation/admin-guide/mm/transhuge.rst`).
+const REGION: usize = 1 << 20;
 
 /// Zero pages of the program's own, which cost nothing until they are touched.
 #[repr(C, align(4096))]
