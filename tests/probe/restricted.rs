@@ -145,7 +145,7 @@ fn cgroups_are_the_same_without_the_mount_table() {
 }
 
 #[test]
-#[ignore = "run in a cgroup of its own by the test above"]
+#[ignore = "run inside a cgroup of its own by the test above"]
 fn cgroups_seen_from_a_namespace() {
     let before = fs::read_to_string("/proc/thread-self/cgroup").unwrap();
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWCGROUP).unwrap();
