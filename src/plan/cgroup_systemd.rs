@@ -79,10 +79,7 @@ fn v2(
     for setting in &settings {
         cgroups::write(steps, found.own(), setting);
     }
-    if let Some(program) = cgroup_v2::device_policy(draft, resources) {
-        let op = CgroupOp::DevicePolicy { directory: found.own().clone(), program };
-        steps.push(step_undone(Op::Cgroup(op), &at("/cgroup/devices"), Undo::WithDirectory));
-    }
+    steps.extend(cgroup_v2::device_policy(draft, resources, found.own()));
     steps.extend(super::cgroup_owner::plan(draft, unified, found.own()));
     Some(found.own().clone())
 }

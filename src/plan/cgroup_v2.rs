@@ -8,15 +8,17 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::bpf::{self, Instruction};
+use super::bpf;
 use super::cgroup_v1::rdma_line;
 use super::cgroup_weights::{io_weight, weight_of_shares};
 use super::cgroups::Setting;
-use super::draft::{Draft, at, at_index};
+use super::draft::{Draft, at, at_index, step_undone};
 use super::error::Refusal;
+use super::model::{Step, Undo};
+use super::op::{CgroupOp, Op};
 use crate::config::{BlockIo, CgroupBase, Cpu, Limit, Memory, Resources, ThrottleDevice};
 use crate::facts::{KernelVersion, Unified};
-use crate::types::{Capability, Pointer};
+use crate::types::{Capability, HostPath, Pointer};
 
 /// `has_bfq`: whether cgroups here have the weight of the BFQ scheduler.
 pub(super) fn settings(
@@ -279,11 +281,12 @@ pub(super) fn needs_leaf(
     may_move && (unified.in_leaf || unified.caller_populated && !off.is_empty())
 }
 
-/// The program for the device rules; loading it needs privilege in the first user namespace.
+/// The step that makes the device rules hold in `directory`, which needs privilege in the first user namespace.
 pub(super) fn device_policy(
     draft: &mut Draft<'_>,
     resources: &Resources,
-) -> Option<Vec<Instruction>> {
+    directory: &HostPath,
+) -> Option<Step> {
     let rules = resources.devices.as_ref()?;
     let is_new = draft.facts.kernel.version >= KernelVersion::new(5, 8);
     let capability = if is_new { Capability::BPF } else { Capability::SYS_ADMIN };
@@ -302,7 +305,10 @@ pub(super) fn device_policy(
         draft.require_capability(&origin, capability, "a device policy on cgroup v2");
     }
     match bpf::compile(rules) {
-        Some(program) => Some(program),
+        Some(program) => {
+            let op = CgroupOp::DevicePolicy { directory: directory.clone(), program };
+            Some(step_undone(Op::Cgroup(op), &origin, Undo::WithDirectory))
+        }
         None => {
             let expected = "at most 500 device rules";
             draft.refuse(&origin, Refusal::LimitInvalid { expected });

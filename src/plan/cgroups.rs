@@ -299,10 +299,7 @@ fn v2(draft: &mut Draft<'_>, cgroups: &mut Cgroups, cgroup: &Cgroup, facts: &Cgr
     let Some(unified) = &facts.unified else { return };
     let settings = cgroup_v2::settings(draft, &cgroup.resources, unified.bfq);
     let Some(found) = make_v2(draft, cgroups, cgroup, unified, &settings) else { return };
-    let policy = cgroup_v2::device_policy(draft, &cgroup.resources).map(|program| {
-        let op = CgroupOp::DevicePolicy { directory: found.own().clone(), program };
-        step_undone(Op::Cgroup(op), &at("/cgroup/devices"), Undo::WithDirectory)
-    });
+    let policy = cgroup_v2::device_policy(draft, &cgroup.resources, found.own());
     let (late, early) = if binds_init(draft, cgroup) { (None, policy) } else { (policy, None) };
     cgroups.before_clone.extend(early);
     cgroups.before_clone.extend(cgroup_owner::plan(draft, unified, found.own()));
