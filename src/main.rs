@@ -6,6 +6,10 @@ use std::process::ExitCode;
 #[global_allocator]
 static HEAP: nsplan::apply::Heap = nsplan::apply::Heap::new();
 
+// Unoptimised, it might be made of calls to what it is to be itself.
+#[cfg(all(target_arch = "x86_64", target_env = "musl", not(debug_assertions)))]
+nsplan::copies_of_its_own!();
+
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
     let name = words.next().unwrap_or_default();

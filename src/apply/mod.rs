@@ -86,5 +86,8 @@ pub use update::{UpdateCause, UpdateError, cgroup_values};
 pub use window::{set_window_size, window_size};
 
 pub use crate::sys::Fault;
+#[cfg(target_arch = "x86_64")]
+#[doc(hidden)]
+pub use crate::sys::copy::copy;
 #[doc(hidden)]
 pub use crate::sys::heap::Heap;

@@ -8,6 +8,8 @@ pub(crate) mod abi;
 pub(crate) mod bpf;
 pub(crate) mod channel;
 pub(crate) mod clone;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod copy;
 pub(crate) mod door;
 pub(crate) mod environment;
 pub(crate) mod fd;
