@@ -115,7 +115,7 @@ pub fn probe_to_start(needs: &Needs) -> Result<(HostFacts, Option<IgnoredSignals
             (None, Some(tree)) => Cow::Owned(vec![tree]),
             (None, None) => Cow::Owned(mount_table(&mut reader, kernel.version)?),
         };
-        let mut found = cgroup::cgroup(&mut reader, &table, &member, &caller)?;
+        let mut found = cgroup::cgroup(&mut reader, &table, &member, &caller, needs)?;
         if let Some(unified) = found.unified.as_mut().filter(|_| needs.delegate) {
             unified.delegate = cgroup::delegate(&mut reader)?;
         }

@@ -17,8 +17,8 @@ use super::hold::Hold;
 use super::state::Seen;
 use crate::config::NamespaceSource;
 use crate::plan::{Record, RecordError};
-use crate::sys::Fault;
 use crate::sys::process::Pid;
+use crate::sys::{Fault, Fd, abi, fd};
 use crate::types::{HostPath, NamespaceKind, Signal};
 
 /// A running container, by its record, its process taken hold of and compared with it.
@@ -362,8 +362,12 @@ fn look(seen: &Seen, id: String) -> Option<Listed> {
 pub(crate) fn boot() -> Option<&'static str> {
     static BOOT: OnceLock<Option<String>> = OnceLock::new();
     let read = || {
-        let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-        Some(text.trim().to_string())
+        let mut text = [0; 64];
+        let path = c"/proc/sys/kernel/random/boot_id";
+        let file = fd::openat(Fd::CWD, path, abi::O_RDONLY, 0).ok()?;
+        // One record, and so one read.
+        let length = fd::read(file.fd(), &mut text).ok()?;
+        Some(core::str::from_utf8(&text[..length]).ok()?.trim().to_string())
     };
     BOOT.get_or_init(read).as_deref()
 }

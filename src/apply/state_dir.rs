@@ -1,9 +1,9 @@
 //! Where a container's state is kept, and whether the container could write to it.
 
 use std::os::fd::AsRawFd as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
 
 use crate::types::HostPath;
@@ -30,8 +30,17 @@ impl StateDir {
     }
 }
 
-/// Where a path leads, all links followed: as the kernel says it, which looks it up once instead of part by part.
+/// Where a path leads, all links followed: itself, if there are none on the way (Linux 5.6), else as the kernel says it, which
+/// looks it up once instead of part by part.
 fn real(path: &Path) -> Option<PathBuf> {
+    let is_plain =
+        path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    if is_plain && openat2(AT_FDCWD, path, how).is_ok() {
+        return Some(path.to_owned());
+    }
     let found = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
     std::fs::read_link(format!("/proc/self/fd/{}", found.as_raw_fd())).ok()
 }

@@ -11,6 +11,8 @@ pub struct Needs {
     pub subids: bool,
     /// The cgroup tree.
     pub cgroup: bool,
+    /// Beside it, the cgroups of the first process; else those are taken to be the roots.
+    pub cgroup_of_init: bool,
     /// Which files of a v2 cgroup go with it to whom it is given.
     pub delegate: bool,
     /// What systemd answers.
@@ -42,6 +44,7 @@ impl Needs {
         Self {
             subids: true,
             cgroup: true,
+            cgroup_of_init: true,
             delegate: true,
             systemd: true,
             suid_dumpable: true,

@@ -1,7 +1,7 @@
 //! A config becomes the list of the facts that a plan of it asks for.
 
 use super::{cgroup_owner, idmap, mounts, namespaces};
-use crate::config::{CgroupDriver, Config, MountKind, Process};
+use crate::config::{Cgroup, CgroupBase, CgroupDriver, Config, MountKind, Process};
 use crate::facts::Needs;
 use crate::types::{MountFlags, NamespaceKind, Resource};
 
@@ -23,11 +23,9 @@ pub fn needs(config: &Config) -> Needs {
     Needs {
         subids: creates_userns && idmap::needs_subids(&config.uid_mappings, &config.gid_mappings),
         cgroup: config.cgroup.is_some() || has_cgroup_mount,
+        cgroup_of_init: config.cgroup.as_ref().is_some_and(begins_with_init),
         delegate: config.cgroup.is_some() && cgroup_owner::is_asked(config),
-        systemd: config
-            .cgroup
-            .as_ref()
-            .is_some_and(|cgroup| matches!(cgroup.driver, CgroupDriver::Systemd { .. })),
+        systemd: config.cgroup.as_ref().is_some_and(is_of_systemd),
         userns: creates_userns,
         lsm: config.mount_label.is_some() || relabels || process.is_some_and(Process::is_labelled),
         oom_score_adj: process.is_some_and(|process| process.oom_score_adj.is_some()),
@@ -41,6 +39,15 @@ pub fn needs(config: &Config) -> Needs {
         namespaces: config.namespaces.keys().copied().collect(),
         rlimits: limited.chain([Resource::Nofile]).collect(),
     }
+}
+
+fn is_of_systemd(cgroup: &Cgroup) -> bool {
+    matches!(cgroup.driver, CgroupDriver::Systemd { .. })
+}
+
+/// Whether it is below where the first process is.
+fn begins_with_init(cgroup: &Cgroup) -> bool {
+    cgroup.path.base == CgroupBase::Init || is_of_systemd(cgroup)
 }
 
 /// The caller's own limits that those of a process are held against.

@@ -11,7 +11,7 @@ use nix::unistd::{AccessFlags, access, read};
 use super::ProbeError;
 use super::read::Reader;
 use crate::facts::{
-    Caller, CgroupFacts, LEAF, Membership, MountFact, Unified, discover, parse_controllers,
+    Caller, CgroupFacts, LEAF, Membership, MountFact, Needs, Unified, discover, parse_controllers,
     parse_proc_cgroup,
 };
 use crate::types::{Capability, HostPath, MountFlags};
@@ -54,10 +54,15 @@ pub(super) fn cgroup(
     mounts: &[MountFact],
     member: &[Membership],
     asking: &Caller,
+    needs: &Needs,
 ) -> Result<CgroupFacts, ProbeError> {
-    // With `hidepid` the first process is out of sight.
-    let init = reader.file("/proc/1/cgroup")?.map(|text| parse_proc_cgroup(&text)).transpose()?;
-    let systemd = access("/run/systemd/system", AccessFlags::F_OK).is_ok();
+    let mut init = None;
+    if needs.cgroup_of_init {
+        // With `hidepid` the first process is out of sight.
+        let text = reader.file("/proc/1/cgroup")?;
+        init = text.map(|text| parse_proc_cgroup(&text)).transpose()?;
+    }
+    let systemd = needs.systemd && access("/run/systemd/system", AccessFlags::F_OK).is_ok();
     let mut facts = discover(mounts, member, init.as_deref(), systemd);
     for hierarchy in &mut facts.hierarchies {
         let dir = hierarchy.directory(&hierarchy.caller);

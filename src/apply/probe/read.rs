@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, openat, readlinkat};
 use nix::sys::stat::{Mode, fstatat};
-use nix::unistd::read;
+use nix::unistd::{getpid, gettid, read};
 
 use super::ProbeError;
 
@@ -20,14 +20,17 @@ pub(super) struct Reader {
 }
 
 const OWN: &str = "/proc/thread-self";
+/// The same for the first thread of a process, and found with less: `/proc/thread-self` leads to `PID/task/TID`.
+const OWN_OF_FIRST: &str = "/proc/self";
 /// Room for nearly any file that the kernel writes as one record; a longer one takes several reads.
 const ROOM: usize = 4 * 1024;
 
 impl Reader {
     pub(super) fn open() -> Result<Self, ProbeError> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let own = open(OWN, flags, Mode::empty())
-            .map_err(|errno| ProbeError::call(format!("open({OWN:?}, O_PATH)"), errno))?;
+        let path = if gettid() == getpid() { OWN_OF_FIRST } else { OWN };
+        let own = open(path, flags, Mode::empty())
+            .map_err(|errno| ProbeError::call(format!("open({path:?}, O_PATH)"), errno))?;
         Ok(Self { own, buffer: vec![0; ROOM] })
     }
 
