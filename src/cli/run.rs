@@ -38,10 +38,11 @@ use crate::types::HostPath;
 /// Does what the words after the program's name ask for. What goes wrong is said on standard error.
 #[must_use]
 pub fn main(words: Vec<OsString>) -> ExitCode {
+    let sealed = (may_start_one(&words) && is_likely_exposed()).then(seal);
     let (log, outcome) = match parse(words.clone()) {
         Ok(request) => match Log::open(&request.log) {
             Ok(log) => {
-                let outcome = carry_out(&request, &log);
+                let outcome = carry_out(&request, sealed, &log);
                 (log, outcome)
             }
             Err(failure) => (Log::default(), Err(failure)),
@@ -58,10 +59,23 @@ pub fn main(words: Vec<OsString>) -> ExitCode {
     }
 }
 
-fn carry_out(request: &Request, log: &Log) -> Result<u8, Failure> {
-    // Before anything is read: it would be read again.
-    let is_early = starts_containers(&request.action) && is_likely_exposed();
-    let sealed = is_early.then(seal).transpose()?;
+/// Whether the words look like a start. It is looked at before they are understood, as all of this program that is touched
+/// before it leaves its file is mapped once more after.
+fn may_start_one(words: &[OsString]) -> bool {
+    words.iter().any(|word| STARTS.iter().any(|verb| word == verb))
+}
+
+fn carry_out(
+    request: &Request,
+    sealed: Option<Result<Sealed, Failure>>,
+    log: &Log,
+) -> Result<u8, Failure> {
+    let is_start = starts_containers(&request.action);
+    let sealed = match sealed.filter(|_| is_start) {
+        Some(sealed) => Some(sealed?),
+        // Before anything is read: it would be read again.
+        None => (is_start && is_likely_exposed()).then(seal).transpose()?,
+    };
     let explain = |plan: &Plan| {
         if request.debug {
             log.debug(&plan.to_string());
@@ -180,6 +194,9 @@ fn starts_containers(action: &Action) -> bool {
         Action::Do { .. } | Action::Life(Life::Create(_) | Life::Run { .. }) | Action::Exec(_)
     )
 }
+
+/// The verbs of those.
+const STARTS: [&str; 4] = ["create", "do", "exec", "run"];
 
 /// A plan that was carried out, and what its words mean to the user.
 pub(super) struct Attempt<'a> {
