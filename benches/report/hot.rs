@@ -35,8 +35,11 @@ fn runs(place: &Place, root: &str) -> Result<Vec<Vec<String>>, String> {
     Ok(all)
 }
 
+/// What divides the two parts of a list.
+pub(crate) const THEN: &str = "\n";
+
 /// The list: what the first run uses, in the order of its first use, so that what runs before the program has left its file,
-/// which is mapped again after that, is side by side; then the rest, most used first.
+/// which is mapped again after that, is side by side; then, behind an empty line, the rest, most used first.
 pub(crate) fn list(program: &Path, place: &Place) -> Result<String, String> {
     let functions = functions(program)?;
     let root = place.at.join("hot-state").display().to_string();
@@ -72,18 +75,17 @@ pub(crate) fn list(program: &Path, place: &Place) -> Result<String, String> {
         0 => (0, used.order),
         _ => (usize::MAX - used.runs, used.order),
     });
-    let names = order.iter().flat_map(|(at, _)| &functions[*at].1);
-    let chosen: BTreeSet<&str> = names.clone().map(String::as_str).collect();
+    let names = |(at, _): &(usize, Use)| functions[*at].1.iter();
+    let chosen: BTreeSet<&str> = order.iter().flat_map(names).map(String::as_str).collect();
     let patterns = patterns(&functions, &chosen);
-    let mut text = String::new();
+    let first = order.partition_point(|(_, used)| used.run == 0);
     let mut said = BTreeSet::new();
-    for name in names {
-        let pattern = &patterns[name.as_str()];
-        if said.insert(pattern) {
-            text.push_str(&format!("    *(.text.{pattern})\n"));
-        }
-    }
-    Ok(text)
+    let [first, rest] = [&order[..first], &order[first..]].map(|part| {
+        let patterns = part.iter().flat_map(names).map(|name| &patterns[name.as_str()]);
+        let new = patterns.filter(|pattern| said.insert(pattern.as_str()));
+        new.map(|pattern| format!("    *(.text.{pattern})\n")).collect::<String>()
+    });
+    Ok(first + THEN + &rest)
 }
 
 /// How a function is used.

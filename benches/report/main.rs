@@ -114,7 +114,8 @@ fn hot_functions(nsplan: &Path, script: &Path) -> Result<(), String> {
     let end = text.rfind("    *(.text.").and_then(|at| Some(at + text[at..].find('\n')? + 1));
     let end = end.ok_or("a linker script without a list")?;
     let own = std::env::current_exe().map_err(fail)?;
-    let mut list = String::new();
+    // What a default start runs on either layout is side by side too.
+    let (mut first, mut rest) = (String::new(), String::new());
     for layout in Layout::here() {
         let mut command = Command::new(&own);
         command.args(["hot-list", layout.name()]).arg(&nsplan).stderr(Stdio::inherit());
@@ -122,13 +123,14 @@ fn hot_functions(nsplan: &Path, script: &Path) -> Result<(), String> {
         if !output.status.success() {
             return Err(format!("{}: could not be stepped through", layout.name()));
         }
-        let known: BTreeSet<String> = list.lines().map(str::to_owned).collect();
         let text = String::from_utf8(output.stdout).map_err(|error| error.to_string())?;
-        for line in text.lines().filter(|line| !known.contains(*line)) {
-            list.push_str(line);
-            list.push('\n');
-        }
+        let (default, others) = text.split_once(hot::THEN.repeat(2).as_str()).ok_or("no list")?;
+        first.push_str(&format!("{default}\n"));
+        rest.push_str(others);
     }
+    let mut known = BTreeSet::new();
+    let all = first.lines().chain(rest.lines()).filter(|line| known.insert(*line));
+    let list: String = all.map(|line| format!("{line}\n")).collect();
     fs::write(&script, format!("{}{list}{}", &text[..begin], &text[end..])).map_err(fail)
 }
 

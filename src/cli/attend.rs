@@ -93,7 +93,10 @@ impl Watch<'_> {
                 Err(error) => return Ok(Err(error)),
             }
             while let Some(signal) = self.signals.next() {
-                self.pass_on(signal);
+                // That of a child's end only wakes the loop.
+                if signal != Signal::SIGCHLD {
+                    self.pass_on(signal);
+                }
             }
             self.follow_up();
             if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -132,11 +135,8 @@ impl Watch<'_> {
     }
 
     fn pass_on(&mut self, signal: Signal) {
-        match signal {
-            Signal::SIGWINCH => return self.resize(),
-            // It only wakes the loop.
-            Signal::SIGCHLD => return,
-            _ => {}
+        if signal == Signal::SIGWINCH {
+            return self.resize();
         }
         match self.fate(signal) {
             Fate::Dropped => return self.end_by(signal),
