@@ -8,7 +8,7 @@ static HEAP: nsplan::apply::Heap = nsplan::apply::Heap::new();
 
 // Unoptimised, it might be made of calls to what it is to be itself.
 #[cfg(all(target_arch = "x86_64", target_env = "musl", not(debug_assertions)))]
-nsplan::copies_of_its_own!();
+nsplan::copies_of_its_own!(nsplan::apply::copy);
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();

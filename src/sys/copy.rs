@@ -17,6 +17,7 @@ const SHORT: usize = 128;
 /// `length` bytes can be read at `from` and written at `to`. They may overlap.
 #[doc(hidden)]
 #[inline]
+#[expect(clippy::multiple_unsafe_ops_per_block, reason = "one condition for all of them")]
 pub unsafe fn copy(to: *mut u8, from: *const u8, length: usize) {
     // SAFETY: of each pair, the first is at the beginning and the second at the end of the range, which is at least as long
     // as one of them; all that is read is read before anything is written.
@@ -40,6 +41,7 @@ pub unsafe fn copy(to: *mut u8, from: *const u8, length: usize) {
 /// # Safety
 /// As for [`copy`]; the range has from one to two times the size of `Part`.
 #[inline(always)]
+#[expect(clippy::multiple_unsafe_ops_per_block, reason = "one condition for all of them")]
 unsafe fn ends<Part>(to: *mut u8, from: *const u8, length: usize) {
     let last = length.wrapping_sub(size_of::<Part>());
     // SAFETY: both parts are within the range; no address is aligned to anything.
@@ -54,6 +56,7 @@ unsafe fn ends<Part>(to: *mut u8, from: *const u8, length: usize) {
 /// # Safety
 /// As for [`copy`]; at least 16 bytes.
 #[inline]
+#[expect(clippy::multiple_unsafe_ops_per_block, reason = "one condition for all of them")]
 unsafe fn long(to: *mut u8, from: *const u8, length: usize) {
     // From the end, if the beginning would write over what is still to be read.
     let is_ahead = to.addr().wrapping_sub(from.addr()) < length;
@@ -83,18 +86,19 @@ unsafe fn long(to: *mut u8, from: *const u8, length: usize) {
     }
 }
 
-/// Makes [`copy`] the program's `memcpy` and `memmove`. Both, as musl's second goes on in its first.
+/// Makes that function, which is to be [`copy`], the program's `memcpy` and `memmove`. Both, as musl's second goes on in its
+/// first.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! copies_of_its_own {
-    () => {
+    ($copy:path) => {
         /// # Safety
         /// `memcpy(3)`
         #[allow(unsafe_code, reason = "the names of C")]
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, length: usize) -> *mut u8 {
             // SAFETY: the caller's conditions are the same, and more.
-            unsafe { $crate::apply::copy(to, from, length) };
+            unsafe { $copy(to, from, length) };
             to
         }
 
@@ -104,7 +108,7 @@ macro_rules! copies_of_its_own {
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, length: usize) -> *mut u8 {
             // SAFETY: the caller's conditions are the same.
-            unsafe { $crate::apply::copy(to, from, length) };
+            unsafe { $copy(to, from, length) };
             to
         }
     };
