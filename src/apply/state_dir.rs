@@ -34,7 +34,7 @@ impl StateDir {
 /// looks it up once instead of part by part.
 fn real(path: &Path) -> Option<PathBuf> {
     let is_plain =
-        path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+        path.is_absolute() && !path.components().any(|part| part == Component::ParentDir);
     let how = OpenHow::new()
         .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
@@ -43,4 +43,25 @@ fn real(path: &Path) -> Option<PathBuf> {
     }
     let found = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
     std::fs::read_link(format!("/proc/self/fd/{}", found.as_raw_fd())).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tests run where the package is.
+    #[test]
+    fn a_state_directory_is_inside_by_whatever_path_it_is_named() {
+        let here = std::env::current_dir().unwrap();
+        let inside = |root: PathBuf, of: &Path| {
+            let of = HostPath::new(of.to_str().unwrap()).unwrap();
+            StateDir { root, id: "c".into() }.is_inside(&of)
+        };
+        let roots =
+            [here.join("src"), here.join("src/../src"), here.join("none/yet"), "src".into()];
+        for root in roots {
+            assert!(inside(root.clone(), &here), "{}", root.display());
+            assert!(!inside(root.clone(), &here.join("tests")), "{}", root.display());
+        }
+    }
 }
