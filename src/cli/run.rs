@@ -70,12 +70,8 @@ fn carry_out(
     sealed: Option<Result<Sealed, Failure>>,
     log: &Log,
 ) -> Result<u8, Failure> {
-    let is_start = starts_containers(&request.action);
-    let sealed = match sealed.filter(|_| is_start) {
-        Some(sealed) => Some(sealed?),
-        // Before anything is read: it would be read again.
-        None => (is_start && is_likely_exposed()).then(seal).transpose()?,
-    };
+    // Words that only look like a start ask for nothing of the kind.
+    let sealed = sealed.filter(|_| starts_containers(&request.action)).transpose()?;
     let explain = |plan: &Plan| {
         if request.debug {
             log.debug(&plan.to_string());
