@@ -35,9 +35,6 @@ fn runs(place: &Place, root: &str) -> Result<Vec<Vec<String>>, String> {
     Ok(all)
 }
 
-/// What divides the two parts of a list.
-pub(crate) const THEN: &str = "\n";
-
 /// The list: what the first run uses, in the order of its first use, so that what runs before the program has left its file,
 /// which is mapped again after that, is side by side; then, behind an empty line, the rest, most used first.
 pub(crate) fn list(program: &Path, place: &Place) -> Result<String, String> {
@@ -85,7 +82,7 @@ pub(crate) fn list(program: &Path, place: &Place) -> Result<String, String> {
         let new = patterns.filter(|pattern| said.insert(pattern.as_str()));
         new.map(|pattern| format!("    *(.text.{pattern})\n")).collect::<String>()
     });
-    Ok(first + THEN + &rest)
+    Ok(format!("{first}\n{rest}"))
 }
 
 /// How a function is used.

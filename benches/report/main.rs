@@ -124,7 +124,7 @@ fn hot_functions(nsplan: &Path, script: &Path) -> Result<(), String> {
             return Err(format!("{}: could not be stepped through", layout.name()));
         }
         let text = String::from_utf8(output.stdout).map_err(|error| error.to_string())?;
-        let (default, others) = text.split_once(hot::THEN.repeat(2).as_str()).ok_or("no list")?;
+        let (default, others) = text.split_once("\n\n").ok_or("no list")?;
         first.push_str(&format!("{default}\n"));
         rest.push_str(others);
     }

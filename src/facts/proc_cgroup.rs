@@ -71,8 +71,8 @@ pub fn parse_controllers(text: &str) -> BTreeSet<String> {
 /// Joins the mount table with the memberships of the caller and of the first process it sees.
 ///
 /// What only the directories of the tree can tell is left at its most careful value: nothing is writable, no v2
-/// controller exists, the caller's v2 cgroup is populated. `init` is `None` where `/proc/1/cgroup` cannot be read; its
-/// cgroups are then taken to be the roots.
+/// controller exists, the caller's v2 cgroup is populated. `init` is `None` where `/proc/1/cgroup` cannot be read, or
+/// nobody asked; its cgroups are then taken to be the roots.
 ///
 /// Of several mounts of one hierarchy the first that shows the caller's cgroup counts, else the first; one that another
 /// mount has covered is none.

@@ -82,9 +82,11 @@ pub(super) fn compile(rules: &[DeviceRule]) -> Option<Vec<Instruction>> {
         return None;
     }
     let rules = of_both_kinds(rules);
-    let mut program = Program::reading(rules.iter().any(has_number));
+    let mut program = Program::reading(rules.iter().any(|rule| number(rule).is_some()));
     for run in rules.chunk_by(|a, b| is_whole(a) && is_whole(b) && a.allow == b.allow) {
-        if let Some(rule) = run.iter().find(|rule| is_whole(rule) && matches_everything(rule)) {
+        if let Some(rule) =
+            run.iter().find(|rule| is_whole(rule) && is_any(rule) && kind(rule).is_none())
+        {
             // The verifier refuses instructions that are never reached.
             return program.end(rule.allow);
         }
@@ -117,8 +119,9 @@ fn is_whole(rule: &DeviceRule) -> bool {
     rule.access == DeviceAccess::all()
 }
 
-fn matches_everything(rule: &DeviceRule) -> bool {
-    kind(rule).is_none() && rule.major.is_none() && rule.minor.is_none()
+/// Whether it is about every device of its kind.
+fn is_any(rule: &DeviceRule) -> bool {
+    rule.major.is_none() && rule.minor.is_none()
 }
 
 /// The word of the context for the kind of device, where a rule is about one.
@@ -130,15 +133,16 @@ fn kind(rule: &DeviceRule) -> Option<i32> {
     }
 }
 
-fn has_number(rule: &DeviceRule) -> bool {
-    number(rule).is_some()
-}
-
 /// Both numbers in one, if they fit what an instruction can compare with.
 fn number(rule: &DeviceRule) -> Option<i32> {
     let (major, minor) = (rule.major?, rule.minor?);
     let fits = major <= DeviceNumber::MAX_MAJOR && minor <= DeviceNumber::MAX_MINOR;
     i32::try_from(major << 20 | minor).ok().filter(|_| fits)
+}
+
+/// A number as an instruction compares with it.
+fn word(number: u32) -> Option<i32> {
+    i32::try_from(number).ok()
 }
 
 /// Instructions, and the jumps among them to an answer, which is written last.
@@ -176,9 +180,8 @@ impl Program {
         for wanted in [None, Some(1), Some(2)] {
             let mut rules = run.iter().filter(|rule| kind(rule) == wanted).peekable();
             let Some(allow) = rules.peek().map(|rule| rule.allow) else { continue };
-            let is_all = |rule: &DeviceRule| rule.major.is_none() && rule.minor.is_none();
             match wanted {
-                Some(kind) if rules.clone().any(is_all) => {
+                Some(kind) if rules.clone().any(is_any) => {
                     self.answer(JUMP_EQUAL, KIND, kind, allow);
                     continue;
                 }
@@ -198,7 +201,6 @@ impl Program {
 
     /// A device, whose kind is asked already.
     fn device(&mut self, rule: &DeviceRule) -> Option<()> {
-        let word = |number: u32| i32::try_from(number).ok();
         match (number(rule), rule.major, rule.minor) {
             (Some(number), ..) => self.answer(JUMP_EQUAL, NUMBER, number, rule.allow),
             (None, Some(major), Some(minor)) => {
@@ -217,7 +219,6 @@ impl Program {
 
     /// A rule about some kinds of access: conditions that jump behind it when they fail, then its answer.
     fn part(&mut self, rule: &DeviceRule) -> Option<()> {
-        let word = |number: u32| i32::try_from(number).ok();
         let first = self.code.len();
         let kind = kind(rule).map(|kind| (KIND, kind));
         let major = rule.major.map(|number| Some((MAJOR, word(number)?)));
