@@ -221,6 +221,16 @@ fn handshake(plan: &Plan) -> Vec<Broken> {
             }
         }
     }
+    let order = |script: &[Step], of: TokenOf, other: (&[Step], TokenOf)| -> Vec<Token> {
+        let is_answered =
+            |token: &Token| other.0.iter().any(|step| other.1(&step.op) == Some(*token));
+        script.iter().filter_map(|step| of(&step.op)).filter(is_answered).collect()
+    };
+    // What the parent tells comes in the order in which it tells it.
+    let (parent, init) = (&plan.parent[..], &plan.init[..]);
+    let (told, heard) =
+        (order(parent, signals, (init, awaits)), order(init, awaits, (parent, signals)));
+    broken.extend(fault(Rule::Handshake, told != heard));
     broken
 }
 
