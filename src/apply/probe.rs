@@ -197,6 +197,8 @@ fn caller(reader: &mut Reader, status: &ProcStatus, needs: &Needs) -> Result<Cal
         setgroups_allowed: true,
         rlimits: rlimits(&needs.rlimits)?,
         oom_score_adj,
+        threads: status.threads,
+        processors: status.processors,
     };
     if !in_initial_userns {
         caller.uid_map = parse_id_map(&reader.own("uid_map")?)?;

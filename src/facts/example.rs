@@ -46,6 +46,8 @@ impl HostFacts {
                 setgroups_allowed: true,
                 rlimits: BTreeMap::new(),
                 oom_score_adj: Some(0),
+                threads: 0,
+                processors: 0,
             },
             userns: Some(UsernsFacts {
                 max: 10_000,

@@ -137,6 +137,18 @@ pub struct Caller {
     /// `/proc/self/oom_score_adj`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oom_score_adj: Option<i32>,
+    /// How many threads the calling process has; 0 where that is not known.
+    #[serde(default, skip_serializing_if = "is_unknown")]
+    pub threads: u32,
+    /// How many processors the calling thread may run on; 0 where that is not known.
+    #[serde(default, skip_serializing_if = "is_unknown")]
+    pub processors: u32,
+}
+
+/// A count that nobody has made.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_unknown(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Caller {

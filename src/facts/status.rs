@@ -32,6 +32,10 @@ pub struct ProcStatus {
     pub no_new_privs: Option<bool>,
     /// Which signals are ignored, from the lowest bit for signal 1.
     pub ignored: Option<u64>,
+    /// How many threads the process has; 0 where the line is missing.
+    pub threads: u32,
+    /// How many processors the thread may run on; 0 where the line is missing.
+    pub processors: u32,
 }
 
 /// Reads `/proc/PID/status`. Lines that are not known are passed over: kernels add some.
@@ -61,7 +65,7 @@ pub fn parse_status(text: &str) -> Result<ProcStatus, FactsError> {
 
 /// Whether a key may be one that [`read_line`] knows.
 fn is_read(key: &str) -> bool {
-    matches!(key.as_bytes(), [b'U' | b'G' | b'C' | b'N' | b'S', ..])
+    matches!(key.as_bytes(), [b'U' | b'G' | b'C' | b'N' | b'S' | b'T', ..])
 }
 
 const REQUIRED: [(&str, u8); 6] =
@@ -84,6 +88,8 @@ fn read_line(status: &mut ProcStatus, key: &str, value: &str) -> Result<u8, &'st
         "CapBnd" => status.bounding = capabilities(value)?,
         "CapAmb" => status.ambient = Some(capabilities(value)?),
         "SigIgn" => status.ignored = u64::from_str_radix(value.trim(), 16).ok(),
+        "Threads" => status.threads = value.trim().parse().map_err(|_| "a number of threads")?,
+        "Cpus_allowed" => status.processors = processors(value)?,
         "NoNewPrivs" => status.no_new_privs = Some(value.trim() != "0"),
         _ => {}
     }
@@ -94,6 +100,15 @@ fn read_line(status: &mut ProcStatus, key: &str, value: &str) -> Result<u8, &'st
 fn effective_id(value: &str) -> Result<u32, &'static str> {
     let id = value.split_ascii_whitespace().nth(1).and_then(|id| id.parse().ok());
     id.ok_or("four ids: real, effective, saved, file system")
+}
+
+/// Groups of eight hexadecimal digits, commas between them: a bit for each processor.
+fn processors(value: &str) -> Result<u32, &'static str> {
+    let digits = value.trim().chars().filter(|digit| *digit != ',');
+    digits
+        .map(|digit| digit.to_digit(16).map(u32::count_ones))
+        .sum::<Option<u32>>()
+        .ok_or("processors as hexadecimal digits")
 }
 
 fn capabilities(value: &str) -> Result<CapSet, &'static str> {
