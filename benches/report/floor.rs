@@ -8,10 +8,10 @@ use std::fs;
 use std::path::Path;
 
 use nsplan::plan::{
-    Actor, CgroupOp, IdKind, MountApi, NetworkOp, Op, Plan, ProcessOp, Slot, Step, SyncOp, Token,
-    Topology, Undo, UserOp,
+    Actor, CgroupOp, IdKind, MountApi, NamespaceOp, NetworkOp, Op, Plan, ProcessOp, Slot, Step,
+    SyncOp, Token, Topology, Undo, UserOp,
 };
-use nsplan::types::CloneFlags;
+use nsplan::types::{CloneFlags, NamespaceKind};
 
 use crate::machine::{Kept, Machine, Word, low, number};
 use crate::mounts::Mounts;
@@ -104,8 +104,20 @@ impl<'a> Floor<'a> {
                 Op::State(_) => {}
                 Op::Cgroup(op) => self.cgroup(op)?,
                 Op::Process(ProcessOp::Clone { flags, starts: Actor::Init }) => {
-                    child = Some(self.clone(*flags)?);
+                    // One after the other: what nsplan makes while init is at work is made with it, or before.
+                    for step in &plan.init {
+                        if let Op::Cgroup(op @ CgroupOp::DevicePolicy { .. }) = &step.op {
+                            self.cgroup(op)?;
+                        }
+                    }
+                    let made = plan.parent.iter().filter_map(|step| match &step.op {
+                        Op::Namespace(NamespaceOp::Make { kind }) => Some(kind.clone_flag()),
+                        _ => None,
+                    });
+                    child = Some(self.clone(made.fold(*flags, CloneFlags::union))?);
                 }
+                Op::Namespace(NamespaceOp::Make { .. } | NamespaceOp::Return { .. })
+                | Op::Network(NetworkOp::LoopbackUp) => {}
                 Op::User(UserOp::DenySetgroups) => self.proc_of(child, "/setgroups", "deny"),
                 Op::User(UserOp::WriteIdMap { kind, map }) => {
                     let file = if *kind == IdKind::Uid { "/uid_map" } else { "/gid_map" };
@@ -121,7 +133,7 @@ impl<'a> Floor<'a> {
                 Op::Sync(
                     SyncOp::Await(Token::Ready)
                     | SyncOp::AwaitExec
-                    | SyncOp::Signal(Token::Recorded),
+                    | SyncOp::Signal(Token::NetworkMade | Token::Recorded),
                 ) => {}
                 _ => return Err(unknown(step)),
             }
@@ -249,7 +261,16 @@ impl<'a> Floor<'a> {
                     let zero = self.machine.text("0");
                     self.machine.call(libc::SYS_write, &[tasks, zero, 1.into()]);
                 }
+                Op::Cgroup(CgroupOp::DevicePolicy { .. }) => {}
                 Op::Mount(op) => self.mount(op)?,
+                // It is born in it, and alone to set it up.
+                Op::Namespace(NamespaceOp::Join { kind: NamespaceKind::Net }) => {
+                    let sets_up = |step: &Step| step.op == Op::Network(NetworkOp::LoopbackUp);
+                    if plan.parent.iter().any(sets_up) {
+                        self.loopback_up();
+                    }
+                }
+                Op::Sync(SyncOp::Await(Token::NetworkMade)) => {}
                 Op::Namespace(op) => self.namespace(op).ok_or_else(|| unknown(step))?,
                 Op::Network(NetworkOp::LoopbackUp) => self.loopback_up(),
                 Op::Process(op) => self.process(op).ok_or_else(|| unknown(step))?,

@@ -99,16 +99,9 @@ pub(crate) fn give(directory: &HostPath, files: &[String], uid: u32) -> Outcome 
 
 /// Loads a device program and attaches it.
 pub(crate) fn device_policy(directory: &HostPath, program: &[Instruction]) -> Outcome {
-    let words: Vec<_> = program
-        .iter()
-        .map(|i| {
-            let ([a, b], [c, d, e, f]) = (i.offset.to_ne_bytes(), i.immediate.to_ne_bytes());
-            [i.code, i.registers, a, b, c, d, e, f]
-        })
-        .collect();
-    let program = bpf::load_device_program(&words)?;
+    let words: Vec<_> = program.iter().map(|instruction| instruction.to_bytes()).collect();
     let directory = open_directory(directory)?;
-    bpf::attach_device_program(directory.fd(), program.fd())
+    bpf::police(directory.fd(), &words)
 }
 
 /// `open(directory, O_DIRECTORY)`.

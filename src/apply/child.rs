@@ -5,7 +5,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicI32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use super::mark;
 use super::message::Message;
@@ -19,7 +19,7 @@ use crate::sys::shared::{LastWords, Newborn};
 use crate::sys::spare::Spare;
 use crate::sys::words::Words;
 use crate::sys::{
-    Fault, Fd, Handle, Outcome, Sysno, fd, file, mount, privilege, process, signal, treatment,
+    Fault, Fd, Handle, Outcome, Sysno, bpf, fd, file, mount, privilege, process, signal, treatment,
 };
 use crate::types::Errno;
 
@@ -32,6 +32,7 @@ mod hidden;
 mod hooks;
 mod identity;
 mod mounts;
+mod network;
 mod path;
 mod prepared;
 mod procfs;
@@ -80,6 +81,8 @@ pub(crate) struct Launch {
     pub(crate) spare: Spare,
     /// Where the launcher's arguments and environment are, for an init that stays.
     pub(crate) words: Option<Words>,
+    /// Whether init has begun, for a launcher that shares this.
+    pub(crate) begun: AtomicBool,
 }
 
 /// Where one process sits.
@@ -118,6 +121,7 @@ impl Launch {
 pub(crate) extern "C" fn begin_init(launch: &Launch) -> ! {
     let child =
         Child { launch, program: &launch.program, channel: launch.init.channel, is_started: false };
+    launch.begun.store(true, Ordering::Relaxed);
     child.settle(&launch.init);
     if let Err(fault) = child.place_stdio().and_then(|()| child.place_descriptors()) {
         child.fail(0, fault);
@@ -230,6 +234,7 @@ impl Child<'_> {
     fn act(self, act: &Act) -> Outcome {
         match act {
             Act::Enter(place) => fd::write(self.at(*place)?, b"0"),
+            Act::DevicePolicy { directory, program } => bpf::police(self.at(*directory)?, program),
             Act::OpenNamespace { path, place } => {
                 let opened = fd::openat(Fd::CWD, path, crate::sys::abi::O_RDONLY, 0)?;
                 self.keep(*place, opened);
@@ -257,7 +262,8 @@ impl Child<'_> {
             Act::Signal(Token::Prepared) => self.tell_prepared(),
             Act::Signal(token) => self.signal(*token),
             Act::Await(Token::Payload) => self.wait_for_payload(),
-            Act::Await(token) => self.wait_for(*token),
+            Act::Await(token) => self.wait_for(*token).map(drop),
+            Act::ReceiveNamespace { token, place } => self.receive_namespace(*token, *place),
             Act::BecomeRoot { .. }
             | Act::SetGroups(_)
             | Act::SetIds { .. }
@@ -343,12 +349,13 @@ impl Child<'_> {
     }
 
     /// End of file is an error: the launcher has died, and what it was to do will never be done.
-    fn wait_for(self, token: Token) -> Outcome {
+    /// What came with it, if anything did.
+    fn wait_for(self, token: Token) -> Outcome<Option<Handle>> {
         match channel::receive(self.channel, true)? {
-            Received::Message(bytes, _)
+            Received::Message(bytes, handle)
                 if Message::decode(bytes) == Some(Message::Token(token)) =>
             {
-                Ok(())
+                Ok(handle)
             }
             Received::Message(..) => Err(Fault::new(Sysno::recvmsg, EPROTO)),
             Received::End => Err(Fault::new(Sysno::recvmsg, Errno::ESRCH)),

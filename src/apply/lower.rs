@@ -14,11 +14,11 @@ use crate::config::Clock;
 use crate::plan::seccomp::FilterInstruction;
 use crate::plan::{
     Actor, CgroupOp, HookOp, LabelModule, NamespaceOp, NetworkOp, Op, Plan, PrivilegeOp, ProcessOp,
-    Resolver, Slot, Step, StepId, SyncOp, UserOp,
+    Resolver, Slot, Step, StepId, SyncOp, Token, UserOp,
 };
 use crate::sys::process::StringTable;
 use crate::sys::seccomp::SockFilter;
-use crate::types::RootPath;
+use crate::types::{NamespaceKind, RootPath};
 
 mod known;
 mod mounts;
@@ -169,11 +169,19 @@ impl Lowering<'_> {
     fn act(&mut self, actor: Actor, op: &Op) -> Lowered<Act> {
         match op {
             Op::Cgroup(CgroupOp::Enter { slot }) => Ok(Act::Enter(self.place(*slot))),
+            Op::Cgroup(CgroupOp::DevicePolicy { program, .. }) => Ok(Act::DevicePolicy {
+                directory: self.place(Slot::CgroupDirectory),
+                program: program.iter().map(|instruction| instruction.to_bytes()).collect(),
+            }),
             Op::Mount(op) => self.mount(op),
             Op::Namespace(op) => self.namespace(op),
             Op::Network(NetworkOp::LoopbackUp) => Ok(Act::LoopbackUp),
             Op::Process(op) => process(actor, op),
             Op::Sync(SyncOp::Signal(token)) => Ok(Act::Signal(*token)),
+            Op::Sync(SyncOp::Await(Token::NetworkMade)) => Ok(Act::ReceiveNamespace {
+                token: Token::NetworkMade,
+                place: self.place(Slot::Namespace(NamespaceKind::Net)),
+            }),
             Op::Sync(SyncOp::Await(token)) => Ok(Act::Await(*token)),
             Op::Sync(SyncOp::AwaitKnock) => Ok(Act::AwaitKnock { door: self.place(Slot::Door) }),
             Op::User(op) => user(op),
@@ -207,7 +215,10 @@ impl Lowering<'_> {
                 path: text(path.as_str())?,
                 place: self.place(Slot::Namespace(*kind)),
             },
-            NamespaceOp::Hold { .. } | NamespaceOp::OpenHeld { .. } => {
+            NamespaceOp::Hold { .. }
+            | NamespaceOp::OpenHeld { .. }
+            | NamespaceOp::Make { .. }
+            | NamespaceOp::Return { .. } => {
                 return Err(LowerReason::WrongActor);
             }
             NamespaceOp::JoinHeld { kinds } => Act::Join {

@@ -27,7 +27,7 @@ pub(crate) enum Message {
     GivenUp,
 }
 
-const TOKENS: [Token; 14] = [
+const TOKENS: [Token; 15] = [
     Token::MapsWritten,
     Token::Placed,
     Token::Terminal,
@@ -42,6 +42,7 @@ const TOKENS: [Token; 14] = [
     Token::Start,
     Token::Prepared,
     Token::Payload,
+    Token::NetworkMade,
 ];
 const FAILED: u16 = 0x100;
 const NOT_BEGUN: u16 = 0x101;
@@ -106,6 +107,7 @@ fn position(token: Token) -> u16 {
         Token::Start => 12,
         Token::Prepared => 13,
         Token::Payload => 14,
+        Token::NetworkMade => 15,
     }
 }
 
@@ -138,6 +140,6 @@ mod tests {
             assert_eq!(Message::decode(message.encode()), Some(message));
         }
         assert_eq!(Message::decode([0; 8]), None);
-        assert_eq!(Message::decode([15, 0, 0, 0, 0, 0, 0, 0]), None);
+        assert_eq!(Message::decode([16, 0, 0, 0, 0, 0, 0, 0]), None);
     }
 }

@@ -25,6 +25,7 @@ mod journal;
 mod kept;
 mod leaf;
 mod lower;
+mod made;
 mod mapped;
 mod mark;
 mod message;

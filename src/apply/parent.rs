@@ -10,7 +10,7 @@ use super::error::Cause;
 use super::hold::Hold;
 use super::network::Network;
 use super::spawn::{Failure, Launcher, Started};
-use super::{cgroup, hold, idmap, leaf, mapped, reexec, relabel, systemd};
+use super::{cgroup, hold, idmap, leaf, made, mapped, reexec, relabel, systemd};
 use crate::apply::message::Message;
 use crate::plan::{
     Actor, CgroupOp, HookOp, MountOp, NamespaceOp, NetworkOp, Op, PrivilegeOp, ProcessOp,
@@ -18,9 +18,9 @@ use crate::plan::{
 };
 use crate::sys::channel::{self, Received};
 use crate::sys::clone::Gone;
-use crate::sys::process::Pid;
+use crate::sys::process::{self, Pid};
 use crate::sys::{Fault, Handle, Sysno, fd, host};
-use crate::types::{Errno, HostPath};
+use crate::types::{Errno, HostPath, NamespaceKind};
 
 impl Launcher<'_> {
     /// One step: what undoes it is recorded first.
@@ -54,6 +54,9 @@ impl Launcher<'_> {
                 Ok(())
             }
             Op::Process(ProcessOp::HoldProc) => Ok(self.hold(Slot::Proc, hold::proc_root()?)?),
+            Op::Network(NetworkOp::LoopbackUp) if self.away.is_some() => {
+                Ok(process::loopback_up()?)
+            }
             Op::Network(op) => Ok(self.network(id, op)?),
             Op::Privilege(PrivilegeOp::Relabel { path, label }) => Ok(relabel::tree(path, label)?),
             Op::Sync(op) => self.sync(*op),
@@ -121,7 +124,13 @@ impl Launcher<'_> {
         Ok(())
     }
 
-    /// On a container that runs and is to be joined.
+    /// What is in a slot, which is empty then.
+    fn take(&mut self, slot: Slot) -> Option<Handle> {
+        let at = self.slots.iter().position(|(other, _)| *other == slot)?;
+        Some(self.slots.remove(at).1)
+    }
+
+    /// On a container that runs and is to be joined, and on one of init's that is made meanwhile.
     fn namespace(&mut self, op: &NamespaceOp) -> Result<(), Cause> {
         match op {
             &NamespaceOp::Hold { pid, start_time, keep } => {
@@ -134,6 +143,15 @@ impl Launcher<'_> {
                 }
                 self.held = Some(held);
                 Ok(())
+            }
+            NamespaceOp::Make { kind: NamespaceKind::Net } => {
+                self.part();
+                let (made, away) = made::network()?;
+                self.away = Some(away);
+                self.hold(Slot::Namespace(NamespaceKind::Net), made)
+            }
+            NamespaceOp::Return { kind: NamespaceKind::Net } => {
+                Ok(self.away.take().ok_or(Cause::Protocol)?.come_back()?)
             }
             NamespaceOp::OpenHeld { kind } => {
                 let held = self.held.as_ref().ok_or(Cause::Protocol)?;
@@ -191,8 +209,13 @@ impl Launcher<'_> {
 
     /// One that is gone has said why, or was ended.
     fn tell(&mut self, token: Token) -> Result<(), Failed> {
+        let along = match token {
+            Token::NetworkMade => self.take(Slot::Namespace(NamespaceKind::Net)),
+            _ => None,
+        };
         let channel = self.channels.init.as_ref().ok_or(Cause::Protocol)?;
-        match channel::send(host::number(channel), &Message::Token(token).encode(), None) {
+        let along = along.as_ref().map(Handle::fd);
+        match channel::send(host::number(channel), &Message::Token(token).encode(), along) {
             // Reset: it is gone, and something it was told is unread.
             Err(fault) if fault.is(Errno::EPIPE) || fault.is(Errno::ECONNRESET) => {
                 match self.receive(Actor::Init, true)? {

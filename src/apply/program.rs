@@ -130,6 +130,14 @@ pub(crate) struct Known {
 #[derive(Debug)]
 pub(crate) enum Act {
     Enter(Place),
+    DevicePolicy {
+        directory: Place,
+        program: Vec<[u8; 8]>,
+    },
+    ReceiveNamespace {
+        token: Token,
+        place: Place,
+    },
     IsolateTree {
         flags: u64,
     },

@@ -4,10 +4,11 @@ mod launch;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
 
-use super::affinity::Affinity;
+use super::affinity::{self, Affinity};
 use super::agent::Agent;
 use super::child::{self, Launch};
 use super::container::Container;
@@ -17,13 +18,14 @@ use super::hold::{Hold, Tick};
 use super::io::{IgnoredSignals, Io, Sources};
 use super::journal::Journal;
 use super::lower::lower;
+use super::made::Away;
 use super::mark;
 use super::network::Network;
 use super::program::Program;
 use super::reexec::{self, InitProgram, Letter, Reexec};
 use super::script::Script;
 use super::state_dir::StateDir;
-use crate::plan::{Actor, Plan, Slot, StepId, Undo};
+use crate::plan::{Actor, Op, Plan, ProcessOp, Slot, Step, StepId, Topology, Undo};
 use crate::sys::clone::{Gone, Nursery, Request};
 use crate::sys::late::Late;
 use crate::sys::process::Pid;
@@ -126,6 +128,8 @@ pub(super) struct Launcher<'a> {
     pub(super) leaf: Option<Handle>,
     /// Where the thread runs when it has cloned.
     pub(super) affinity: Option<Affinity>,
+    /// Where the thread was before it made a network for init, which it is in.
+    pub(super) away: Option<Away>,
     nursery: Option<Nursery<Launch>>,
     dumpable: Option<Dumpable>,
     pub(super) intermediate: Option<Started>,
@@ -174,6 +178,7 @@ impl<'a> Launcher<'a> {
             network: None,
             leaf: None,
             affinity: None,
+            away: None,
             nursery: None,
             dumpable: None,
             intermediate: None,
@@ -280,6 +285,20 @@ impl Launcher<'_> {
         Ok(())
     }
 
+    /// What the launcher is about to do takes a while: init is not to wait for it.
+    pub(super) fn part(&self) {
+        let is_shared = self.plan.topology == Topology::SharedMemory;
+        let waits = |nursery: &Nursery<Launch>| !nursery.shared().begun.load(Ordering::Relaxed);
+        let narrows = |step: &Step| matches!(step.op, Op::Process(ProcessOp::SetAffinity { .. }));
+        let is_placed = self.plan.parent.iter().any(narrows);
+        if let (Some(init), true) = (&self.init, is_shared && !is_placed)
+            && self.nursery.as_ref().is_some_and(waits)
+        {
+            // It begins later where this does not work.
+            let _ = affinity::part(init.pid);
+        }
+    }
+
     /// The program runs: what it was started with is not needed any more.
     pub(super) fn hand_over(mut self) -> Result<Container, ApplyError> {
         self.settle();
@@ -303,6 +322,7 @@ impl Launcher<'_> {
 
     /// Kills what was started, waits for it, undoes what was done.
     pub(super) fn take_back(mut self, step: StepId, mut cause: Cause) -> ApplyError {
+        self.away = None;
         self.network = None;
         self.leaf = None;
         self.reap_intermediate();

@@ -180,6 +180,7 @@ impl Stage {
             newborn: None,
             hook_stack: program.has_hooks().then(Stack::new).transpose()?,
             descriptors: process::descriptor_limit()?,
+            begun: AtomicBool::new(false),
             words: if program.has_supervisor() { Some(Words::own()?) } else { None },
             reexec: None,
             room: 0,

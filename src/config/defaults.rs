@@ -260,9 +260,10 @@ fn sandbox_mounts() -> Vec<Mount> {
         ),
         Mount::filesystem("/dev/shm", "tmpfs", plain, &["mode=1777", "size=65536k"]),
         Mount::filesystem("/dev/mqueue", "mqueue", plain, &[]),
-        Mount::filesystem("/sys", "sysfs", plain | MountFlags::MS_RDONLY, &[]),
         Mount::filesystem("/tmp", "tmpfs", scratch, &["mode=1777"]),
         Mount::filesystem("/run", "tmpfs", scratch, &["mode=755"]),
+        // Last: what shows the network is mounted when that is there.
+        Mount::filesystem("/sys", "sysfs", plain | MountFlags::MS_RDONLY, &[]),
     ]
 }
 

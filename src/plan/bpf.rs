@@ -25,6 +25,15 @@ pub struct Instruction {
     pub immediate: i32,
 }
 
+impl Instruction {
+    /// As it is in memory.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 8] {
+        let ([a, b], [c, d, e, f]) = (self.offset.to_ne_bytes(), self.immediate.to_ne_bytes());
+        [self.code, self.registers, a, b, c, d, e, f]
+    }
+}
+
 impl From<Instruction> for (u8, u8, i16, i32) {
     fn from(i: Instruction) -> Self {
         (i.code, i.registers, i.offset, i.immediate)

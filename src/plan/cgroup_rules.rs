@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use super::invariants::{Broken, Rule, fault, first, last, ordered};
-use super::model::{Actor, Plan};
+use super::model::{Actor, Plan, Step};
 use super::op::{CgroupOp, NamespaceOp, Op, ProcessOp, SyncOp, Token};
 use super::resctrl_op::ResctrlOp;
 use crate::types::NamespaceKind;
@@ -42,7 +42,17 @@ pub(super) fn order(plan: &Plan) -> Vec<Broken> {
         && ordered(&plan.parent, starts, assigns)
         && first(&plan.parent, assigns)
             .is_none_or(|at| last(&plan.parent, tells).is_some_and(|told| at < told));
+    // Init's own is on the directory that it is born in.
+    let opened = plan.parent.iter().find_map(|step| match &step.op {
+        Op::Cgroup(CgroupOp::OpenDirectory { directory }) => Some(directory),
+        _ => None,
+    });
+    let is_on_another = |step: &Step| match &step.op {
+        Op::Cgroup(CgroupOp::DevicePolicy { directory, .. }) => Some(directory) != opened,
+        _ => false,
+    };
     let holds = classes_hold
+        && !plan.init.iter().any(is_on_another)
         && ordered(&plan.parent, limits, clones)
         && ordered(&plan.parent, scopes, limits)
         && ordered(&plan.parent, scopes, polices)

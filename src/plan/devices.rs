@@ -4,10 +4,11 @@ use alloc::string::String;
 
 use super::draft::{Draft, at, at_index, step};
 use super::error::Refusal;
+use super::model::Step;
 use super::mounts::{Mounts, Sources};
-use super::op::{MountOp, NamespaceOp, Op, Slot};
+use super::op::{MountOp, NamespaceOp, Op, ProcessOp, Slot};
 use super::privileges;
-use crate::config::{Device, MountKind, Process};
+use crate::config::{Config, Device, MountKind, Process};
 use crate::types::{
     Capability, DeviceKind, DeviceNumber, HostPath, MountFlags, NamespaceKind, Pointer,
 };
@@ -201,7 +202,14 @@ fn hidden(draft: &mut Draft<'_>, mounts: &mut Mounts) {
 }
 
 /// The slot of procfs, in words, for those who must say that it is missing.
-pub(super) fn proc_is_kept(mounts: &Mounts) -> bool {
+/// A label is written through procfs: the launcher's, where the container mounts none of its own.
+pub(super) fn proc_of_the_launcher(config: &Config, mounts: &Mounts) -> Option<Step> {
+    let process = config.process.as_ref()?;
+    let is_needed = process.is_labelled() && !proc_is_kept(mounts);
+    is_needed.then(|| step(Op::Process(ProcessOp::HoldProc), &at("/process")))
+}
+
+fn proc_is_kept(mounts: &Mounts) -> bool {
     mounts.targets.iter().any(|step| {
         matches!(&step.op, Op::Mount(MountOp::Filesystem { keep: Some(Slot::Proc), .. }))
     })

@@ -68,10 +68,16 @@ pub fn plan_hint(refusal: &Refusal) -> Option<String> {
 #[must_use]
 pub fn apply_hint(op: &Op, errno: Errno) -> Option<String> {
     Some(match (op, errno) {
-        (Op::Process(ProcessOp::Clone { .. }), Errno::ENOSPC | Errno::EUSERS) => {
+        (
+            Op::Process(ProcessOp::Clone { .. }) | Op::Namespace(NamespaceOp::Make { .. }),
+            Errno::ENOSPC | Errno::EUSERS,
+        ) => {
             "a limit on namespaces is reached: see /proc/sys/user/max_*_namespaces, or they are nested too deeply".into()
         }
-        (Op::Process(ProcessOp::Clone { .. }), Errno::EPERM) => {
+        (
+            Op::Process(ProcessOp::Clone { .. }) | Op::Namespace(NamespaceOp::Make { .. }),
+            Errno::EPERM,
+        ) => {
             "namespaces are refused: by a seccomp filter, a security module, or because the root directory is a chroot".into()
         }
         (Op::Process(ProcessOp::Clone { flags, .. }), Errno::EACCES)

@@ -5,6 +5,7 @@
 //! Pure: may use `types`, `config` and `facts`; does not know that `apply` exists.
 #![forbid(unsafe_code)]
 
+mod beside;
 mod bpf;
 mod cgroup_checks;
 mod cgroup_entry;
@@ -151,15 +152,16 @@ pub fn plan_created(config: &Config, facts: &HostFacts) -> Result<Plan, Vec<Plan
 
 fn plan_draft(mut draft: Draft<'_>) -> Result<Plan, Vec<PlanError>> {
     ignored::plan(&mut draft);
-    let namespaces = namespaces::plan(&mut draft);
+    let mut namespaces = namespaces::plan(&mut draft);
     let maps = idmap::plan(&mut draft);
-    let cgroups = cgroups::plan(&mut draft);
+    let mut cgroups = cgroups::plan(&mut draft);
     let classes = resctrl::plan(&mut draft);
     let mut mounts = mounts::plan(&mut draft, &maps);
-    let proc = proc_of_the_launcher(draft.config, &mounts);
+    let proc = devices::proc_of_the_launcher(draft.config, &mounts);
     let mut trees = core::mem::take(&mut mounts.outside);
     trees.append(&mut mounts.mapped);
-    let networks = network::plan(&mut draft);
+    let mut networks = network::plan(&mut draft);
+    let beside = beside::plan(&draft, &mut namespaces, &mut networks, &mut cgroups);
     let hooks = hooks::plan(&mut draft);
     let filter = seccomp::plan(&mut draft);
     let inside = Inside {
@@ -168,6 +170,7 @@ fn plan_draft(mut draft: Draft<'_>) -> Result<Plan, Vec<PlanError>> {
         networks: &networks,
         hooks: &hooks,
         filter: &filter,
+        beside: beside.as_deref(),
     };
     let init = init(&mut draft, &namespaces, &inside, mounts);
     let record = record::steps(&draft, &maps, &cgroups, &classes.directories);
@@ -217,13 +220,6 @@ fn resolver(facts: &HostFacts) -> Resolver {
     if facts.has(Feature::Openat2) { Resolver::Openat2 } else { Resolver::PartByPart }
 }
 
-/// A label is written through procfs: the launcher's, where the container mounts none of its own.
-fn proc_of_the_launcher(config: &Config, mounts: &Mounts) -> Option<Step> {
-    let process = config.process.as_ref()?;
-    let is_needed = process.is_labelled() && !devices::proc_is_kept(mounts);
-    is_needed.then(|| step(Op::Process(ProcessOp::HoldProc), &at("/process")))
-}
-
 /// What the rooms decided for init, beside its mounts.
 struct Inside<'a> {
     maps: &'a IdMaps,
@@ -231,6 +227,8 @@ struct Inside<'a> {
     networks: &'a Networks,
     hooks: &'a Hooks,
     filter: &'a Placed,
+    /// If its network is made meanwhile, what init does before it needs that.
+    beside: Option<&'a [Step]>,
 }
 
 /// What the rooms decided for the parent.
@@ -285,7 +283,10 @@ fn init(
     if !mounts.targets.is_empty() {
         steps.push(step(Op::Process(ProcessOp::Umask { mask: 0 }), &root));
     }
-    steps.extend(mounts.targets);
+    match inside.beside {
+        Some(before) => beside::extend(draft, &mut steps, mounts.targets, before),
+        None => steps.extend(mounts.targets),
+    }
     if !hooks.inside.is_empty() {
         // What the parent tells comes in the order in which it tells it.
         networks.wait_in(&mut steps);

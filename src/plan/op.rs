@@ -476,6 +476,18 @@ pub enum NamespaceOp {
         /// Kind.
         kind: NamespaceKind,
     },
+    /// `unshare(flag)` and `open("/proc/thread-self/ns/KIND")`: the namespace becomes [`Slot::Namespace`] of the parent, whose
+    /// thread is in it until [`Return`](Self::Return). It is for init, to which its descriptor is sent.
+    Make {
+        /// Kind.
+        kind: NamespaceKind,
+    },
+    /// `setns(2)` to where the parent's thread was before [`Make`](Self::Make). Needs `CAP_SYS_ADMIN` over that, which the
+    /// first user namespace gives over each.
+    Return {
+        /// Kind.
+        kind: NamespaceKind,
+    },
     /// `unshare(flag)`.
     Unshare {
         /// Kind.
@@ -819,6 +831,8 @@ pub enum Token {
     Placed,
     /// Parent to init: links, addresses and routes are made.
     NetworkReady,
+    /// Parent to init: its network namespace is made. The descriptor comes along, by `SCM_RIGHTS`.
+    NetworkMade,
     /// Parent to init: what the container is has been written down.
     Recorded,
     /// Init to parent: everything is mounted, and the root not changed yet.

@@ -335,6 +335,8 @@ impl fmt::Display for NamespaceOp {
                 kinds.iter().try_for_each(|kind| write!(f, " {kind}"))
             }
             Self::Join { kind } => write!(f, "join the {kind} namespace"),
+            Self::Make { kind } => write!(f, "make a {kind} namespace for init"),
+            Self::Return { kind } => write!(f, "return to the launcher's {kind} namespace"),
             Self::Unshare { kind } => write!(f, "unshare the {kind} namespace"),
             Self::SetTimeOffset { clock, secs, nanosecs } => {
                 write!(f, "shift {clock:?} by {secs}.{nanosecs:09} s")
@@ -460,6 +462,7 @@ impl fmt::Display for Token {
         f.write_str(match self {
             Self::MapsWritten => "the id maps are written",
             Self::Placed => "init is in its cgroup",
+            Self::NetworkMade => "init's network namespace",
             Self::NetworkReady => "the network is complete",
             Self::Recorded => "the record is written",
             Self::Mounted => "everything is mounted",

@@ -7,9 +7,9 @@ use super::hook_op::HookOp;
 use super::invariants::{Broken, Rule};
 use super::model::{Actor, Plan, StepId};
 use super::op::{
-    CgroupOp, MountOp, NamespaceOp, Op, PrivilegeOp, ProcessOp, Slot, StateOp, SyncOp,
+    CgroupOp, MountOp, NamespaceOp, Op, PrivilegeOp, ProcessOp, Slot, StateOp, SyncOp, Token,
 };
-use crate::types::CloneFlags;
+use crate::types::{CloneFlags, NamespaceKind};
 
 /// The descriptor a step makes.
 fn makes(op: &Op) -> Option<Slot> {
@@ -24,9 +24,13 @@ fn makes(op: &Op) -> Option<Slot> {
         | Op::Cgroup(CgroupOp::OpenTasks { slot, .. }) => Some(*slot),
         Op::Cgroup(CgroupOp::OpenDirectory { .. }) => Some(Slot::CgroupDirectory),
         Op::State(StateOp::OpenDoor) => Some(Slot::Door),
-        Op::Namespace(NamespaceOp::Open { kind, .. } | NamespaceOp::OpenHeld { kind }) => {
-            Some(Slot::Namespace(*kind))
-        }
+        Op::Namespace(
+            NamespaceOp::Open { kind, .. }
+            | NamespaceOp::OpenHeld { kind }
+            | NamespaceOp::Make { kind },
+        ) => Some(Slot::Namespace(*kind)),
+        // The one that is sent.
+        Op::Sync(SyncOp::Await(Token::NetworkMade)) => Some(Slot::Namespace(NamespaceKind::Net)),
         Op::Namespace(NamespaceOp::Hold { keep: true, .. }) => Some(Slot::Held),
         Op::Process(ProcessOp::HoldProc) => Some(Slot::Proc),
         Op::Mount(MountOp::FindDevpts) => Some(Slot::Devpts),
@@ -53,6 +57,9 @@ fn uses(op: &Op) -> Vec<Slot> {
         Op::Mount(_) => [Slot::Root].into(),
         Op::Cgroup(CgroupOp::Enter { slot }) => [*slot].into(),
         Op::Sync(SyncOp::AwaitKnock) => [Slot::Door].into(),
+        Op::Sync(SyncOp::Signal(Token::NetworkMade)) => {
+            [Slot::Namespace(NamespaceKind::Net)].into()
+        }
         Op::Namespace(NamespaceOp::Join { kind }) => [Slot::Namespace(*kind)].into(),
         Op::Namespace(NamespaceOp::JoinHeld { .. }) => [Slot::Held].into(),
         Op::Hook(HookOp::WriteState { kind, .. }) => [Slot::HookState(*kind)].into(),

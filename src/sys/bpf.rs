@@ -32,8 +32,14 @@ struct Attach {
     flags: u32,
 }
 
+/// Loads a device program and attaches it to a v2 directory, which keeps it.
+pub(crate) fn police(directory: Fd, instructions: &[[u8; 8]]) -> Outcome {
+    let program = load_device_program(instructions)?;
+    attach_device_program(directory, program.fd())
+}
+
 /// `BPF_PROG_LOAD` of a device program (Linux 4.15); each instruction is a `struct bpf_insn` in memory order.
-pub(crate) fn load_device_program(instructions: &[[u8; 8]]) -> Outcome<Handle> {
+fn load_device_program(instructions: &[[u8; 8]]) -> Outcome<Handle> {
     const LICENSE: &CStr = c"Apache-2.0";
     let Ok(count) = u32::try_from(instructions.len()) else {
         return Err(super::Fault::new(super::Sysno::bpf, Errno(7)));
@@ -53,7 +59,7 @@ pub(crate) fn load_device_program(instructions: &[[u8; 8]]) -> Outcome<Handle> {
 }
 
 /// `BPF_PROG_ATTACH` of it to a v2 directory, beside those of the directories above.
-pub(crate) fn attach_device_program(directory: Fd, program: Fd) -> Outcome {
+fn attach_device_program(directory: Fd, program: Fd) -> Outcome {
     let attr = Attach {
         target: directory.0,
         program: program.0,

@@ -96,6 +96,11 @@ impl<T: Sync + 'static> Nursery<T> {
         &mut self.content
     }
 
+    /// As the child sees it, if that shares memory.
+    pub(crate) fn shared(&self) -> &T {
+        &self.content
+    }
+
     /// Frees it, if no child was ever started or `gone` proves that it has left.
     pub(crate) fn release(self, _gone: &Gone) {
         drop(ManuallyDrop::into_inner(self.content));

@@ -1,6 +1,7 @@
 //! How the kernel treats the calling thread: session keyring, personality, I/O priority, scheduling, memory policy.
 
 use super::abi::{NodeMask, SchedAttr};
+use super::process::Pid;
 use super::raw::{Outcome, call};
 use crate::types::Errno;
 
@@ -41,6 +42,21 @@ pub(crate) fn set_affinity(mask: &[u64]) -> Outcome {
     // SAFETY: the mask is readable for the length that is told, borrowed for the call and only read; 0 is the calling
     // thread.
     unsafe { call!(sched_setaffinity, 0_u32, length, mask.as_ptr()) }.map(drop)
+}
+
+/// `sched_setaffinity(2)` of another process's first thread.
+pub(crate) fn set_affinity_of(pid: Pid, mask: &[u64]) -> Outcome {
+    let length = size_of_val(mask);
+    // SAFETY: the mask is readable for the length that is told, borrowed for the call and only read.
+    unsafe { call!(sched_setaffinity, pid.number(), length, mask.as_ptr()) }.map(drop)
+}
+
+/// `getcpu(2)`: the processor that the calling thread runs on.
+pub(crate) fn processor() -> Outcome<usize> {
+    let mut processor = 0_u32;
+    // SAFETY: the first address is of a number of ours that the kernel writes; nothing is asked of the others.
+    unsafe { call!(getcpu, &raw mut processor, 0_usize, 0_usize) }?;
+    Ok(usize::try_from(processor).unwrap_or(usize::MAX))
 }
 
 /// `sched_getaffinity(2)` of the calling thread, as many words as any kernel has.

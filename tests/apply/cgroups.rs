@@ -270,7 +270,7 @@ fn device_program(rules: Vec<nsplan::config::DeviceRule>) -> Vec<nsplan::plan::I
     config.cgroup.as_mut().unwrap().resources =
         nsplan::config::Resources { devices: Some(rules), ..Default::default() };
     let plan = nsplan::plan::plan(&config, &facts).unwrap();
-    let program = plan.parent.into_iter().find_map(|step| match step.op {
+    let program = plan.parent.into_iter().chain(plan.init).find_map(|step| match step.op {
         Op::Cgroup(CgroupOp::DevicePolicy { program, .. }) => Some(program),
         _ => None,
     });

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says no more by an error of its own")]
 
 mod basics;
+mod beside;
 mod hooks;
 mod mounts;
 mod rootless;

@@ -161,6 +161,11 @@ pub(crate) struct Running<'a> {
 }
 
 impl Running<'_> {
+    /// The command that has started it.
+    pub(crate) fn launcher(&self) -> u32 {
+        self.launcher.id()
+    }
+
     /// The command that runs `script` in it beside its own program.
     pub(crate) fn joiner(&self, script: &str) -> Command {
         self.bundle.command(&["exec", &self.bundle.id(), "sh", "-c", script])

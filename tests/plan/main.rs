@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod beside;
 mod cgroup_fields;
 mod cgroup_owner;
 mod criu;

@@ -328,6 +328,8 @@ pub(crate) fn host() -> impl Strategy<Value = HostFacts> {
                 controllers: ["cpu", "memory", "pids"].map(String::from).into(),
             });
             facts.mounts = Some(Vec::new());
+            facts.caller.threads = u32::from(minor % 3);
+            facts.caller.processors = u32::from(minor % 4);
             if !is_root {
                 facts.caller.uid = 1000;
                 facts.caller.gid = 1000;

@@ -36,7 +36,7 @@ const NOISE: &[(&[&str], &str)] = &[
     (&["access", "faccessat", "faccessat2", "statx", "stat", "lstat"], "looking"),
     (&["newfstatat", "fstatfs", "statfs", "getcwd", "getxattr", "uname", "sysinfo"], "looking"),
     (&["geteuid", "getuid", "getegid", "getgid", "getpid", "getppid", "gettid"], "who one is"),
-    (&["capget", "sched_getaffinity", "getrandom", "clock_gettime"], "asking the kernel"),
+    (&["capget", "getcpu", "sched_getaffinity", "getrandom", "clock_gettime"], "asking the kernel"),
     (&["brk", "mmap", "munmap", "mprotect", "mremap", "madvise"], "own memory"),
     (&["futex", "rseq", "set_robust_list", "set_tid_address", "arch_prctl"], "own threads"),
     (&["sched_yield", "membarrier", "restart_syscall"], "own threads"),
@@ -219,7 +219,9 @@ impl Process<'_> {
     fn receive(&mut self, call: &Call) {
         let Some((_, rest)) = call.arg(1).split_once("cmsg_data=[") else { return };
         let number = rest.split(']').next().and_then(|number| number.parse().ok());
-        self.table.extend(number.map(|number| (number, "master".to_owned())));
+        // By the kind of the message: a network namespace, or a terminal.
+        let label = if call.arg(1).contains(r#"iov_base="\17\0"#) { "made" } else { "master" };
+        self.table.extend(number.map(|number| (number, label.to_owned())));
     }
 
     fn look(&self, call: &Call) -> Option<Event> {
@@ -348,6 +350,8 @@ impl Process<'_> {
             }
             "fchdir" => format!("fchdir {}", self.of(arg(0))),
             "setns" => format!("setns {} {}", self.of(arg(0)), arg(1)),
+            // Who is not the caller is its child; where that may run is whoever's choice that looks.
+            "sched_setaffinity" if arg(0) != "0" => "sched_setaffinity child".into(),
             "sethostname" | "setdomainname" => format!("{} {}", call.name, said(0)),
             "chdir" | "chroot" => format!("{} {}", call.name, said(0)),
             "pivot_root" => format!("pivot_root {} {}", said(0), said(1)),

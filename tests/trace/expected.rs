@@ -6,10 +6,11 @@
 use std::collections::HashMap;
 
 use nsplan::plan::{
-    Actor, CgroupOp, IdKind, InterfaceName, Link, MountApi, MountOp, NetworkOp, Op, Plan, Planned,
-    ProcessOp, Resolver, Slot, StateOp, Step, StepId, SyncOp, Token, Topology, Undo, UserOp,
+    Actor, CgroupOp, IdKind, InterfaceName, Link, MountApi, MountOp, NamespaceOp, NetworkOp, Op,
+    Plan, Planned, ProcessOp, Resolver, Slot, StateOp, Step, StepId, SyncOp, Token, Topology, Undo,
+    UserOp,
 };
-use nsplan::types::{CloneFlags, PropagationKind, RootPath};
+use nsplan::types::{CloneFlags, NamespaceKind, PropagationKind, RootPath};
 
 #[path = "expected_inside.rs"]
 mod inside;
@@ -151,6 +152,18 @@ impl Table {
                 noted.chain(one(format!("clone {flags}"))).collect()
             }
             Op::Network(op) if *op != NetworkOp::LoopbackUp => self.network(id, op),
+            Op::Namespace(NamespaceOp::Make { kind: NamespaceKind::Net }) => {
+                // Init is moved where it waits for the launcher's processor.
+                let moved = Item::May("sched_setaffinity child".into());
+                vec![moved.clone(), moved, Item::Do("unshare CLONE_NEWNET".into())]
+            }
+            Op::Namespace(NamespaceOp::Return { kind: NamespaceKind::Net }) => {
+                one("setns host:/proc/thread-self/ns/net CLONE_NEWNET")
+            }
+            Op::Sync(SyncOp::Await(Token::NetworkMade)) => {
+                self.slots.insert(Slot::Namespace(NamespaceKind::Net), "made".into());
+                Vec::new()
+            }
             Op::Sync(SyncOp::Signal(token)) => one(tell(*token)),
             Op::Sync(_) => Vec::new(),
             Op::User(op) => user(op),
@@ -364,6 +377,7 @@ fn tell(token: Token) -> String {
         Token::Start => "tell 12".into(),
         Token::Prepared => "tell 13".into(),
         Token::Payload => "tell 14".into(),
+        Token::NetworkMade => "tell 15 with a descriptor".into(),
     }
 }
 

@@ -5,6 +5,7 @@ use crate::plan::{
     Actor, CgroupOp, HookOp, MountOp, NamespaceOp, NetworkOp, Op, Plan, PrivilegeOp, ProcessOp,
     UserOp,
 };
+use crate::types::NamespaceKind;
 
 /// The first step that is none of the launcher's.
 pub(super) fn check(plan: &Plan) -> Result<(), LowerError> {
@@ -15,10 +16,15 @@ pub(super) fn check(plan: &Plan) -> Result<(), LowerError> {
             Op::Process(
                 ProcessOp::HoldProc | ProcessOp::SetAffinity { .. } | ProcessOp::RestoreAffinity,
             )
-            | Op::Namespace(NamespaceOp::Hold { .. } | NamespaceOp::OpenHeld { .. }) => true,
-            Op::Network(
-                NetworkOp::LoopbackUp | NetworkOp::RemoveLink { .. } | NetworkOp::ReturnLink { .. },
-            ) => false,
+            | Op::Namespace(
+                NamespaceOp::Hold { .. }
+                | NamespaceOp::OpenHeld { .. }
+                | NamespaceOp::Make { kind: NamespaceKind::Net }
+                | NamespaceOp::Return { kind: NamespaceKind::Net },
+            ) => true,
+            // In a network that it makes, which is init's.
+            Op::Network(NetworkOp::LoopbackUp) => true,
+            Op::Network(NetworkOp::RemoveLink { .. } | NetworkOp::ReturnLink { .. }) => false,
             Op::Network(_) if cfg!(not(feature = "net")) => {
                 return Err(named(Actor::Parent, index, LowerReason::NoNetwork));
             }

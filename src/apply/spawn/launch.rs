@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::AtomicI32;
+use core::sync::atomic::{AtomicBool, AtomicI32};
 use std::os::fd::OwnedFd;
 
 use super::{IgnoredSignals, Launcher};
@@ -71,6 +71,7 @@ impl Launcher<'_> {
             ignored: self.ignored.map(|IgnoredSignals(ignored)| ignored),
             marks: false,
             spare: Spare::default(),
+            begun: AtomicBool::new(false),
             words: if program.has_supervisor() { Some(Words::own()?) } else { None },
             program,
         };

@@ -154,7 +154,10 @@ fn refuse_unrestorable(draft: &mut Draft<'_>) {
 /// The steps of a start that are the launcher's alone, before and after there is a process.
 fn split(draft: &mut Draft<'_>, plan: &Plan, stays: bool) -> (Vec<Step>, Vec<Step>) {
     let (mut before, mut after) = (Vec::new(), Vec::new());
-    for planned in &plan.parent {
+    // Init's device policy is the launcher's here, as criu makes init.
+    let of_init =
+        plan.init.iter().filter(|s| matches!(s.op, Op::Cgroup(CgroupOp::DevicePolicy { .. })));
+    for planned in plan.parent.iter().chain(of_init) {
         match &planned.op {
             Op::State(StateOp::OpenJournal | StateOp::MakeNotify)
             | Op::Hook(HookOp::Promise)
