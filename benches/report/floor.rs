@@ -199,7 +199,8 @@ impl<'a> Floor<'a> {
                 self.keep(Slot::CgroupDirectory, fd);
             }
             CgroupOp::DevicePolicy { directory, program } => {
-                let words: Vec<u64> = program.iter().map(instruction).collect();
+                let words: Vec<u64> =
+                    program.iter().map(|i| u64::from_ne_bytes(i.to_bytes())).collect();
                 self.device_policy(directory.as_str(), &words);
             }
             _ => return Err(format!("{op:?}")),
@@ -335,12 +336,6 @@ impl<'a> Floor<'a> {
 
 /// Where `si_status` is in a `siginfo_t`.
 const STATUS: u32 = 24;
-
-fn instruction(instruction: &nsplan::plan::Instruction) -> u64 {
-    let ([a, b], [c, d, e, f]) =
-        (instruction.offset.to_le_bytes(), instruction.immediate.to_le_bytes());
-    u64::from_le_bytes([instruction.code, instruction.registers, a, b, c, d, e, f])
-}
 
 pub(crate) fn unknown(step: &Step) -> Unknown {
     format!("the floor has no calls for {:?}", step.op)

@@ -27,8 +27,8 @@ pub(super) fn part(child: Pid) -> Outcome {
     if others.iter().all(|word| *word == 0) {
         return Ok(());
     }
-    treatment::set_affinity_of(child, &others)?;
-    treatment::set_affinity_of(child, &[u64::MAX; 128])
+    treatment::set_affinity(Some(child), &others)?;
+    treatment::set_affinity(Some(child), &[u64::MAX; 128])
 }
 
 /// Whether a mask has every bit of a list `0-N`; a list with gaps is none that is known.
@@ -52,14 +52,14 @@ impl Affinity {
     /// From here on the calling thread runs on these.
     pub(super) fn narrow(cpus: &[u16]) -> Outcome<Self> {
         let before = treatment::affinity()?;
-        treatment::set_affinity(&mask(cpus))?;
+        treatment::set_affinity(None, &mask(cpus))?;
         Ok(Self { before })
     }
 }
 
 impl Drop for Affinity {
     fn drop(&mut self) {
-        let _ = treatment::set_affinity(&self.before);
+        let _ = treatment::set_affinity(None, &self.before);
     }
 }
 

@@ -263,7 +263,7 @@ impl Child<'_> {
             Act::Signal(token) => self.signal(*token),
             Act::Await(Token::Payload) => self.wait_for_payload(),
             Act::Await(token) => self.wait_for(*token).map(drop),
-            Act::ReceiveNamespace { token, place } => self.receive_namespace(*token, *place),
+            Act::ReceiveNetwork(place) => self.receive_network(*place),
             Act::BecomeRoot { .. }
             | Act::SetGroups(_)
             | Act::SetIds { .. }
@@ -275,7 +275,7 @@ impl Child<'_> {
             | Act::NotDumpable => identity::act(act),
             Act::NewKeyring => treatment::new_keyring(),
             Act::Personality(word) => treatment::personality(*word),
-            Act::Affinity(mask) => treatment::set_affinity(mask),
+            Act::Affinity(mask) => treatment::set_affinity(None, mask),
             Act::IoPriority(value) => treatment::set_io_priority(*value),
             Act::Scheduler(attr) => treatment::set_scheduler(attr),
             Act::MemoryPolicy { mode, nodes } => treatment::set_memory_policy(*mode, nodes),

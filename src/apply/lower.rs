@@ -178,10 +178,9 @@ impl Lowering<'_> {
             Op::Network(NetworkOp::LoopbackUp) => Ok(Act::LoopbackUp),
             Op::Process(op) => process(actor, op),
             Op::Sync(SyncOp::Signal(token)) => Ok(Act::Signal(*token)),
-            Op::Sync(SyncOp::Await(Token::NetworkMade)) => Ok(Act::ReceiveNamespace {
-                token: Token::NetworkMade,
-                place: self.place(Slot::Namespace(NamespaceKind::Net)),
-            }),
+            Op::Sync(SyncOp::Await(Token::NetworkMade)) => {
+                Ok(Act::ReceiveNetwork(self.place(Slot::Namespace(NamespaceKind::Net))))
+            }
             Op::Sync(SyncOp::Await(token)) => Ok(Act::Await(*token)),
             Op::Sync(SyncOp::AwaitKnock) => Ok(Act::AwaitKnock { door: self.place(Slot::Door) }),
             Op::User(op) => user(op),

@@ -134,10 +134,7 @@ pub(crate) enum Act {
         directory: Place,
         program: Vec<[u8; 8]>,
     },
-    ReceiveNamespace {
-        token: Token,
-        place: Place,
-    },
+    ReceiveNetwork(Place),
     IsolateTree {
         flags: u64,
     },

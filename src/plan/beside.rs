@@ -115,19 +115,23 @@ fn split(draft: &Draft<'_>, targets: Vec<Step>) -> (Vec<Step>, Vec<Step>) {
     let is_on = |path: &RootPath| shows.iter().any(|tree| tree.contains(path));
     let is_inside = |path: &RootPath| fresh.iter().any(|tree| tree.contains(path) && *tree != path);
     // A mount takes several steps, some of which name no path; they have their part of the config in common.
-    let of_parts = |is_wanted: &dyn Fn(&RootPath) -> bool| -> Vec<Pointer> {
+    let of_parts = |is_wanted: &dyn Fn(&RootPath) -> bool| -> Vec<&Pointer> {
         let wanted = targets.iter().filter(|step| target(&step.op).is_some_and(is_wanted));
-        wanted.map(|step| step.origin.clone()).collect()
+        wanted.map(|step| &step.origin).collect()
     };
     let (late, free) = (of_parts(&is_on), of_parts(&is_inside));
-    let is_late = |step: &Step| late.contains(&step.origin);
-    let Some(first) = targets.iter().position(is_late) else { return (targets, Vec::new()) };
-    let mut passed = targets.iter().skip(first).filter(|step| !is_late(step));
     // It is a matter of the container's own devpts, and of /dev beside it.
     let has_devpts = fresh.iter().any(|tree| tree.as_str() == "/dev/pts");
     let is_terminal = |step: &Step| matches!(step.op, Op::Mount(MountOp::OpenTerminal { .. }));
-    if passed.all(|step| free.contains(&step.origin) || has_devpts && is_terminal(step)) {
-        targets.into_iter().partition(|step| !is_late(step))
+    let is_free = |step: &Step| free.contains(&&step.origin) || has_devpts && is_terminal(step);
+    let is_late: Vec<_> = targets.iter().map(|step| late.contains(&&step.origin)).collect();
+    let Some(first) = is_late.iter().position(|is_late| *is_late) else {
+        return (targets, Vec::new());
+    };
+    let mut from_there = targets.iter().zip(&is_late).skip(first);
+    if from_there.all(|(step, is_late)| *is_late || is_free(step)) {
+        let mut is_late = is_late.into_iter();
+        targets.into_iter().partition(|_| is_late.next() == Some(false))
     } else {
         let mut early = targets;
         let late = early.split_off(first);

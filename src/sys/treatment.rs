@@ -36,19 +36,12 @@ pub(crate) fn set_scheduler(attr: &SchedAttr) -> Outcome {
     unsafe { call!(sched_setattr, 0_u32, attr, 0_u32) }.map(drop)
 }
 
-/// `sched_setaffinity(2)` of the calling thread.
-pub(crate) fn set_affinity(mask: &[u64]) -> Outcome {
-    let length = size_of_val(mask);
+/// `sched_setaffinity(2)` of the first thread of a process, or of the calling thread.
+pub(crate) fn set_affinity(of: Option<Pid>, mask: &[u64]) -> Outcome {
+    let (number, length) = (of.map_or(0, Pid::number), size_of_val(mask));
     // SAFETY: the mask is readable for the length that is told, borrowed for the call and only read; 0 is the calling
     // thread.
-    unsafe { call!(sched_setaffinity, 0_u32, length, mask.as_ptr()) }.map(drop)
-}
-
-/// `sched_setaffinity(2)` of another process's first thread.
-pub(crate) fn set_affinity_of(pid: Pid, mask: &[u64]) -> Outcome {
-    let length = size_of_val(mask);
-    // SAFETY: the mask is readable for the length that is told, borrowed for the call and only read.
-    unsafe { call!(sched_setaffinity, pid.number(), length, mask.as_ptr()) }.map(drop)
+    unsafe { call!(sched_setaffinity, number, length, mask.as_ptr()) }.map(drop)
 }
 
 /// `getcpu(2)`: the processor that the calling thread runs on.

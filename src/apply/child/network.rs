@@ -7,8 +7,8 @@ use crate::sys::{Fault, Outcome, Sysno};
 
 impl Child<'_> {
     /// Its descriptor comes with the word that it is there.
-    pub(super) fn receive_namespace(self, token: Token, place: Place) -> Outcome {
-        let made = self.wait_for(token)?.ok_or(Fault::new(Sysno::recvmsg, EPROTO))?;
+    pub(super) fn receive_network(self, place: Place) -> Outcome {
+        let made = self.wait_for(Token::NetworkMade)?.ok_or(Fault::new(Sysno::recvmsg, EPROTO))?;
         self.keep(place, made);
         Ok(())
     }
